@@ -1,0 +1,1 @@
+"""One adapter per port, and the session that opens them."""

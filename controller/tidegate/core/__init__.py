@@ -1,0 +1,1 @@
+"""The pure core: decisions as functions of data and a clock. No boto3, no environment, no logging."""

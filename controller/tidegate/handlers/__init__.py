@@ -1,0 +1,1 @@
+"""One thin module per Lambda task, named as its state."""
