@@ -1,0 +1,182 @@
+"""Every error that Tidegate raises on purpose.
+
+The class names are public: Step Functions matches them as ``ErrorEquals``, the record stores them,
+and the command line maps them to exit codes.
+
+::
+
+    TidegateError
+    ├── InputError                 exit code 2: nothing was started
+    │   ├── ManifestError
+    │   ├── TemplateError
+    │   ├── ArtifactError
+    │   └── NotAllowedNow
+    ├── NotFound
+    ├── Transient                  worth a retry; nothing is wrong yet
+    │   ├── RecordConflict
+    │   ├── AliasConflict
+    │   └── StackBusy
+    ├── ReleaseStopped             the release ends here, by design
+    │   ├── TestsFailed
+    │   ├── Superseded
+    │   ├── Aborted
+    │   ├── ApprovalRejected
+    │   ├── ApprovalExpired
+    │   ├── ApprovalVoid
+    │   ├── ChangeSetFailed
+    │   ├── ChangeSetStale
+    │   ├── NotCanaryable
+    │   ├── StackFailed
+    │   ├── HookFailed
+    │   └── Unhealthy
+    └── NeedsOperator              a person must look
+        ├── AliasChangedByOthers
+        ├── LockLost
+        └── RestoreFailed
+"""
+
+from __future__ import annotations
+
+
+class TidegateError(Exception):
+    """Root of the tree: the message names the cause, ``mend`` what to do about it."""
+
+    def __init__(self, message: str, *, mend: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.mend}".strip()
+
+
+class InputError(TidegateError):
+    """What was given cannot be used as it is."""
+
+
+class ManifestError(InputError):
+    """The manifest does not say what a manifest must say.
+
+    ``path`` is the file, ``line`` the 1-based line of the offending key, ``key`` its dotted path.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "tidegate.yaml",
+        line: int = 0,
+        key: str = "",
+        mend: str = "",
+    ) -> None:
+        super().__init__(message, mend=mend)
+        self.path = path
+        self.line = line
+        self.key = key
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        subject = f"{place}: {self.key}: " if self.key else f"{place}: "
+        return f"{subject}{super().__str__()}"
+
+
+class TemplateError(InputError):
+    """The application's template is missing or cannot be taken over."""
+
+
+class ArtifactError(InputError):
+    """An artifact is missing, or its bytes are not those that its digest names."""
+
+
+class NotAllowedNow(InputError):
+    """An operator asked for what makes no sense in the present phase, or is not theirs to decide."""
+
+
+class NotFound(TidegateError):
+    """No such release, stage, function or alias."""
+
+
+class Transient(TidegateError):
+    """A call that may succeed when repeated."""
+
+
+class RecordConflict(Transient):
+    """Another writer changed the record between our read and our write."""
+
+
+class AliasConflict(Transient):
+    """The alias's revision is not the one that we read."""
+
+
+class StackBusy(Transient):
+    """CloudFormation is working on the stack for somebody else."""
+
+
+class ReleaseStopped(TidegateError):
+    """The release ends without reaching its last stage, as it is meant to in this case."""
+
+
+class TestsFailed(ReleaseStopped):
+    """One or more test tasks did not succeed."""
+
+    __test__ = False
+
+
+class Superseded(ReleaseStopped):
+    """A newer release took this one's place in the queue."""
+
+
+class Aborted(ReleaseStopped):
+    """An operator aborted the release."""
+
+
+class ApprovalRejected(ReleaseStopped):
+    """A person rejected the stage."""
+
+
+class ApprovalExpired(ReleaseStopped):
+    """Nobody decided in time."""
+
+
+class ApprovalVoid(ReleaseStopped):
+    """What would be deployed is no longer what was approved."""
+
+
+class ChangeSetFailed(ReleaseStopped):
+    """CloudFormation could not compute the change set."""
+
+
+class ChangeSetStale(ReleaseStopped):
+    """The stack changed after the change set was made."""
+
+
+class NotCanaryable(ReleaseStopped):
+    """A weighted alias cannot serve both versions, and the manifest refuses to go all at once."""
+
+
+class StackFailed(ReleaseStopped):
+    """The stack's update failed and CloudFormation took it back."""
+
+
+class HookFailed(ReleaseStopped):
+    """A validation hook failed, raised, timed out or crashed."""
+
+
+class Unhealthy(ReleaseStopped):
+    """The candidate is worse than the stable version, or an alarm fired."""
+
+
+class NeedsOperator(TidegateError):
+    """Tidegate will not guess: a person must look."""
+
+
+class AliasChangedByOthers(NeedsOperator):
+    """The alias is neither what we left nor what we were about to write."""
+
+
+class LockLost(NeedsOperator):
+    """The release no longer owns the application's lock."""
+
+
+class RestoreFailed(NeedsOperator):
+    """Traffic could not be put back on the stable version after all retries."""

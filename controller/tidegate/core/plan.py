@@ -1,0 +1,174 @@
+"""What a release is going to do, in full, before it does anything."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Weight = Annotated[float, Field(gt=0.0, le=1.0)]
+AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+Seconds = Annotated[int, Field(ge=0)]
+
+
+class Model(BaseModel):
+    """A value: compared by content, never changed, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReleaseRef(Model):
+    """The release that a task works for; small enough to travel through every state."""
+
+    id: str  # "shop-418"
+    application: str
+    number: int
+
+
+class ArtifactRef(Model):
+    """Where one build's output lies: the content of ``release.json``, the release's input."""
+
+    application: str
+    digest: str  # "sha256:<hex>" over everything that is deployed
+    bucket: str
+    prefix: str  # "applications/<application>/artifacts/<hex>"
+    commit: str
+    branch: str = ""
+    author: str = ""
+    subject: str = ""  # first line of the commit message, for people
+
+
+class Step(Model):
+    """A weight to go to and how long to hold it while watching."""
+
+    weight: Weight
+    bake_seconds: Seconds
+
+
+class StrategyPlan(Model):
+    """The steps before the promotion to all traffic; none of them means all at once."""
+
+    name: str  # as the user wrote it: "canary", "LambdaLinear10PercentEvery1Minute"
+    steps: tuple[Step, ...] = ()
+
+
+class TooFew(StrEnum):
+    """What to do when a bake is over and its extension too, with too few samples to judge."""
+
+    PROMOTE = "promote"  # go on: the hooks have passed
+    RESTORE = "restore"  # go back: nothing was proven
+
+
+class ErrorPolicy(Model):
+    """When errors make a candidate unhealthy."""
+
+    max_increase: float = Field(default=0.05, ge=0.0, le=1.0)  # over the stable rate, absolute
+    min_samples: int = Field(default=50, ge=1)  # candidate requests before judging
+    extend_seconds: Seconds = 1800  # how long a bake may be extended to get them
+    when_too_few: TooFew = TooFew.RESTORE
+
+
+class Checks(Model):
+    """What the analysis looks at."""
+
+    errors: ErrorPolicy = ErrorPolicy()
+    alarms: tuple[str, ...] = ()  # CloudWatch alarm names in the target account and region
+
+
+class ApprovalPlan(Model):
+    """Who must agree, and for how long we ask."""
+
+    approvers: int = Field(default=1, ge=1)
+    timeout_seconds: int = Field(default=86_400, ge=1)
+    author_may_approve: bool = True
+
+
+class HookPlan(Model):
+    """A validation Lambda: a logical id of the stack, or a function name or ARN."""
+
+    function: str
+    timeout_seconds: int = Field(default=300, ge=1, le=900)
+
+
+class TestPlan(Model):
+    """One CodeBuild build among the parallel tests."""
+
+    __test__ = False
+
+    name: str
+    project: str
+    buildspec: str  # inline YAML, or a path in the source
+    timeout_minutes: int = Field(default=30, ge=5, le=2160)
+
+
+class Target(Model):
+    """One stack in one account and region."""
+
+    account: AccountId
+    region: str
+    role_arn: str
+    stack_name: str
+
+    @property
+    def id(self) -> str:
+        """Key of the target within its stage: ``123456789012/eu-west-1``."""
+        return f"{self.account}/{self.region}"
+
+
+class ManagedAlias(Model):
+    """An alias that Tidegate moves, by its names in the expanded template."""
+
+    function: str  # logical id of the function
+    alias: str  # name of the alias: "live"
+    alias_logical_id: str
+    version_logical_id: str
+    pin_parameter: str  # "TidegatePinnedVersion..."
+
+
+class WhenNotCanaryable(StrEnum):
+    """What to do when a weighted alias cannot serve both versions."""
+
+    REFUSE = "refuse"
+    ALL_AT_ONCE = "all-at-once"
+
+
+class OnFirstFailure(StrEnum):
+    """What to do with a first deployment that fails its hooks: there is nothing to go back to."""
+
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+class StagePlan(Model):
+    """One stage: where, how, and who must agree."""
+
+    name: str
+    order: int
+    waves: tuple[tuple[Target, ...], ...]
+    strategy: StrategyPlan
+    checks: Checks = Checks()
+    pre_traffic: tuple[HookPlan, ...] = ()
+    post_traffic: tuple[HookPlan, ...] = ()
+    approval: ApprovalPlan | None = None
+    parameters: dict[str, str] = Field(default_factory=dict)
+    when_not_canaryable: WhenNotCanaryable = WhenNotCanaryable.REFUSE
+    on_first_failure: OnFirstFailure = OnFirstFailure.DELETE
+
+    def target(self, target_id: str) -> Target:
+        """The target with this id. Raises ``KeyError`` when the stage has none."""
+        return {t.id: t for wave in self.waves for t in wave}[target_id]
+
+
+class ReleasePlan(Model):
+    """All that a release will do. Stored in the ledger; states carry references to it."""
+
+    release: ReleaseRef
+    artifact: ArtifactRef
+    aliases: tuple[ManagedAlias, ...]
+    tests: tuple[TestPlan, ...]
+    stages: tuple[StagePlan, ...]
+
+    def stage(self, name: str) -> StagePlan:
+        """The stage with this name. Raises ``KeyError`` when there is none."""
+        return {s.name: s for s in self.stages}[name]

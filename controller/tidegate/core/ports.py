@@ -1,0 +1,256 @@
+"""What the core needs from the world, as narrow protocols. No boto3 on this side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from tidegate.core.plan import Target
+from tidegate.core.record import Item
+
+ItemT = TypeVar("ItemT", bound=Item)
+
+
+class Clock(Protocol):
+    """Tells the time, in UTC."""
+
+    def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRef:
+    """An alias by its physical names."""
+
+    function: str  # function name
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasState:
+    """An alias as it is: the version that gets the residual weight, and the weighted one."""
+
+    version: str
+    routes: Mapping[str, float]  # version -> weight, empty or one entry
+    revision: str  # RevisionId, the optimistic lock
+
+
+class Aliases(Protocol):
+    """The routing of live aliases in one account and region."""
+
+    def read(self, ref: AliasRef) -> AliasState:
+        """Raises ``NotFound``."""
+
+    def write(
+        self, ref: AliasRef, *, version: str, routes: Mapping[str, float], expected_revision: str
+    ) -> AliasState:
+        """Set version and weights in one call. Raises ``AliasConflict`` when the revision moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An alias with the two versions that are compared."""
+
+    ref: AliasRef
+    stable: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Requests of one version in the window."""
+
+    invocations: int = 0
+    errors: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.invocations + other.invocations, self.errors + other.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class PairCounts:
+    """What the metrics say of one pair."""
+
+    pair: Pair
+    stable: Counts
+    candidate: Counts
+
+
+class Metrics(Protocol):
+    """Lambda's metrics and CloudWatch's alarms in one account and region."""
+
+    def counts(self, pairs: Sequence[Pair], since: datetime, until: datetime) -> list[PairCounts]:
+        """Complete periods within [since, until) only."""
+
+    def firing(self, alarms: Sequence[str]) -> list[str]:
+        """The alarms among these that are in ALARM. Raises ``NotFound`` for one that is not there."""
+
+
+class Change(StrEnum):
+    """What a change set does to a resource."""
+
+    ADD = "Add"
+    MODIFY = "Modify"
+    REPLACE = "Replace"
+    REMOVE = "Remove"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceChange:
+    """One line of a preview."""
+
+    logical_id: str
+    type: str
+    change: Change
+    properties: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """A change set that CloudFormation has computed. ``id`` is its ARN."""
+
+    id: str
+    stack_name: str
+    first_deployment: bool
+    changes: tuple[ResourceChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """What a stack is to be made from."""
+
+    stack_name: str
+    template_url: str
+    parameters: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StackState:
+    """A stack as it is. ``resources`` maps logical to physical ids, ``parameters`` are in force."""
+
+    exists: bool
+    status: str = ""  # CloudFormation's own word, "" when there is no stack
+    reason: str = ""  # first failure of the last operation, for people
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> bool:
+        """An operation is under way."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+
+class Stacks(Protocol):
+    """CloudFormation in one account and region. Every call may be repeated with the same token."""
+
+    def preview(self, spec: StackSpec, token: str) -> ChangeSet | None:
+        """Make the change set once and describe it; None while it is being computed.
+
+        Raises ``ChangeSetFailed`` with CloudFormation's reason, ``StackBusy``. A change set without
+        changes is a ``ChangeSet`` with an empty ``changes``.
+        """
+
+    def execute(self, change_set: str, token: str) -> None:
+        """Execute the change set with this ARN. Raises ``ChangeSetStale``."""
+
+    def state(self, stack_name: str) -> StackState:
+        """The stack as it is."""
+
+    def update(self, spec: StackSpec, token: str) -> bool:
+        """Begin a direct update; False when there was nothing to update. Raises ``StackBusy``."""
+
+    def delete(self, stack_name: str, token: str) -> None:
+        """Begin to delete the stack; a stack that is not there is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """How an invocation ended. ``error`` is the error type that Lambda reports, "" on success."""
+
+    payload: Any
+    error: str = ""
+    log_tail: str = ""
+
+
+class Functions(Protocol):
+    """Lambda functions and versions in one account and region."""
+
+    def invoke(self, function: str, payload: Mapping[str, Any], timeout_seconds: int) -> Invocation:
+        """Invoke and wait. A timeout is an ``Invocation`` with ``error``."""
+
+    def canary_blockers(self, function: str, stable: str, candidate: str) -> list[str]:
+        """Why a weighted alias cannot serve both versions (role, dead-letter config); often none."""
+
+
+class Artifacts(Protocol):
+    """What builds have stored."""
+
+    def read(self, artifact_bucket: str, key: str) -> bytes:
+        """Raises ``ArtifactError`` when it is not there."""
+
+
+class Ledger(Protocol):
+    """The record. All writes are conditional on the version that was read."""
+
+    def get(self, kind: type[ItemT], partition: str, sort: str) -> ItemT | None:
+        """A strongly consistent read."""
+
+    def put(self, item: ItemT) -> ItemT:
+        """Write and return the item with its next version.
+
+        An item with version 0 must not exist yet. Raises ``RecordConflict``.
+        """
+
+    def query(
+        self, partition: str, prefix: str = "", *, newest_first: bool = False, limit: int = 0
+    ) -> list[Item]:
+        """The items of a partition in the order of their sort keys."""
+
+    def delete(self, item: Item) -> None:
+        """Raises ``RecordConflict`` when the item is not at this version; none is no error."""
+
+
+class Callbacks(Protocol):
+    """Answers to task tokens. Both return False when the token is gone: a late answer is normal."""
+
+    def succeed(self, token: str, output: Mapping[str, Any]) -> bool: ...
+
+    def fail(self, token: str, error: str, cause: str) -> bool: ...
+
+
+class Bus(Protocol):
+    """Where changes are told."""
+
+    def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPorts:
+    """What there is in one account and region that we deploy to."""
+
+    aliases: Aliases
+    metrics: Metrics
+    stacks: Stacks
+    functions: Functions
+
+
+class Targets(Protocol):
+    """The way into the accounts and regions that we deploy to."""
+
+    def open(self, target: Target) -> TargetPorts:
+        """Assume the target's role. Raises ``TidegateError`` when it refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that the workflow needs from the world."""
+
+    ledger: Ledger
+    artifacts: Artifacts
+    callbacks: Callbacks
+    bus: Bus
+    targets: Targets
+    clock: Clock

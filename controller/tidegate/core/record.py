@@ -1,0 +1,415 @@
+"""The record: what is kept of every release, item by item, and where each item lies.
+
+Items live in one table. ``partition`` and ``sort`` are its keys; ``version`` is the optimistic lock
+that every write checks; ``expires_at`` (epoch seconds) lets the table forget what need not last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from tidegate.core.plan import ArtifactRef, Model, ReleasePlan
+
+
+class ReleasePhase(StrEnum):
+    """Where a release is."""
+
+    QUEUED = "queued"  # another release of the application holds the lock
+    TESTING = "testing"  # the test tasks run; nothing is deployed
+    PROGRESSING = "progressing"  # at a stage
+    SUCCEEDED = "succeeded"  # live in every stage
+    FAILED = "failed"  # ended without reaching every stage; what was live before is live
+    REJECTED = "rejected"  # a person said no, or nobody said yes in time
+    ABORTED = "aborted"  # an operator ended it
+    SUPERSEDED = "superseded"  # a newer release took its place in the queue
+    STUCK = "stuck"  # traffic could not be made safe: a person must look
+
+    @property
+    def over(self) -> bool:
+        """The release will not move by itself any more."""
+        return self not in _RELEASE_UNDER_WAY
+
+
+_RELEASE_UNDER_WAY = {ReleasePhase.QUEUED, ReleasePhase.TESTING, ReleasePhase.PROGRESSING}
+
+
+class StagePhase(StrEnum):
+    """Where a stage is."""
+
+    PREVIEWING = "previewing"  # change sets are being computed
+    AWAITING_APPROVAL = "awaiting-approval"  # a task token waits for people
+    ROLLING_OUT = "rolling-out"  # one or more rollouts run
+    SUCCEEDED = "succeeded"  # every target serves the release
+    FAILED = "failed"  # ended; every target serves what it served before, or says that it is stuck
+
+
+class RolloutPhase(StrEnum):
+    """Where one stack's rollout is."""
+
+    DEPLOYING = "deploying"  # CloudFormation runs; the live alias is pinned
+    VALIDATING = "validating"  # pre-traffic hooks run against the candidate; it has no traffic
+    SHIFTING = "shifting"  # the candidate has a weight, or is about to get its first
+    VERIFYING = "verifying"  # the candidate has all traffic; post-traffic hooks run
+    FINISHING = "finishing"  # the pin is being taken off the stack
+    SUCCEEDED = "succeeded"  # the candidate is the stable version
+    RESTORING = "restoring"  # traffic goes back, then the stack
+    RESTORED = "restored"  # the stable version has all traffic and the stack is as it was
+    STUCK = "stuck"  # traffic could not be put back
+
+    @property
+    def over(self) -> bool:
+        """The rollout will not move by itself any more."""
+        return self in {RolloutPhase.SUCCEEDED, RolloutPhase.RESTORED, RolloutPhase.STUCK}
+
+
+class Outcome(StrEnum):
+    """How a test or a hook stands."""
+
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+class Judgement(StrEnum):
+    """What the analysis says, worst last."""
+
+    HEALTHY = "healthy"
+    UNDECIDED = "undecided"
+    INSUFFICIENT_TRAFFIC = "insufficient-traffic"
+    UNHEALTHY = "unhealthy"
+
+
+class Verdict(Model):
+    """A judgement with its reasons and the numbers behind it."""
+
+    judgement: Judgement
+    reasons: tuple[str, ...] = ()
+    stable_invocations: int = 0
+    stable_errors: int = 0
+    candidate_invocations: int = 0
+    candidate_errors: int = 0
+
+
+class Item(Model):
+    """One record in the table."""
+
+    kind: ClassVar[str]
+    place: ClassVar[tuple[str, str]]  # partition and sort key, as formats over the fields
+    kinds: ClassVar[dict[str, type[Item]]] = {}
+
+    version: int = 0
+    expires_at: int | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Item.kinds[cls.kind] = cls
+
+    @property
+    def partition(self) -> str:
+        """The partition key."""
+        return self.place[0].format(**dict(self))
+
+    @property
+    def sort(self) -> str:
+        """The sort key."""
+        return self.place[1].format(**dict(self))
+
+
+def application_partition(application: str) -> str:
+    """Where an application's releases, lock and live versions lie."""
+    return f"APP#{application}"
+
+
+def release_partition(release_id: str) -> str:
+    """Where all that belongs to one release lies."""
+    return f"RELEASE#{release_id}"
+
+
+def parse_item(kind: str, data: Mapping[str, Any]) -> Item:
+    """The item of this kind from its stored form. Raises ``KeyError`` for an unknown kind."""
+    return Item.kinds[kind].model_validate(data)
+
+
+class Application(Item):
+    """The counter that numbers an application's releases."""
+
+    kind: ClassVar[str] = "application"
+    place: ClassVar = ("APPLICATIONS", "{name}")
+
+    name: str
+    last_number: int = 0
+
+
+class Execution(Item):
+    """Which release an execution of the state machine carries: planning twice gives one release."""
+
+    kind: ClassVar[str] = "execution"
+    place: ClassVar = ("EXECUTION#{arn}", "EXECUTION")
+
+    arn: str
+    application: str
+    number: int
+
+
+class Release(Item):
+    """One release, as `list` and `history` show it."""
+
+    kind: ClassVar[str] = "release"
+    place: ClassVar = ("APP#{application}", "RELEASE#{number:08d}")
+
+    application: str
+    number: int
+    phase: ReleasePhase
+    artifact: ArtifactRef
+    execution_arn: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    error: str = ""  # name of the error that ended it
+    cause: str = ""  # its message
+
+    @property
+    def id(self) -> str:
+        """The name that people use: ``shop-418``."""
+        return f"{self.application}-{self.number}"
+
+
+class Plan(Item):
+    """The plan of a release, by reference from every state."""
+
+    kind: ClassVar[str] = "plan"
+    place: ClassVar = ("RELEASE#{plan.release.id}", "PLAN")
+
+    plan: ReleasePlan
+
+
+class TestRun(Item):
+    """One test task."""
+
+    __test__ = False
+    kind: ClassVar[str] = "test"
+    place: ClassVar = ("RELEASE#{release_id}", "TEST#{name}")
+
+    release_id: str
+    name: str
+    outcome: Outcome
+    build_id: str = ""
+    url: str = ""  # where the log is
+    seconds: float = 0.0
+    cause: str = ""
+
+
+class Stage(Item):
+    """One stage of a release."""
+
+    kind: ClassVar[str] = "stage"
+    place: ClassVar = ("RELEASE#{release_id}", "STAGE#{order:02d}#{name}")
+
+    release_id: str
+    name: str
+    order: int
+    phase: StagePhase
+    started_at: datetime
+    ended_at: datetime | None = None
+    error: str = ""
+    cause: str = ""
+
+
+class ChangeLine(Model):
+    """One resource of a preview."""
+
+    logical_id: str
+    type: str
+    change: str  # Add, Modify, Replace, Remove
+    properties: tuple[str, ...] = ()
+
+
+class Preview(Item):
+    """What would be deployed to one target: shown to people, and what an approval binds to."""
+
+    kind: ClassVar[str] = "preview"
+    place: ClassVar = ("RELEASE#{release_id}", "PREVIEW#{stage}#{target}")
+
+    release_id: str
+    stage: str
+    target: str
+    change_set: str = ""  # ARN; empty when there is nothing to deploy
+    digest: str  # over template, parameters and changes
+    first_deployment: bool = False
+    changes: tuple[ChangeLine, ...] = ()
+
+
+class Decision(StrEnum):
+    """How an approval stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+class Vote(Model):
+    """What one person said."""
+
+    who: str  # IAM identity
+    approve: bool
+    reason: str = ""
+    at: datetime
+    source: str = ""  # address or tool it came from
+
+
+class Approval(Item):
+    """A request to people, bound to what they were shown."""
+
+    kind: ClassVar[str] = "approval"
+    place: ClassVar = ("RELEASE#{release_id}", "APPROVAL#{stage}")
+
+    release_id: str
+    stage: str
+    decision: Decision
+    digest: str  # over the artifact's digest and the previews' digests
+    approvers: int  # how many distinct people must agree
+    author: str = ""
+    author_may_approve: bool = True
+    requested_at: datetime
+    deadline: datetime
+    votes: tuple[Vote, ...] = ()
+
+
+class Token(Item):
+    """A task token that waits for an answer. It never leaves the table."""
+
+    kind: ClassVar[str] = "token"
+    place: ClassVar = ("RELEASE#{release_id}", "TOKEN#{purpose}")
+
+    release_id: str
+    purpose: str  # "approval#<stage>" or "bake#<stage>#<target>"
+    token: str = Field(repr=False)
+
+
+class Shift(Model):
+    """One alias on its way from one version to another, by physical names."""
+
+    function: str
+    alias: str
+    stable: str
+    candidate: str
+
+
+class Rollout(Item):
+    """One stack's rollout: small, rewritten at each move, enough to go on after any crash."""
+
+    kind: ClassVar[str] = "rollout"
+    place: ClassVar = ("RELEASE#{release_id}", "ROLLOUT#{stage}#{target}")
+
+    release_id: str
+    stage: str
+    target: str
+    phase: RolloutPhase
+    execution_arn: str = ""
+    first_deployment: bool = False
+    executed: bool = False  # the change set was handed to CloudFormation
+    shifts: tuple[Shift, ...] = ()  # the aliases whose version changes
+    weight: float = 0.0  # what the candidates have
+    step: int = -1  # index of the step we are at; -1 before the first
+    step_started_at: datetime | None = None
+    shifting_since: datetime | None = None
+    ticks: int = 0
+    verdict: Verdict | None = None  # the latest
+    baseline_alarms: tuple[str, ...] = ()  # were firing before the candidate got any traffic
+    all_at_once: str = ""  # why steps were skipped, if they were
+    started_at: datetime
+    ended_at: datetime | None = None
+    error: str = ""
+    cause: str = ""
+
+
+class Tick(Item):
+    """One look at a rollout: what was seen, what was decided."""
+
+    kind: ClassVar[str] = "tick"
+    place: ClassVar = ("RELEASE#{release_id}", "TICK#{stage}#{target}#{number:06d}")
+
+    release_id: str
+    stage: str
+    target: str
+    number: int
+    at: datetime
+    action: str  # set-weight, hold, promote, restore
+    weight: float
+    why: str
+    verdict: Verdict
+
+
+class HookRun(Item):
+    """One validation hook."""
+
+    kind: ClassVar[str] = "hook"
+    place: ClassVar = ("RELEASE#{release_id}", "HOOK#{stage}#{target}#{when}#{function}")
+
+    release_id: str
+    stage: str
+    target: str
+    when: str  # pre-traffic, post-traffic
+    function: str
+    outcome: Outcome
+    seconds: float = 0.0
+    cause: str = ""
+    log_tail: str = ""
+
+
+class Wish(Item):
+    """What an operator asked of a release under way."""
+
+    kind: ClassVar[str] = "wish"
+    place: ClassVar = ("RELEASE#{release_id}", "WISH#{verb}")
+
+    release_id: str
+    verb: str  # abort
+    who: str
+    reason: str
+    at: datetime
+
+
+class Lock(Item):
+    """Who may deploy an application now. ``fence`` rises with every owner."""
+
+    kind: ClassVar[str] = "lock"
+    place: ClassVar = ("APP#{application}", "LOCK")
+
+    application: str
+    owner: str = ""  # execution ARN; empty when free
+    release_number: int = 0
+    fence: int = 0
+    since: datetime | None = None
+
+
+class Waiter(Item):
+    """A release in the queue for the lock."""
+
+    kind: ClassVar[str] = "waiter"
+    place: ClassVar = ("APP#{application}", "WAITER#{number:08d}")
+
+    application: str
+    number: int
+    since: datetime
+
+
+class Live(Item):
+    """What a target serves: the last good artifact, and what a rollback goes back to."""
+
+    kind: ClassVar[str] = "live"
+    place: ClassVar = ("APP#{application}", "LIVE#{stage}#{target}")
+
+    application: str
+    stage: str
+    target: str
+    release_id: str
+    artifact: ArtifactRef
+    parameters: dict[str, str]
+    versions: dict[str, str]  # "function:alias" -> version
+    since: datetime
