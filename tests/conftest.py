@@ -1,0 +1,23 @@
+"""Fixtures that more than one level of tests uses."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tidegate.local.cloud import EmbeddedAws
+
+_accounts = itertools.count(100_000_000_000)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[EmbeddedAws]:
+    """The embedded AWS, one for each worker; tests keep apart by their account numbers."""
+    with EmbeddedAws() as embedded:
+        yield embedded
+
+
+@pytest.fixture
+def account() -> str:
+    """A 12-digit account that no other test of this worker uses."""
+    return str(next(_accounts))

@@ -1,0 +1,98 @@
+"""The embedded AWS as a whole: it starts, serves several accounts, and stops without a trace."""
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tidegate.local.cloud import EmbeddedAws
+
+pytestmark = pytest.mark.cloud
+
+
+def test_answers_as_the_account_that_the_access_key_names(aws: EmbeddedAws, account: str) -> None:
+    identity = aws.client("sts", account=account).get_caller_identity()
+
+    assert identity["Account"] == account
+
+
+def test_keeps_accounts_and_regions_apart(aws: EmbeddedAws, account: str) -> None:
+    topics = aws.client("sns", account=account, region="us-east-1")
+    topics.create_topic(Name="alerts")
+
+    assert [topic["TopicArn"] for topic in topics.list_topics()["Topics"]] == [
+        f"arn:aws:sns:us-east-1:{account}:alerts"
+    ]
+    assert aws.client("sns", account=account, region="eu-west-1").list_topics()["Topics"] == []
+    assert (
+        aws.client("sns", account="999999999999", region="us-east-1").list_topics()["Topics"] == []
+    )
+
+
+def test_an_assumed_role_acts_in_its_own_account(aws: EmbeddedAws, account: str) -> None:
+    target = str(int(account) + 500_000_000_000)
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    aws.client("iam", account=target).create_role(
+        RoleName="tidegate", AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    credentials = aws.client("sts", account=account).assume_role(
+        RoleArn=f"arn:aws:iam::{target}:role/tidegate", RoleSessionName="test"
+    )["Credentials"]
+    sns = aws.cloud.new_client(
+        "sns",
+        region="eu-west-1",
+        access_key=credentials["AccessKeyId"],
+        secret_key=credentials["SecretAccessKey"],
+        session_token=credentials["SessionToken"],
+    )
+
+    assert sns.create_topic(Name="alerts")["TopicArn"] == f"arn:aws:sns:eu-west-1:{target}:alerts"
+
+
+def test_serves_as_a_process_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tidegate.local", "--port", "0", "--state", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        endpoint = process.stdout.readline().strip()
+        sts = boto3.client(
+            "sts",
+            endpoint_url=endpoint,
+            region_name="eu-west-1",
+            aws_access_key_id="123456789012",
+            aws_secret_access_key="any",
+        )
+        account = sts.get_caller_identity()["Account"]
+        process.send_signal(signal.SIGTERM)
+        exit_code = process.wait(timeout=10)
+
+    assert account == "123456789012"
+    assert exit_code == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(endpoint, timeout=1)
+
+
+def test_takes_another_port_when_the_wanted_one_is_in_use(aws: EmbeddedAws) -> None:
+    taken = aws.endpoint.rpartition(":")[2]
+    command = [sys.executable, "-m", "tidegate.local", "--port", taken]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        endpoint = process.stdout.readline().strip()
+        process.send_signal(signal.SIGTERM)
+
+    assert endpoint.startswith("http://127.0.0.1:")
+    assert endpoint != aws.endpoint
