@@ -254,3 +254,4 @@ class Ports:
     bus: Bus
     targets: Targets
     clock: Clock
+    look_seconds: int = 60  # how often a baking rollout is looked at
