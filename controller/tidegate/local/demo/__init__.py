@@ -1,0 +1,1 @@
+"""The demonstration: real commits travel through the pipeline of the embedded AWS."""
