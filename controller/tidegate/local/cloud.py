@@ -28,7 +28,10 @@ from tidegate.local.gateway import AsgiApp, Gateway, Route
 
 DEFAULT_REGION: Final = "eu-west-1"
 HOST: Final = "127.0.0.1"
-PLUGINS: Final = ("tidegate.local.cloudformation:CloudFormationGaps",)
+PLUGINS: Final = (
+    "tidegate.local.cloudformation:CloudFormationGaps",
+    "tidegate.local.codebuild:CodeBuild",
+)
 """The plug-ins of the embedded AWS, as `module:class`, in the order of installation."""
 
 _SECRET: Final = "any"  # noqa: S105 - nothing checks it

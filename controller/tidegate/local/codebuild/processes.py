@@ -1,0 +1,56 @@
+"""Child processes on a leash: one process group that dies with its owner, however that ends."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class ProcessGroup:
+    """A process group that `kill` ends as a whole, and that never outlives this process.
+
+    Its leader does nothing but read from us: when the pipe closes, by `kill` or because this
+    process is gone (even by SIGKILL), it kills the group, itself included.
+    """
+
+    def __init__(self) -> None:
+        self._leader = subprocess.Popen(
+            ["/bin/sh", "-c", "read _; kill -KILL 0"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={},
+            process_group=0,
+        )
+
+    def run(self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int) -> int:
+        """Run a command in the group, its output to the file descriptor; return its exit status.
+
+        It is negative when the command was killed, by `kill` among others.
+        """
+        try:
+            process = subprocess.Popen(
+                args,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=self._leader.pid,
+            )
+        except (PermissionError, ProcessLookupError):
+            if self._leader.poll() is None:
+                raise
+            return -9  # the group was killed before the command could join it
+        return process.wait()
+
+    def kill(self) -> None:
+        """End every process of the group. May be called from any thread, more than once."""
+        if self._leader.stdin is not None and not self._leader.stdin.closed:
+            self._leader.stdin.close()
+        self._leader.wait()
+
+    @property
+    def id(self) -> int:
+        """The number of the process group."""
+        return os.getpgid(self._leader.pid)
