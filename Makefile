@@ -32,6 +32,31 @@ lock: $(STAMP) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --upgrade --output-file requirements/dev.txt
 
+.PHONY: check
+check: $(STAMP) ## Lint, types, templates, state machines; edits nothing
+	ruff check
+	ruff format --check
+	mypy
+	cfn-lint template.yaml pipeline/*.yaml functions/template.yaml
+	sam validate --lint --template template.yaml
+	sam validate --lint --template functions/template.yaml
+	python tools/check_asl.py statemachine/*.asl.yaml
+
+.PHONY: fix
+fix: $(STAMP) ## Format, and mend what the linter can mend
+	ruff check --fix
+	ruff format
+
+.PHONY: test
+test: $(STAMP) ## All tests, with coverage; the core must be at 100 %
+	pytest --numprocesses 2 --dist loadgroup --cov --cov-report=
+	coverage report --include 'controller/tidegate/core/*' --fail-under 100
+	coverage report --format total | xargs printf 'Coverage of everything, branches included: %s %%\n'
+
+.PHONY: demo
+demo: $(STAMP) ## Commits travel to prod on this machine; INTERACTIVE=1: you approve; KEEP=1: it stays up
+	tidegate local demo $(if $(INTERACTIVE),--interactive) $(if $(KEEP),--keep)
+
 .PHONY: clean
 clean: ## Remove what the tasks made, the virtual environment too
 	rm -rf $(VENV) build dist .aws-sam .tidegate .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
