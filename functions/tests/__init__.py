@@ -1,0 +1,1 @@
+"""Unit tests of the example application; ``tidegate.yaml`` says how they are run."""
