@@ -31,6 +31,7 @@ HOST: Final = "127.0.0.1"
 PLUGINS: Final = (
     "tidegate.local.cloudformation:CloudFormationGaps",
     "tidegate.local.codebuild:CodeBuild",
+    "tidegate.local.lambdas:LambdaDataPlane",
 )
 """The plug-ins of the embedded AWS, as `module:class`, in the order of installation."""
 

@@ -1,0 +1,1 @@
+"""Gaps of the embedded CloudWatch: statistics, metric math, alarms."""

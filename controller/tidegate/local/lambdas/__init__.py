@@ -1,0 +1,69 @@
+"""The Lambda data plane of the embedded AWS: runs function code without containers."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tidegate.local.cloud import Cloud
+from tidegate.local.lambdas.api import InvokeRoute
+from tidegate.local.lambdas.asynchronous import RETRY_SECONDS, AsynchronousInvoker
+from tidegate.local.lambdas.dataplane import DataPlane
+from tidegate.local.lambdas.functions import RandomSource, default_chance
+from tidegate.local.lambdas.internal import take_over
+from tidegate.local.lambdas.pool import EnvironmentPool
+from tidegate.local.lambdas.runtime import RuntimeFactory
+from tidegate.local.lambdas.validation import validate_aliases
+from tidegate.local.patching import Patches
+
+_REAP_SECONDS: Final = 20.0
+
+
+class LambdaDataPlane:
+    """Plug-in: invocations, weighted aliases, asynchronous events, per-version metrics, checks.
+
+    Parameters
+    ----------
+    chance
+        Decides which version of a weighted alias serves an invocation.
+    retry_seconds
+        How long to wait before each retry of an asynchronous event; Lambda takes minutes.
+    """
+
+    def __init__(
+        self,
+        *,
+        chance: RandomSource | None = None,
+        retry_seconds: Sequence[float] = RETRY_SECONDS,
+    ) -> None:
+        self._chance = chance or default_chance()
+        self._retry_seconds = retry_seconds
+
+    def install(self, cloud: Cloud) -> None:
+        """Take over the invocations of `cloud`."""
+        factory = RuntimeFactory(cloud.state_dir / "lambda", cloud.endpoint)
+        pool = EnvironmentPool(factory.environment)
+        dataplane = DataPlane(pool)
+        asynchronous = AsynchronousInvoker(
+            dataplane,
+            lambda service, account, region: cloud.client(service, account=account, region=region),
+            retry_seconds=self._retry_seconds,
+        )
+        patches = Patches()
+        take_over(patches, dataplane, asynchronous, self._chance)
+        validate_aliases(patches)
+        cloud.add_route(InvokeRoute(dataplane, asynchronous, self._chance))
+        for stop in (factory.close, pool.close, asynchronous.close, patches.undo):
+            cloud.on_stop(stop)
+        cloud.on_stop(_every(_REAP_SECONDS, pool.reap))
+
+
+def _every(seconds: float, action: Callable[[], None]) -> Callable[[], None]:
+    """Call `action` again and again, on a thread of its own, until the result is called."""
+    stopping = threading.Event()
+
+    def run() -> None:
+        while not stopping.wait(seconds):
+            action()
+
+    threading.Thread(target=run, name="lambda-reaper", daemon=True).start()
+    return stopping.set
