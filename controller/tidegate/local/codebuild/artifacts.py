@@ -19,7 +19,7 @@ class Destination:
     """Of the archive, or the prefix of the files."""
     is_archive: bool
     encryption_key: str | None
-    """KMS key, `""` for the account's own, `None` for no encryption by KMS."""
+    """KMS key, or `None` for no encryption by KMS."""
     identifier: str = ""
     """Names a secondary artifact; the primary one has none."""
 
@@ -80,7 +80,5 @@ class Destination:
     def _put_object(self, s3: Any, key: str, body: bytes) -> None:
         encryption = {}
         if self.encryption_key is not None:
-            encryption["ServerSideEncryption"] = "aws:kms"
-            if self.encryption_key:
-                encryption["SSEKMSKeyId"] = self.encryption_key
+            encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.encryption_key}
         s3.put_object(Bucket=self.bucket, Key=key, Body=body, **encryption)

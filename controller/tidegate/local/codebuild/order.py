@@ -73,7 +73,7 @@ def artifact_destinations(
     order: Mapping[str, Any], project: Mapping[str, Any], build_id: str
 ) -> list[Destination]:
     """Where the build's artifacts go, the primary one first."""
-    encryption_key = _usable_key(_encryption_key(order, project))
+    encryption_key = _encryption_key(order, project)
     artifacts = [
         order.get("artifactsOverride", project.get("artifacts", {})),
         *order.get("secondaryArtifactsOverride", project.get("secondaryArtifacts", [])),
@@ -91,11 +91,6 @@ def artifact_destinations(
 def _encryption_key(order: Mapping[str, Any], project: Mapping[str, Any]) -> str:
     key: str = order.get("encryptionKeyOverride", project.get("encryptionKey", ""))
     return key
-
-
-def _usable_key(key: str) -> str:
-    """The key to encrypt artifacts with; the default of the service has no name in a request."""
-    return "" if key.endswith((":alias/aws/codebuild", ":alias/aws/s3")) else key
 
 
 def _logs(request: Request, project: str, stream: str) -> dict[str, Any]:
