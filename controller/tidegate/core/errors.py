@@ -32,7 +32,8 @@ and the command line maps them to exit codes.
     └── NeedsOperator              a person must look
         ├── AliasChangedByOthers
         ├── LockLost
-        └── RestoreFailed
+        ├── RestoreFailed
+        └── FinishFailed
 """
 
 from __future__ import annotations
@@ -180,3 +181,7 @@ class LockLost(NeedsOperator):
 
 class RestoreFailed(NeedsOperator):
     """Traffic could not be put back on the stable version after all retries."""
+
+
+class FinishFailed(NeedsOperator):
+    """The validated candidate has all traffic, but the pin could not be taken off its stack."""

@@ -122,7 +122,7 @@ class StackSpec:
     """What a stack is to be made from."""
 
     stack_name: str
-    template_url: str
+    template_url: str  # s3://<bucket>/<key>; adapters turn it into what CloudFormation wants
     parameters: Mapping[str, str]
     tags: Mapping[str, str] = field(default_factory=dict)
 

@@ -312,9 +312,12 @@ class Rollout(Item):
     phase: RolloutPhase
     execution_arn: str = ""
     first_deployment: bool = False
+    executing: bool = False  # the change set is about to be handed over: it may have been
     executed: bool = False  # the change set was handed to CloudFormation
     shifts: tuple[Shift, ...] = ()  # the aliases whose version changes
-    weight: float = 0.0  # what the candidates have
+    weight: float = 0.0  # what the candidates have, or are about to get
+    left_weight: float = 0.0  # what they had before; `weight` once every alias is there
+    foreign: str = ""  # an alias in a state that is not ours, as it was seen once
     step: int = -1  # index of the step we are at; -1 before the first
     step_started_at: datetime | None = None
     shifting_since: datetime | None = None
@@ -322,6 +325,8 @@ class Rollout(Item):
     verdict: Verdict | None = None  # the latest
     baseline_alarms: tuple[str, ...] = ()  # were firing before the candidate got any traffic
     all_at_once: str = ""  # why steps were skipped, if they were
+    reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
+    reverted: bool = False  # CloudFormation has begun to take the stack back
     started_at: datetime
     ended_at: datetime | None = None
     error: str = ""
@@ -357,6 +362,7 @@ class HookRun(Item):
     when: str  # pre-traffic, post-traffic
     function: str
     outcome: Outcome
+    attempt: int = 1  # rises when a run was lost before its outcome was known
     seconds: float = 0.0
     cause: str = ""
     log_tail: str = ""
