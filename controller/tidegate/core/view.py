@@ -1,0 +1,439 @@
+"""What the record says of a release, arranged for people: pure functions from items to values.
+
+Every front end shows these values, so that a terminal, a page and ``--output json`` never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tidegate.core.plan import ArtifactRef, Model, ReleasePlan, StagePlan, StrategyPlan, Target
+from tidegate.core.ports import ItemT
+from tidegate.core.record import (
+    Approval,
+    ChangeLine,
+    Decision,
+    HookRun,
+    Item,
+    Outcome,
+    Plan,
+    Preview,
+    Release,
+    ReleasePhase,
+    Rollout,
+    RolloutPhase,
+    Shift,
+    Stage,
+    StagePhase,
+    TestRun,
+    Verdict,
+    Vote,
+    Wish,
+)
+
+
+class Mood(StrEnum):
+    """How something stands, in the few ways that matter to a person who looks for ten seconds."""
+
+    PENDING = "pending"  # has not begun
+    RUNNING = "running"  # moves by itself
+    WAITING = "waiting"  # waits for a person
+    GOOD = "good"  # ended as it was meant to
+    BAD = "bad"  # ended otherwise; what was live before is live
+    ALERT = "alert"  # a person must look
+    SKIPPED = "skipped"  # will not begin any more
+
+
+_RELEASE_MOODS = {
+    ReleasePhase.QUEUED: Mood.PENDING,
+    ReleasePhase.TESTING: Mood.RUNNING,
+    ReleasePhase.PROGRESSING: Mood.RUNNING,
+    ReleasePhase.SUCCEEDED: Mood.GOOD,
+    ReleasePhase.FAILED: Mood.BAD,
+    ReleasePhase.REJECTED: Mood.BAD,
+    ReleasePhase.ABORTED: Mood.BAD,
+    ReleasePhase.SUPERSEDED: Mood.SKIPPED,
+    ReleasePhase.STUCK: Mood.ALERT,
+}
+_STAGE_MOODS = {
+    StagePhase.PREVIEWING: Mood.RUNNING,
+    StagePhase.AWAITING_APPROVAL: Mood.WAITING,
+    StagePhase.ROLLING_OUT: Mood.RUNNING,
+    StagePhase.SUCCEEDED: Mood.GOOD,
+    StagePhase.FAILED: Mood.BAD,
+}
+_ROLLOUT_MOODS = {
+    RolloutPhase.DEPLOYING: Mood.RUNNING,
+    RolloutPhase.VALIDATING: Mood.RUNNING,
+    RolloutPhase.SHIFTING: Mood.RUNNING,
+    RolloutPhase.VERIFYING: Mood.RUNNING,
+    RolloutPhase.FINISHING: Mood.RUNNING,
+    RolloutPhase.SUCCEEDED: Mood.GOOD,
+    RolloutPhase.RESTORING: Mood.BAD,
+    RolloutPhase.RESTORED: Mood.BAD,
+    RolloutPhase.STUCK: Mood.ALERT,
+}
+_OUTCOME_MOODS = {
+    Outcome.RUNNING: Mood.RUNNING,
+    Outcome.PASSED: Mood.GOOD,
+    Outcome.FAILED: Mood.BAD,
+}
+_DECISION_MOODS = {
+    Decision.PENDING: Mood.WAITING,
+    Decision.APPROVED: Mood.GOOD,
+    Decision.REJECTED: Mood.BAD,
+    Decision.EXPIRED: Mood.BAD,
+}
+
+
+class TestView(Model):
+    """One of the parallel tests."""
+
+    __test__ = False
+
+    name: str
+    mood: Mood
+    seconds: float = 0.0
+    url: str = ""
+    cause: str = ""
+
+
+class HookView(Model):
+    """One validation hook."""
+
+    function: str
+    when: str  # pre-traffic, post-traffic
+    mood: Mood
+    seconds: float = 0.0
+    cause: str = ""
+    log_tail: str = ""
+
+
+class ApprovalView(Model):
+    """What people were asked, and what they said."""
+
+    decision: Decision
+    mood: Mood
+    needed: int  # how many distinct people must agree
+    author_may_approve: bool
+    requested_at: datetime
+    deadline: datetime
+    votes: tuple[Vote, ...] = ()
+
+    @property
+    def agreed(self) -> tuple[str, ...]:
+        """Who said yes."""
+        return tuple(vote.who for vote in self.votes if vote.approve)
+
+
+class RolloutView(Model):
+    """One stack of a stage, whether its rollout has begun or not."""
+
+    target: str
+    stack: str
+    mood: Mood
+    phase: RolloutPhase | None = None  # None before it begins
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    first_deployment: bool = False
+    shifts: tuple[Shift, ...] = ()
+    weight: float = 0.0
+    step: int = 0  # 1-based; 0 before the first
+    steps: int = 0  # before the promotion; 0 is all at once
+    next_weight: float | None = None  # where it goes if all stays well
+    next_at: datetime | None = None
+    samples: int = 0  # candidate requests judged so far
+    samples_needed: int = 0
+    verdict: Verdict | None = None
+    all_at_once: str = ""  # why steps were skipped, if they were
+    hooks: tuple[HookView, ...] = ()
+    changes: tuple[ChangeLine, ...] = ()  # what the preview showed
+    error: str = ""
+    cause: str = ""
+
+
+class StageView(Model):
+    """One stage, whether it has begun or not."""
+
+    name: str
+    mood: Mood
+    phase: StagePhase | None = None  # None before it begins
+    strategy: str
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    approval: ApprovalView | None = None
+    rollouts: tuple[RolloutView, ...] = ()
+    error: str = ""
+    cause: str = ""
+
+
+class ReleaseView(Model):
+    """One release as it was ``at`` the moment of the look."""
+
+    id: str
+    application: str
+    number: int
+    mood: Mood
+    phase: ReleasePhase
+    artifact: ArtifactRef
+    at: datetime
+    started_at: datetime
+    ended_at: datetime | None = None
+    tests: tuple[TestView, ...] = ()
+    stages: tuple[StageView, ...] = ()
+    abort_wanted_by: str = ""
+    error: str = ""
+    cause: str = ""
+
+    @property
+    def awaiting(self) -> tuple[StageView, ...]:
+        """The stages that wait for people."""
+        return tuple(stage for stage in self.stages if stage.mood is Mood.WAITING)
+
+
+class LiveSpan(Model):
+    """From when to when a target served a release. ``until`` is None while it does."""
+
+    stage: str
+    target: str
+    since: datetime
+    until: datetime | None = None
+
+
+class StageDecision(Model):
+    """How the approval of a stage was decided, and by whom."""
+
+    stage: str
+    decision: Decision
+    votes: tuple[Vote, ...] = ()
+
+
+class HistoryEntry(Model):
+    """One release in an application's history."""
+
+    id: str
+    mood: Mood
+    phase: ReleasePhase
+    artifact: ArtifactRef
+    started_at: datetime
+    ended_at: datetime | None = None
+    live: tuple[LiveSpan, ...] = ()
+    decisions: tuple[StageDecision, ...] = ()
+    error: str = ""
+    cause: str = ""
+
+
+def release_view(release: Release, items: Iterable[Item], now: datetime) -> ReleaseView:
+    """Arrange what the record holds of one release."""
+    known = tuple(items)
+    plan = next((item.plan for item in _of(Plan, known)), None)
+    over = release.phase.over
+    stages = () if plan is None else tuple(_stage(s, known, over) for s in plan.stages)
+    wish = next((wish for wish in _of(Wish, known) if wish.verb == "abort"), None)
+    return ReleaseView(
+        id=release.id,
+        application=release.application,
+        number=release.number,
+        mood=_release_mood(release.phase, stages),
+        phase=release.phase,
+        artifact=release.artifact,
+        at=now,
+        started_at=release.started_at,
+        ended_at=release.ended_at,
+        tests=_tests(plan, known, over),
+        stages=stages,
+        abort_wanted_by=wish.who if wish and not over else "",
+        error=release.error,
+        cause=release.cause,
+    )
+
+
+def history(
+    releases: Sequence[Release], details: Mapping[str, Sequence[Item]]
+) -> tuple[HistoryEntry, ...]:
+    """What was live when, who agreed and why a release ended early; newest first.
+
+    ``details`` maps the id of a release to its rollouts and approvals.
+    """
+    newest_first = sorted(releases, key=lambda release: release.number, reverse=True)
+    spans = _live_spans(newest_first, details)
+    return tuple(
+        HistoryEntry(
+            id=release.id,
+            mood=_RELEASE_MOODS[release.phase],
+            phase=release.phase,
+            artifact=release.artifact,
+            started_at=release.started_at,
+            ended_at=release.ended_at,
+            live=tuple(spans[release.id]),
+            decisions=tuple(
+                StageDecision(stage=a.stage, decision=a.decision, votes=a.votes)
+                for a in _of(Approval, details.get(release.id, ()))
+            ),
+            error=release.error,
+            cause=release.cause,
+        )
+        for release in newest_first
+    )
+
+
+def error_rate(invocations: int, errors: int) -> float | None:
+    """The share of requests that failed; None when there were none to judge."""
+    return errors / invocations if invocations else None
+
+
+def _of(kind: type[ItemT], items: Iterable[Item]) -> list[ItemT]:
+    return [item for item in items if isinstance(item, kind)]
+
+
+def _release_mood(phase: ReleasePhase, stages: Sequence[StageView]) -> Mood:
+    """A release that moves by itself waits for people when one of its stages does."""
+    mood = _RELEASE_MOODS[phase]
+    if mood is Mood.RUNNING and any(stage.mood is Mood.WAITING for stage in stages):
+        return Mood.WAITING
+    return mood
+
+
+def _not_begun(over: bool) -> Mood:
+    return Mood.SKIPPED if over else Mood.PENDING
+
+
+def _tests(plan: ReleasePlan | None, items: Iterable[Item], over: bool) -> tuple[TestView, ...]:
+    """The planned tests; results are recorded when all have ended."""
+    runs = {run.name: run for run in _of(TestRun, items)}
+    names = [test.name for test in plan.tests] if plan else []
+    return tuple(
+        TestView(
+            name=name,
+            mood=_OUTCOME_MOODS[run.outcome],
+            seconds=run.seconds,
+            url=run.url,
+            cause=run.cause,
+        )
+        if (run := runs.get(name))
+        else TestView(name=name, mood=_not_begun(over))
+        for name in names
+    )
+
+
+def _stage(plan: StagePlan, items: Sequence[Item], over: bool) -> StageView:
+    stage = next((s for s in _of(Stage, items) if s.name == plan.name), None)
+    approval = next((a for a in _of(Approval, items) if a.stage == plan.name), None)
+    targets = [target for wave in plan.waves for target in wave]
+    ended = over or (stage is not None and stage.phase in {StagePhase.SUCCEEDED, StagePhase.FAILED})
+    rollouts = tuple(_rollout(plan, target, items, ended) for target in targets)
+    view = StageView(
+        name=plan.name,
+        mood=_not_begun(over),
+        strategy=plan.strategy.name,
+        approval=_approval(approval) if approval else None,
+        rollouts=rollouts,
+    )
+    if stage is None:
+        return view
+    stuck = any(rollout.mood is Mood.ALERT for rollout in rollouts)
+    return view.model_copy(
+        update={
+            "mood": Mood.ALERT if stuck else _STAGE_MOODS[stage.phase],
+            "phase": stage.phase,
+            "started_at": stage.started_at,
+            "ended_at": stage.ended_at,
+            "error": stage.error,
+            "cause": stage.cause,
+        }
+    )
+
+
+def _approval(approval: Approval) -> ApprovalView:
+    return ApprovalView(
+        decision=approval.decision,
+        mood=_DECISION_MOODS[approval.decision],
+        needed=approval.approvers,
+        author_may_approve=approval.author_may_approve,
+        requested_at=approval.requested_at,
+        deadline=approval.deadline,
+        votes=approval.votes,
+    )
+
+
+def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool) -> RolloutView:
+    here = (plan.name, target.id)
+    rollout = next((r for r in _of(Rollout, items) if (r.stage, r.target) == here), None)
+    preview = next((p for p in _of(Preview, items) if (p.stage, p.target) == here), None)
+    changes = preview.changes if preview else ()
+    if rollout is None:
+        return RolloutView(
+            target=target.id, stack=target.stack_name, mood=_not_begun(ended), changes=changes
+        )
+    verdict = rollout.verdict
+    next_weight, next_at = _next_step(plan.strategy, rollout)
+    return RolloutView(
+        target=target.id,
+        stack=target.stack_name,
+        mood=_ROLLOUT_MOODS[rollout.phase],
+        phase=rollout.phase,
+        started_at=rollout.started_at,
+        ended_at=rollout.ended_at,
+        first_deployment=rollout.first_deployment,
+        shifts=rollout.shifts,
+        weight=rollout.weight,
+        step=min(rollout.step + 1, len(plan.strategy.steps)),
+        steps=len(plan.strategy.steps),
+        next_weight=next_weight,
+        next_at=next_at,
+        samples=verdict.candidate_invocations if verdict else 0,
+        samples_needed=plan.checks.errors.min_samples,
+        verdict=verdict,
+        all_at_once=rollout.all_at_once,
+        hooks=tuple(_hook(h) for h in _of(HookRun, items) if (h.stage, h.target) == here),
+        changes=changes,
+        error=rollout.error,
+        cause=rollout.cause,
+    )
+
+
+def _hook(run: HookRun) -> HookView:
+    return HookView(
+        function=run.function,
+        when=run.when,
+        mood=_OUTCOME_MOODS[run.outcome],
+        seconds=run.seconds,
+        cause=run.cause,
+        log_tail=run.log_tail,
+    )
+
+
+def _next_step(strategy: StrategyPlan, rollout: Rollout) -> tuple[float | None, datetime | None]:
+    """The weight after the present bake, and when that bake is over at the earliest."""
+    if rollout.phase is not RolloutPhase.SHIFTING or rollout.step_started_at is None:
+        return None, None
+    if not 0 <= rollout.step < len(strategy.steps):
+        return None, None
+    bake = timedelta(seconds=strategy.steps[rollout.step].bake_seconds)
+    weights = [*(step.weight for step in strategy.steps), 1.0]
+    return weights[rollout.step + 1], rollout.step_started_at + bake
+
+
+def _live_spans(
+    newest_first: Sequence[Release], details: Mapping[str, Sequence[Item]]
+) -> dict[str, list[LiveSpan]]:
+    """When each release was served: from its promotion to the next one's, target by target."""
+    spans: dict[str, list[LiveSpan]] = {release.id: [] for release in newest_first}
+    replaced_at: dict[tuple[str, str], datetime] = {}
+    for release in newest_first:
+        for rollout in _of(Rollout, details.get(release.id, ())):
+            if rollout.phase is not RolloutPhase.SUCCEEDED or rollout.ended_at is None:
+                continue
+            here = (rollout.stage, rollout.target)
+            spans[release.id].append(
+                LiveSpan(
+                    stage=rollout.stage,
+                    target=rollout.target,
+                    since=rollout.ended_at,
+                    until=replaced_at.get(here),
+                )
+            )
+            replaced_at[here] = rollout.ended_at
+    return spans
