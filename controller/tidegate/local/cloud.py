@@ -30,7 +30,9 @@ DEFAULT_REGION: Final = "eu-west-1"
 HOST: Final = "127.0.0.1"
 PLUGINS: Final = (
     "tidegate.local.cloudformation:CloudFormationGaps",
+    "tidegate.local.stepfunctions:StepFunctions",
     "tidegate.local.codebuild:CodeBuild",
+    "tidegate.local.cloudwatch:CloudWatchGaps",
     "tidegate.local.lambdas:LambdaDataPlane",
 )
 """The plug-ins of the embedded AWS, as `module:class`, in the order of installation."""
@@ -61,9 +63,7 @@ class Cloud:
         key = (service, account, region)
         with self._clients_lock:
             if key not in self._clients:
-                self._clients[key] = self.new_client(
-                    service, region=region, access_key=account, secret_key=_SECRET
-                )
+                self._clients[key] = self.new_client(service, region=region, access_key=account)
             return self._clients[key]
 
     def new_client(
@@ -72,8 +72,9 @@ class Cloud:
         *,
         region: str,
         access_key: str,
-        secret_key: str,
+        secret_key: str = _SECRET,
         session_token: str | None = None,
+        config: Config | None = None,
     ) -> Any:
         """A boto3 client of `service` with the given credentials."""
         session = botocore.session.Session()
@@ -84,7 +85,7 @@ class Cloud:
             aws_access_key_id=access_key,
             aws_secret_access_key=secret_key,
             aws_session_token=session_token,
-            config=_CLIENT_CONFIG,
+            config=config or _CLIENT_CONFIG,
         )
 
     def add_route(self, route: Route) -> None:

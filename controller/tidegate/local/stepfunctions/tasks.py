@@ -1,0 +1,243 @@
+"""Tasks of state machines where moto's interpreter differs from the service.
+
+Member names of requests and results, tokens of retried tasks, waiting for jobs, error names.
+"""
+
+import base64
+import datetime
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import botocore.session
+from botocore.exceptions import HTTPClientError
+from moto.stepfunctions.parser.api import (
+    HistoryEventType,
+    TaskFailedEventDetails,
+    TaskTimedOutEventDetails,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
+    CustomErrorName,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import (
+    StatesErrorName,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils import (
+    LambdaFunctionErrorException,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service as service_module,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import (
+    ResourceCondition,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (  # noqa: E501
+    StateTaskServiceLambda,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
+from moto.stepfunctions.parser.asl.eval.callback.callback import HeartbeatTimeoutError
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+
+from tidegate.local.patching import Patches
+from tidegate.local.stepfunctions.jsonata import timestamp
+
+StateTaskService = service_module.StateTaskService
+Original = Callable[..., Any]
+
+_POLL_SECONDS: Final = (0.02, 0.05, 0.1, 0.2)
+"""Waits between looks at a job, the last one for good."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a `.sync` task started: looked at until it ends, called off if the task is aborted."""
+
+    poll: Callable[[], Any | None]
+    """Its result, or nothing while it runs; raises when it failed."""
+    cancel: Callable[[], None]
+    ended: threading.Event | None = None
+    """Set at its end, where this process can know."""
+
+
+def install(patches: Patches) -> None:
+    """Mend the tasks of moto's interpreter."""
+    patches.replace(StateTaskService, "_normalise_parameters", _normalise_parameters)
+    patches.replace(StateTaskService, "_normalise_response", _normalise_response)
+    patches.replace(StateTaskServiceCallback, "_eval_execution", _fresh_token)
+    patches.replace(StateTaskServiceCallback, "_eval_sync", lambda _original: _wait_for_job)
+    patches.replace(StateTask, "_from_error", _heartbeat_timeout)
+    patches.replace(StateTaskServiceLambda, "_from_error", _lambda_error)
+
+
+def failed_job(task: Any, env: Environment, result: Any) -> FailureEvent:
+    """The failure of a `.sync` task whose job failed: `States.TaskFailed`, the job as cause."""
+    name = StatesErrorNameType.StatesTaskFailed
+    return _task_failed(task, env, StatesErrorName(typ=name), json.dumps(result, default=str))
+
+
+def _task_failed(task: Any, env: Environment, error: Any, cause: str) -> FailureEvent:
+    return FailureEvent(
+        env=env,
+        error_name=error,
+        event_type=HistoryEventType.TaskFailed,
+        event_details=EventDetails(
+            taskFailedEventDetails=TaskFailedEventDetails(
+                error=error.error_name,
+                cause=cause,
+                resource=task._get_sfn_resource(),
+                resourceType=task._get_sfn_resource_type(),
+            )
+        ),
+    )
+
+
+def _normalise_parameters(_original: Original) -> Original:
+    def normalise(
+        self: Any,
+        parameters: dict[str, Any],
+        boto_service_name: str | None = None,
+        service_action_name: str | None = None,
+    ) -> None:
+        operation = _operation(self, boto_service_name, service_action_name)
+        if operation.input_shape:
+            self._to_boto_request(parameters, operation.input_shape)
+
+    return normalise
+
+
+def _normalise_response(_original: Original) -> Original:
+    def normalise(
+        self: Any,
+        response: Any,
+        boto_service_name: str | None = None,
+        service_action_name: str | None = None,
+    ) -> None:
+        operation = _operation(self, boto_service_name, service_action_name)
+        if operation.output_shape:
+            self._from_boto_response(response, operation.output_shape)
+        if isinstance(response, dict):
+            moment = timestamp if self.resource.service_name == "aws-sdk" else _milliseconds
+            response.update(_as_json(response, moment))
+
+    return normalise
+
+
+_session: Final = botocore.session.Session()
+_models_lock: Final = threading.Lock()
+_models: Final[dict[str, Any]] = {}
+
+
+def _operation(task: Any, service: str | None, action: str | None) -> Any:
+    """botocore's model of the operation that a task calls."""
+    service_name = task._get_boto_service_name(service)
+    method = task._get_boto_service_action(action)
+    with _models_lock:
+        if service_name not in _models:
+            _models[service_name] = _session.get_service_model(service_name)
+        model = _models[service_name]
+    wanted = method.replace("_", "").lower()
+    name = next((name for name in model.operation_names if name.lower() == wanted), None)
+    if name is None:
+        raise ValueError(f"{service_name} has no operation {method}")
+    return model.operation_model(name)
+
+
+def _milliseconds(moment: datetime.datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _as_json(value: Any, moment: Callable[[datetime.datetime], Any]) -> Any:
+    """`value` of a boto3 response with times and bytes as Step Functions shows them."""
+    match value:
+        case datetime.datetime():
+            return moment(value)
+        case bytes() | bytearray():
+            return base64.b64encode(value).decode()
+        case dict():
+            return {key: _as_json(item, moment) for key, item in value.items()}
+        case list():
+            return [_as_json(item, moment) for item in value]
+        case _:
+            return value
+
+
+def _fresh_token(original: Original) -> Original:
+    """Each attempt of a task has a token of its own, so an old answer cannot end a retry."""
+
+    def evaluate(self: Any, env: Environment) -> None:
+        if self.resource.condition == ResourceCondition.WaitForTaskToken:
+            env.callback_pool_manager.add(env.states.context_object.update_task_token())
+        original(self, env)
+
+    return evaluate
+
+
+def _wait_for_job(
+    _task: Any,
+    env: Environment,
+    sync_resolver: Job | Callable[[], Any | None],
+    **_endpoints: Any,
+) -> Any:
+    """Stands in for `_eval_sync`: looks soon and then less often, and calls off what is aborted."""
+    job = sync_resolver if isinstance(sync_resolver, Job) else Job(sync_resolver, lambda: None)
+    for seconds in _waits():
+        if not env.is_running():
+            job.cancel()
+            return None
+        result = job.poll()
+        if result is not None:
+            return result
+        (job.ended or env.program_state_event).wait(seconds)
+    raise AssertionError("unreachable: the waits never end")
+
+
+def _waits() -> Iterator[float]:
+    return itertools.chain(_POLL_SECONDS, itertools.repeat(_POLL_SECONDS[-1]))
+
+
+def _heartbeat_timeout(original: Original) -> Original:
+    def from_error(self: Any, env: Environment, ex: Exception) -> FailureEvent:
+        if not isinstance(ex, HeartbeatTimeoutError):
+            return original(self, env=env, ex=ex)
+        error = StatesErrorName(typ=StatesErrorNameType.StatesHeartbeatTimeout)
+        return FailureEvent(
+            env=env,
+            error_name=error,
+            event_type=HistoryEventType.TaskTimedOut,
+            event_details=EventDetails(
+                taskTimedOutEventDetails=TaskTimedOutEventDetails(
+                    resourceType=self._get_sfn_resource_type(),
+                    resource=self._get_sfn_resource(),
+                    error=error.error_name,
+                )
+            ),
+        )
+
+    return from_error
+
+
+def _lambda_error(original: Original) -> Original:
+    def from_error(self: Any, env: Environment, ex: Exception) -> FailureEvent:
+        if isinstance(ex, HTTPClientError):
+            return _task_failed(self, env, CustomErrorName("Lambda.SdkClientException"), str(ex))
+        if isinstance(ex, LambdaFunctionErrorException) and not _has_error_type(ex.payload):
+            return _task_failed(self, env, CustomErrorName("Lambda.Unknown"), ex.payload)
+        return original(self, env=env, ex=ex)
+
+    return from_error
+
+
+def _has_error_type(payload: str) -> bool:
+    error = json.loads(payload)
+    return isinstance(error, dict) and bool(error.get("errorType"))
