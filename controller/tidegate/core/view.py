@@ -333,10 +333,9 @@ def _stage(plan: StagePlan, items: Sequence[Item], over: bool) -> StageView:
     )
     if stage is None:
         return view
-    stuck = any(rollout.mood is Mood.ALERT for rollout in rollouts)
     return view.model_copy(
         update={
-            "mood": Mood.ALERT if stuck else _STAGE_MOODS[stage.phase],
+            "mood": _stage_mood(stage.phase, approval, rollouts),
             "phase": stage.phase,
             "started_at": stage.started_at,
             "ended_at": stage.ended_at,
@@ -344,6 +343,18 @@ def _stage(plan: StagePlan, items: Sequence[Item], over: bool) -> StageView:
             "cause": stage.cause,
         }
     )
+
+
+def _stage_mood(
+    phase: StagePhase, approval: Approval | None, rollouts: Sequence[RolloutView]
+) -> Mood:
+    """A stage with a stuck rollout needs a person, and one that people decided moves again."""
+    if any(rollout.mood is Mood.ALERT for rollout in rollouts):
+        return Mood.ALERT
+    mood = _STAGE_MOODS[phase]
+    if mood is Mood.WAITING and approval and approval.decision is not Decision.PENDING:
+        return Mood.RUNNING
+    return mood
 
 
 def _approval(approval: Approval) -> ApprovalView:

@@ -1,0 +1,88 @@
+"""How numbers, times and people read in a terminal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tidegate.core.record import Verdict
+from tidegate.core.view import error_rate
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_BAR_CELLS = 10
+_SHORT_COMMIT = 7
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: ``42s``, ``3m12s``, ``1h05m``, ``2d03h``; a decimal below ten seconds."""
+    if 0 < seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
+    whole = max(0, round(seconds))
+    if whole < _MINUTE:
+        return f"{whole}s"
+    if whole < _HOUR:
+        minutes, rest = divmod(whole, _MINUTE)
+        return f"{minutes}m{rest:02d}s"
+    if whole < _DAY:
+        hours, rest = divmod(whole, _HOUR)
+        return f"{hours}h{rest // _MINUTE:02d}m"
+    days, rest = divmod(whole, _DAY)
+    return f"{days}d{rest // _HOUR:02d}h"
+
+
+def whole_duration(seconds: float) -> str:
+    """Like ``duration``, without decimals: for what counts on while one looks."""
+    return duration(float(max(0, int(seconds)))) if seconds >= 1 else "0s"
+
+
+def moment(at: datetime) -> str:
+    """A time to the minute, in UTC."""
+    return at.strftime("%Y-%m-%d %H:%M")
+
+
+def percent(share: float) -> str:
+    """``0.1 %``, ``20.2 %``, ``25 %``: one decimal at most."""
+    return f"{share * 100:.1f}".removesuffix(".0") + " %"
+
+
+def bar(weight: float) -> str:
+    """A weight as ten cells."""
+    full = round(weight * _BAR_CELLS)
+    if weight > 0:
+        full = max(full, 1)
+    return "█" * full + "░" * (_BAR_CELLS - full)
+
+
+def person(who: str) -> str:
+    """The part of an IAM identity that people recognise: ``ana``, or ``ana (Admin)`` for a role."""
+    resource = who.rpartition(":")[2] if who.startswith("arn:") else who
+    kind, _, name = resource.partition("/")
+    if not name:
+        return resource
+    if kind == "assumed-role":
+        role, _, session = name.partition("/")
+        return f"{session} ({role})" if session else role
+    return name.rpartition("/")[2]
+
+
+def people(names: tuple[str, ...]) -> str:
+    """``ana, jo``."""
+    return ", ".join(person(name) for name in names)
+
+
+def commit(sha: str) -> str:
+    """The first characters of a commit, as git shows them."""
+    return sha[:_SHORT_COMMIT]
+
+
+def numbers(verdict: Verdict) -> str:
+    """The requests that a verdict rests on, of candidate and stable."""
+    candidate = _failed(verdict.candidate_invocations, verdict.candidate_errors)
+    stable = _failed(verdict.stable_invocations, verdict.stable_errors)
+    return f"candidate {candidate}, stable {stable}"
+
+
+def _failed(invocations: int, errors: int) -> str:
+    rate = error_rate(invocations, errors)
+    if rate is None:
+        return "no requests"
+    return f"{errors}/{invocations} failed ({percent(rate)})"

@@ -1,0 +1,251 @@
+"""A release as a tree of lines, each in words: what every drawing of a release is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tidegate.cli import text
+from tidegate.core.record import Decision, Judgement, RolloutPhase, Verdict
+from tidegate.core.view import (
+    ApprovalView,
+    HookView,
+    Mood,
+    ReleaseView,
+    RolloutView,
+    StageView,
+    TestView,
+)
+
+ICONS = {
+    Mood.PENDING: "○",
+    Mood.RUNNING: "◌",
+    Mood.WAITING: "◷",
+    Mood.GOOD: "✔",
+    Mood.BAD: "✖",
+    Mood.ALERT: "⚠",
+    Mood.SKIPPED: "•",
+}
+_JUDGEMENT_MOODS = {
+    Judgement.HEALTHY: Mood.GOOD,
+    Judgement.UNDECIDED: Mood.RUNNING,
+    Judgement.INSUFFICIENT_TRAFFIC: Mood.WAITING,
+    Judgement.UNHEALTHY: Mood.BAD,
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A line of the tree.
+
+    ``info`` lasts until something happens; ``clock`` changes by the mere passing of time.
+    """
+
+    name: str
+    mood: Mood
+    status: str
+    info: str = ""
+    clock: str = ""
+    age_seconds: float | None = None
+    children: tuple[Node, ...] = field(default=())
+
+
+def next_words(view: ReleaseView) -> str:
+    """What happens next, or what a person has to do; empty when the release is over."""
+    if view.awaiting:
+        return "; ".join(_ask(view, stage) for stage in view.awaiting)
+    moving = [r for stage in view.stages for r in stage.rollouts if r.next_weight is not None]
+    return "; ".join(f"{r.target}: {_next(r, view.at)}" for r in moving)
+
+
+def stage_node(stage: StageView, now: datetime) -> Node:
+    """A stage with its approval and its rollouts."""
+    children = [_rollout_node(rollout, stage, now) for rollout in stage.rollouts]
+    if stage.approval:
+        children.insert(0, _approval_node(stage.approval, now))
+    return Node(
+        name=stage.name,
+        mood=stage.mood,
+        status=stage.phase.value if stage.phase else _absent(stage.mood),
+        info=stage.error or stage.strategy,
+        age_seconds=_age(stage.started_at, stage.ended_at, now),
+        children=tuple(children),
+    )
+
+
+def release_node(view: ReleaseView) -> Node:
+    """The whole release as one tree: what line by line output compares."""
+    tests = tuple(_test_node(test) for test in view.tests)
+    stages = tuple(stage_node(stage, view.at) for stage in view.stages)
+    return Node(
+        name=view.id,
+        mood=view.mood,
+        status=release_status(view),
+        info=reason(view.error, view.cause),
+        children=tests + stages,
+    )
+
+
+def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
+    """Every node with the path to it."""
+    here = f"{path} {node.name}".strip()
+    yield here, node
+    for child in node.children:
+        yield from walk(child, here)
+
+
+def one_line(path: str, node: Node) -> str:
+    """A node as a line of a log: nothing in it changes by the mere passing of time."""
+    return f"{ICONS[node.mood]} {path}: {node.status}" + (f" · {node.info}" if node.info else "")
+
+
+def release_status(view: ReleaseView) -> str:
+    """Where the release is, in two or three words."""
+    if view.awaiting:
+        return "awaiting approval"
+    under_way = [stage.name for stage in view.stages if stage.mood is Mood.RUNNING]
+    if under_way and not view.phase.over:
+        return f"{view.phase.value} in {', '.join(under_way)}"
+    return view.phase.value
+
+
+def _ask(view: ReleaseView, stage: StageView) -> str:
+    command = f"tidegate approve {view.id} --stage {stage.name}"
+    if stage.approval is None:
+        return command
+    left = text.whole_duration((stage.approval.deadline - view.at).total_seconds())
+    missing = stage.approval.needed - len(stage.approval.agreed)
+    who = "1 person has" if missing == 1 else f"{missing} people have"
+    return f"{who} to decide within {left}: {command}"
+
+
+def _next(rollout: RolloutView, now: datetime) -> str:
+    """Where the weight goes, and when; or what the step still waits for."""
+    if rollout.next_weight is None or rollout.next_at is None:
+        return ""
+    where = "promote" if rollout.next_weight >= 1 else text.percent(rollout.next_weight)
+    left = (rollout.next_at - now).total_seconds()
+    if left > 0:
+        return f"{where} in {text.whole_duration(left)}"
+    if rollout.samples < rollout.samples_needed:
+        return f"{where} at {rollout.samples_needed} samples ({rollout.samples} so far)"
+    return f"{where} now"
+
+
+def _test_node(test: TestView) -> Node:
+    status = {Mood.GOOD: "passed", Mood.BAD: "failed"}.get(test.mood, test.mood.value)
+    info = test.cause or (text.duration(test.seconds) if test.seconds else "")
+    return Node(name=f"test {test.name}", mood=test.mood, status=status, info=info)
+
+
+def _approval_node(approval: ApprovalView, now: datetime) -> Node:
+    count = f"{len(approval.agreed)} of {approval.needed}"
+    said_by = [said(vote.who, vote.approve, vote.reason) for vote in approval.votes]
+    pending = approval.decision is Decision.PENDING
+    return Node(
+        name="approval",
+        mood=approval.mood,
+        status=f"{approval.decision.value} {count}" if pending else approval.decision.value,
+        info=", ".join(said_by),
+        age_seconds=_age(approval.requested_at, None, now) if pending else None,
+    )
+
+
+def said(who: str, approve: bool, why: str) -> str:
+    """Who voted, against what, and why."""
+    words = text.person(who) if approve else f"refused by {text.person(who)}"
+    return f"{words}: {why}" if why else words
+
+
+def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node:
+    children = [_hook_node(hook) for hook in rollout.hooks if hook.when == "pre-traffic"]
+    children += _alias_nodes(rollout)
+    if rollout.verdict:
+        children.append(_verdict_node(rollout.verdict))
+    children += [_hook_node(hook) for hook in rollout.hooks if hook.when != "pre-traffic"]
+    if stage.mood is Mood.WAITING:
+        children += _change_nodes(rollout)
+    return Node(
+        name=rollout.target,
+        mood=rollout.mood,
+        status=rollout.phase.value if rollout.phase else _absent(rollout.mood),
+        info=_rollout_info(rollout),
+        clock=_next(rollout, now),
+        age_seconds=_age(rollout.started_at, rollout.ended_at, now),
+        children=tuple(children),
+    )
+
+
+def _rollout_info(rollout: RolloutView) -> str:
+    if rollout.error:
+        return rollout.error
+    if rollout.all_at_once:
+        return f"all at once: {rollout.all_at_once}"
+    if rollout.first_deployment:
+        return "first deployment"
+    if rollout.phase is RolloutPhase.SHIFTING and rollout.steps:
+        return f"step {rollout.step}/{rollout.steps}"
+    return f"stack {rollout.stack}"
+
+
+def _alias_nodes(rollout: RolloutView) -> list[Node]:
+    """Each alias that moves, with the share of its traffic that the candidate has."""
+    return [
+        Node(
+            name=f"λ {shift.function}:{shift.alias}",
+            mood=rollout.mood,
+            status=f"{text.bar(rollout.weight)} {text.percent(rollout.weight)}",
+            info=f"version {shift.stable or 'none'} → {shift.candidate}",
+        )
+        for shift in rollout.shifts
+    ]
+
+
+def _verdict_node(verdict: Verdict) -> Node:
+    reasons = "; ".join(verdict.reasons)
+    figures = text.numbers(verdict)
+    return Node(
+        name="health",
+        mood=_JUDGEMENT_MOODS[verdict.judgement],
+        status=verdict.judgement.value,
+        info=f"{figures}; {reasons}" if reasons else figures,
+    )
+
+
+def _hook_node(hook: HookView) -> Node:
+    status = {Mood.GOOD: "passed", Mood.BAD: "failed"}.get(hook.mood, hook.mood.value)
+    if hook.seconds:
+        status += f" {text.duration(hook.seconds)}"
+    return Node(f"{hook.when} {hook.function}", hook.mood, status, info=hook.cause)
+
+
+def _change_nodes(rollout: RolloutView) -> list[Node]:
+    """What an approval is about."""
+    return [
+        Node(
+            name=change.logical_id,
+            mood=Mood.ALERT if change.change in {"Replace", "Remove"} else Mood.PENDING,
+            status=change.change.lower(),
+            info=" ".join((change.type, *(f".{name}" for name in change.properties))),
+        )
+        for change in rollout.changes
+    ]
+
+
+def reason(error: str, cause: str) -> str:
+    """The name of an error with its message."""
+    return f"{error}: {cause}" if error and cause else error or cause
+
+
+def _absent(mood: Mood) -> str:
+    return "not reached" if mood is Mood.SKIPPED else "not begun"
+
+
+def elapsed_seconds(start: datetime, end: datetime | None, now: datetime) -> float:
+    """From the start to the end, or to now while there is no end."""
+    return ((end or now) - start).total_seconds()
+
+
+def _age(start: datetime | None, end: datetime | None, now: datetime) -> float | None:
+    return None if start is None else elapsed_seconds(start, end, now)

@@ -1,0 +1,205 @@
+"""Draws releases: values of ``core.view`` to rich renderables. Pure but for the drawing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tidegate.cli import text
+from tidegate.cli.tree import (
+    ICONS,
+    Node,
+    elapsed_seconds,
+    next_words,
+    reason,
+    release_status,
+    said,
+    stage_node,
+)
+from tidegate.core.view import HistoryEntry, LiveSpan, Mood, ReleaseView, TestView
+
+STYLES = {
+    Mood.PENDING: "dim",
+    Mood.RUNNING: "bright_blue",
+    Mood.WAITING: "yellow",
+    Mood.GOOD: "green",
+    Mood.BAD: "red",
+    Mood.ALERT: "bold red",
+    Mood.SKIPPED: "dim",
+}
+
+
+@dataclass(frozen=True)
+class _Line:
+    prefix: str
+    node: Node
+
+
+def draw_release(view: ReleaseView) -> RenderableType:
+    """One release in full: who and what, what is next, and the tree of its stages."""
+    parts: list[RenderableType] = [_header(view), _facts(view)]
+    if view.stages:
+        parts.append(Padding(_tree([stage_node(stage, view.at) for stage in view.stages]), (1, 0)))
+    return Group(*parts)
+
+
+def draw_releases(views: Sequence[ReleaseView]) -> RenderableType:
+    """Several releases: those under way in full, the others as a line each."""
+    return Group(*(_closed(view) if view.phase.over else draw_release(view) for view in views))
+
+
+def draw_list(views: Sequence[ReleaseView]) -> RenderableType:
+    """A line for each release."""
+    table = _plain_table()
+    for title in ("RELEASE", "STATUS", "COMMIT", "SUBJECT", "AUTHOR", "AGE", "TOOK"):
+        table.add_column(title, no_wrap=title != "SUBJECT", overflow="ellipsis")
+    for view in views:
+        table.add_row(
+            view.id,
+            _mark(view.mood, release_status(view)),
+            text.commit(view.artifact.commit),
+            Text(view.artifact.subject),
+            Text(text.person(view.artifact.author)),
+            text.whole_duration((view.at - view.started_at).total_seconds()),
+            text.whole_duration(elapsed_seconds(view.started_at, view.ended_at, view.at)),
+        )
+    return table
+
+
+def draw_history(entries: Sequence[HistoryEntry]) -> RenderableType:
+    """A block for each release: where it was live, who agreed, and why it ended early."""
+    return Group(*(Padding(_entry(entry), (0, 0, 1, 0)) for entry in entries))
+
+
+# --- the parts of a release
+
+
+def _header(view: ReleaseView) -> Text:
+    artifact = view.artifact
+    header = Text()
+    header.append(view.id, style="bold")
+    header.append("  ")
+    header.append_text(_mark(view.mood, release_status(view)))
+    took = elapsed_seconds(view.started_at, view.ended_at, view.at)
+    header.append(f"  {text.whole_duration(took)}\n", style="dim")
+    header.append(text.commit(artifact.commit), style="cyan")
+    header.append(f"  {artifact.subject or 'without a commit message'}")
+    if artifact.author:
+        header.append(f"  by {text.person(artifact.author)}", style="dim")
+    if artifact.branch:
+        header.append(f"  on {artifact.branch}", style="dim")
+    return header
+
+
+def _facts(view: ReleaseView) -> RenderableType:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column()
+    if view.tests:
+        facts.add_row("tests", _tests(view.tests))
+    for test in view.tests:
+        if test.mood is Mood.BAD:
+            facts.add_row("", Text(f"{test.name}: {test.cause or 'failed'} {test.url}".strip()))
+    if words := next_words(view):
+        facts.add_row("next", Text(words, style=STYLES[view.mood]))
+    if view.abort_wanted_by:
+        facts.add_row("abort", Text(f"asked by {text.person(view.abort_wanted_by)}", style="red"))
+    if view.error:
+        facts.add_row("why", Text(reason(view.error, view.cause), style=STYLES[view.mood]))
+    return facts
+
+
+def _tests(tests: Sequence[TestView]) -> Text:
+    marks = []
+    for test in tests:
+        mark = _mark(test.mood, test.name)
+        if test.seconds:
+            mark.append(f" {text.duration(test.seconds)}", style="dim")
+        marks.append(mark)
+    return Text("   ").join(marks)
+
+
+def _closed(view: ReleaseView) -> Text:
+    line = Text()
+    line.append(f"{view.id}  ", style="bold")
+    line.append_text(_mark(view.mood, release_status(view)))
+    line.append(f"  {text.commit(view.artifact.commit)} {view.artifact.subject}")
+    took = elapsed_seconds(view.started_at, view.ended_at, view.at)
+    line.append(f"  {text.whole_duration(took)}", style="dim")
+    if view.error:
+        line.append(f"\n  {reason(view.error, view.cause)}", style="dim")
+    return line
+
+
+# --- the tree as a table
+
+
+def _tree(nodes: Sequence[Node]) -> Table:
+    table = _plain_table()
+    table.add_column("NAME", no_wrap=True)
+    table.add_column("STATUS", no_wrap=True)
+    table.add_column("AGE", no_wrap=True, justify="right")
+    table.add_column("INFO", overflow="fold")
+    for line in _lines(nodes):
+        node = line.node
+        name = Text(line.prefix, style="dim")
+        name.append(node.name, style="bold not dim" if not line.prefix else "not dim")
+        age = "" if node.age_seconds is None else text.whole_duration(node.age_seconds)
+        info = Text("  ".join(part for part in (node.info, node.clock) if part))
+        table.add_row(name, _mark(node.mood, node.status), age, info)
+    return table
+
+
+def _lines(nodes: Sequence[Node], indent: str = "", depth: int = 0) -> Iterator[_Line]:
+    for number, node in enumerate(nodes, start=1):
+        last = number == len(nodes)
+        branch = ("└─ " if last else "├─ ") if depth else ""
+        yield _Line(indent + branch, node)
+        deeper = ("   " if last else "│  ") if depth else ""
+        yield from _lines(node.children, indent + deeper, depth + 1)
+
+
+def _plain_table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+
+
+# --- history
+
+
+def _entry(entry: HistoryEntry) -> Group:
+    head = Text()
+    head.append(f"{entry.id}  ", style="bold")
+    head.append_text(_mark(entry.mood, entry.phase.value))
+    head.append(f"  {text.commit(entry.artifact.commit)} {entry.artifact.subject}")
+    if entry.artifact.author:
+        head.append(f"  by {text.person(entry.artifact.author)}", style="dim")
+    head.append(f"  {text.moment(entry.started_at)}", style="dim")
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column()
+    for span in entry.live:
+        facts.add_row("  live", Text(_span(span)))
+    for decided in entry.decisions:
+        votes = ", ".join(said(vote.who, vote.approve, vote.reason) for vote in decided.votes)
+        words = f"{decided.stage} {decided.decision.value}" + (f" by {votes}" if votes else "")
+        facts.add_row("  approval", Text(words))
+    if entry.error:
+        facts.add_row("  why", Text(reason(entry.error, entry.cause), style=STYLES[entry.mood]))
+    return Group(head, facts)
+
+
+def _span(span: LiveSpan) -> str:
+    end = f"until {text.moment(span.until)}" if span.until else "and still is"
+    return f"{span.stage} {span.target} since {text.moment(span.since)}, {end}"
+
+
+# --- small things
+
+
+def _mark(mood: Mood, words: str) -> Text:
+    return Text(f"{ICONS[mood]} {words}", style=STYLES[mood])
