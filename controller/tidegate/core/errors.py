@@ -28,7 +28,8 @@ and the command line maps them to exit codes.
     │   ├── NotCanaryable
     │   ├── StackFailed
     │   ├── HookFailed
-    │   └── Unhealthy
+    │   ├── Unhealthy
+    │   └── TookTooLong
     └── NeedsOperator              a person must look
         ├── AliasChangedByOthers
         ├── LockLost
@@ -165,6 +166,10 @@ class HookFailed(ReleaseStopped):
 
 class Unhealthy(ReleaseStopped):
     """The candidate is worse than the stable version, or an alarm fired."""
+
+
+class TookTooLong(ReleaseStopped):
+    """A queue, a stack or a shift did not end within its bound. The state machines say so."""
 
 
 class NeedsOperator(TidegateError):
