@@ -12,10 +12,12 @@ and the command line maps them to exit codes.
     │   ├── ArtifactError
     │   └── NotAllowedNow
     ├── NotFound
+    ├── ServiceRefused             a permission or a setting is missing
     ├── Transient                  worth a retry; nothing is wrong yet
     │   ├── RecordConflict
     │   ├── AliasConflict
-    │   └── StackBusy
+    │   ├── StackBusy
+    │   └── ServiceUnavailable
     ├── ReleaseStopped             the release ends here, by design
     │   ├── TestsFailed
     │   ├── Superseded
@@ -98,6 +100,10 @@ class NotFound(TidegateError):
     """No such release, stage, function or alias."""
 
 
+class ServiceRefused(TidegateError):
+    """An AWS service refused a call that Tidegate makes, and would refuse it again."""
+
+
 class Transient(TidegateError):
     """A call that may succeed when repeated."""
 
@@ -112,6 +118,10 @@ class AliasConflict(Transient):
 
 class StackBusy(Transient):
     """CloudFormation is working on the stack for somebody else."""
+
+
+class ServiceUnavailable(Transient):
+    """An AWS service did not answer, or asked us to slow down, after all retries of the client."""
 
 
 class ReleaseStopped(TidegateError):
