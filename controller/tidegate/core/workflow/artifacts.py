@@ -1,0 +1,52 @@
+"""Reading what a build made, and trusting it only when its digests agree."""
+
+from __future__ import annotations
+
+import hashlib
+
+from pydantic import ValidationError
+
+from tidegate.core.artifact import ArtifactContents
+from tidegate.core.errors import ArtifactError
+from tidegate.core.plan import ArtifactRef
+from tidegate.core.ports import Artifacts
+
+_REBUILD = "Build the commit again, and let nothing but the build write to the artifact bucket."
+
+
+def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactContents:
+    """What the artifact holds. Raises ``ArtifactError`` unless it is what its digest names."""
+    place = f"s3://{artifact.bucket}/{artifact.prefix}/artifact.json"
+    raw = artifacts.read(artifact.bucket, f"{artifact.prefix}/artifact.json")
+    try:
+        contents = ArtifactContents.model_validate_json(raw)
+    except ValidationError as invalid:
+        raise ArtifactError(f"{place} is not an artifact: {invalid}", mend=_REBUILD) from invalid
+    if contents.digest() != artifact.digest:
+        raise ArtifactError(
+            f"{place} has the digest {contents.digest()}, and {artifact.digest} was announced.",
+            mend=_REBUILD,
+        )
+    if contents.application != artifact.application:
+        raise ArtifactError(
+            f"{place} is of {contents.application}, and {artifact.application} was announced.",
+            mend=_REBUILD,
+        )
+    return contents
+
+
+def check_template(artifacts: Artifacts, artifact: ArtifactRef, contents: ArtifactContents) -> None:
+    """Raises ``ArtifactError`` unless the stored template is the one that was built."""
+    key = template_key(artifact, contents)
+    found = hashlib.sha256(artifacts.read(artifact.bucket, key)).hexdigest()
+    if found != contents.template_sha256.removeprefix("sha256:"):
+        raise ArtifactError(
+            f"s3://{artifact.bucket}/{key} has the SHA-256 {found}, "
+            f"and the artifact names {contents.template_sha256}.",
+            mend=_REBUILD,
+        )
+
+
+def template_key(artifact: ArtifactRef, contents: ArtifactContents) -> str:
+    """The template's key in the artifact bucket."""
+    return f"{artifact.prefix}/{contents.template}"

@@ -1,0 +1,246 @@
+"""The stack's part of a rollout: deploy with the aliases held, and take the hold off in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+from tidegate.core.errors import (
+    ApprovalVoid,
+    ChangeSetStale,
+    FinishFailed,
+    NotCanaryable,
+    StackBusy,
+    StackFailed,
+)
+from tidegate.core.plan import ManagedAlias, StrategyPlan, WhenNotCanaryable
+from tidegate.core.ports import Ports, StackState
+from tidegate.core.record import (
+    Approval,
+    Decision,
+    Live,
+    Rollout,
+    RolloutPhase,
+    Shift,
+)
+from tidegate.core.workflow.items import find, heed_wishes, put_over, require_lock
+from tidegate.core.workflow.routing import bring, foreign
+from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, refuse_foreign
+from tidegate.core.workflow.specs import alias_ref, deployed_spec, pins_in_force
+from tidegate.core.workflow.stage import begin_rolling_out, bound_now
+
+_DEPLOYED = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+
+
+class Candidates(TypedDict):
+    """The hooks to run before and after the traffic moves."""
+
+    pre_traffic: list[str]
+    post_traffic: list[str]
+
+
+def deploy(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
+    """Hand the change set to CloudFormation, once, and say whether it is through.
+
+    Raises ``ApprovalVoid``, ``ChangeSetStale``, ``StackFailed``, ``Aborted``, ``LockLost``.
+    """
+    scene = open_scene(ports, ref)
+    rollout = scene.rollout() or _begin(scene)
+    if not rollout.executed:
+        _execute(scene, rollout)
+        return {"done": False}
+    state = scene.state()
+    if state.busy:
+        return {"done": False}
+    if state.status not in _DEPLOYED:
+        raise StackFailed(f"{scene.target.stack_name} is {state.status}: {state.reason}")
+    return {"done": True}
+
+
+def find_candidates(ports: Ports, ref: RolloutRef) -> Candidates:
+    """Learn which aliases are to move from which version to which, and store it.
+
+    Raises ``NotCanaryable``, ``AliasChangedByOthers``, ``Aborted``.
+    """
+    scene = open_scene(ports, ref)
+    heed_wishes(ports, ref.release.id)
+    rollout = scene.require_rollout()
+    if rollout.phase is RolloutPhase.DEPLOYING:
+        rollout = scene.note(rollout, shifts=_shifts(scene))
+        refuse_foreign(scene, rollout, foreign(scene.world.aliases, rollout.shifts, [0.0]))
+        why = _why_all_at_once(scene, rollout)
+        scene.save(rollout, phase=RolloutPhase.VALIDATING, all_at_once=why, foreign="")
+    return Candidates(
+        pre_traffic=[hook.function for hook in scene.stage.pre_traffic],
+        post_traffic=[hook.function for hook in scene.stage.post_traffic],
+    )
+
+
+def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
+    """Take the pins off the stack, now that the aliases are where its template wants them.
+
+    Raises ``FinishFailed``: the candidate is validated and keeps all traffic, whatever the stack
+    does. ``StackBusy``.
+    """
+    scene = open_scene(ports, ref)
+    rollout = scene.require_rollout()
+    if rollout.phase is RolloutPhase.SUCCEEDED:
+        return {"done": True}
+    rollout = scene.save(rollout, phase=RolloutPhase.FINISHING)
+    state = scene.state()
+    if state.busy or (_pinned(scene, state) and _unpin(scene, rollout, state)):
+        return {"done": False}
+    put_over(ports.ledger, _live(scene, scene.state()))
+    scene.save(rollout, phase=RolloutPhase.SUCCEEDED, ended_at=ports.clock.now())
+    return {"done": True}
+
+
+def candidate_version(alias: ManagedAlias, state: StackState) -> str:
+    """The version that this artifact published: the last part of the version's ARN.
+
+    Raises ``StackBusy`` when the stack's description does not show it yet.
+    """
+    arn = state.resources.get(alias.version_logical_id)
+    if arn is None:
+        raise StackBusy(f"The stack does not show {alias.version_logical_id} yet.")
+    return arn.rpartition(":")[2]
+
+
+def _begin(scene: Scene) -> Rollout:
+    """Check once more that this may be deployed, and open the rollout's record."""
+    require_lock(scene.ports, scene.ref.release)
+    heed_wishes(scene.ports, scene.ref.release.id)
+    _require_approval(scene)
+    begin_rolling_out(scene.ports, scene.ref.release, scene.stage)
+    rollout = scene.ports.ledger.put(
+        Rollout(
+            release_id=scene.ref.release.id,
+            stage=scene.ref.stage,
+            target=scene.ref.target,
+            phase=RolloutPhase.DEPLOYING,
+            first_deployment=scene.require_preview().first_deployment,
+            started_at=scene.ports.clock.now(),
+        )
+    )
+    scene.tell(rollout)
+    return rollout
+
+
+def _require_approval(scene: Scene) -> None:
+    if scene.stage.approval is None:
+        return
+    release, stage = scene.ref.release.id, scene.ref.stage
+    approval = find(scene.ports.ledger, Approval, release_id=release, stage=stage)
+    if approval is None or approval.decision is not Decision.APPROVED:
+        raise ApprovalVoid(f"{stage} of {release} was not approved.")
+    bound = bound_now(scene.ports, scene.plan, stage)
+    if bound != approval.digest:
+        raise ApprovalVoid(
+            f"{stage} of {release} would deploy {bound}, and {approval.digest} was approved.",
+            mend="Release the commit again to have the present changes approved.",
+        )
+
+
+def _execute(scene: Scene, rollout: Rollout) -> None:
+    tried = rollout.executing
+    if not tried:
+        rollout = scene.note(rollout, executing=True)
+    try:
+        scene.world.stacks.execute(scene.require_preview().change_set, scene.token("deploy"))
+    except ChangeSetStale:
+        if not tried:
+            scene.note(rollout, executing=False)
+        raise
+    scene.note(rollout, executed=True)
+
+
+def _shifts(scene: Scene) -> tuple[Shift, ...]:
+    """The aliases that are held on another version than the candidate."""
+    state = scene.state()
+    pins = pins_in_force(scene.plan.aliases, state)
+    shifts = (
+        _shift(alias, state, pins[alias.pin_parameter])
+        for alias in scene.plan.aliases
+        if alias.pin_parameter in pins
+    )
+    return tuple(shift for shift in shifts if shift.stable != shift.candidate)
+
+
+def _shift(alias: ManagedAlias, state: StackState, stable: str) -> Shift:
+    return Shift(
+        function=alias_ref(alias, state).function,
+        alias=alias.alias,
+        stable=stable,
+        candidate=candidate_version(alias, state),
+    )
+
+
+def _why_all_at_once(scene: Scene, rollout: Rollout) -> str:
+    """Why the steps must be skipped, "" when they need not. Raises ``NotCanaryable``."""
+    if not scene.stage.strategy.steps:
+        return ""
+    blockers = [
+        f"{shift.function}: {blocker}"
+        for shift in rollout.shifts
+        for blocker in scene.world.functions.canary_blockers(
+            shift.function, shift.stable, shift.candidate
+        )
+    ]
+    why = "; ".join(blockers)
+    if blockers and scene.stage.when_not_canaryable is WhenNotCanaryable.REFUSE:
+        raise NotCanaryable(
+            f"A weighted alias cannot serve both versions: {why}.",
+            mend="Release that change alone with `when_not_canaryable: all-at-once`.",
+        )
+    return why
+
+
+def strategy_of(scene: Scene, rollout: Rollout) -> StrategyPlan:
+    """The stage's strategy, or all at once when the versions cannot share an alias."""
+    return StrategyPlan(name="all-at-once") if rollout.all_at_once else scene.stage.strategy
+
+
+def _pinned(scene: Scene, state: StackState) -> bool:
+    return bool(pins_in_force(scene.plan.aliases, state))
+
+
+def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
+    """Begin to take the pins off; False when there is nothing to take off."""
+    if state.status not in _DEPLOYED:
+        _keep_candidates(scene, rollout)
+        raise FinishFailed(
+            f"{scene.target.stack_name} is {state.status}: {state.reason} "
+            f"The validated candidate keeps all traffic.",
+            mend="Mend the stack, then `tidegate abort` this release to free its lock.",
+        )
+    spec = deployed_spec(scene.plan.artifact, scene.contents(), scene.stage, scene.target, pins={})
+    return scene.world.stacks.update(spec, scene.token("finish"))
+
+
+def _keep_candidates(scene: Scene, rollout: Rollout) -> None:
+    """A failed update may have taken aliases back to the stable version: all to the candidate."""
+    refuse_foreign(scene, rollout, foreign(scene.world.aliases, rollout.shifts, [0.0, 1.0]))
+    for shift in rollout.shifts:
+        bring(scene.world.aliases, shift, 1.0)
+
+
+def _live(scene: Scene, state: StackState) -> Live:
+    return Live(
+        application=scene.plan.release.application,
+        stage=scene.stage.name,
+        target=scene.target.id,
+        release_id=scene.plan.release.id,
+        artifact=scene.plan.artifact,
+        parameters=scene.stage.parameters,
+        versions=_versions(scene, state),
+        since=scene.ports.clock.now(),
+    )
+
+
+def _versions(scene: Scene, state: StackState) -> Mapping[str, str]:
+    refs = [
+        alias_ref(alias, state)
+        for alias in scene.plan.aliases
+        if alias.alias_logical_id in state.resources
+    ]
+    return {f"{r.function}:{r.alias}": scene.world.aliases.read(r).version for r in refs}

@@ -1,0 +1,90 @@
+"""The events that tell what changed. Their shapes are public: ``docs/reference/events.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.core.plan import ReleaseRef
+from tidegate.core.ports import Bus
+from tidegate.core.record import Approval, Release, Rollout, Stage
+
+VERSION = "1"
+RELEASE = "Release State Change"
+STAGE = "Stage State Change"
+ROLLOUT = "Rollout State Change"
+APPROVAL_REQUESTED = "Approval Requested"
+APPROVAL_DECIDED = "Approval Decided"
+
+
+def tell_release(bus: Bus, release: Release) -> None:
+    """The release has entered its phase."""
+    detail = {
+        "version": VERSION,
+        "application": release.application,
+        "release": release.id,
+        "number": release.number,
+        "phase": release.phase,
+        "commit": release.artifact.commit,
+        "branch": release.artifact.branch,
+        "author": release.artifact.author,
+        "error": release.error,
+        "cause": release.cause,
+    }
+    bus.publish(RELEASE, detail)
+
+
+def tell_stage(bus: Bus, release: ReleaseRef, stage: Stage) -> None:
+    """The stage has entered its phase."""
+    said = {"phase": stage.phase, "error": stage.error, "cause": stage.cause}
+    bus.publish(STAGE, {**_common(release, stage.name), **said})
+
+
+def tell_rollout(bus: Bus, release: ReleaseRef, rollout: Rollout) -> None:
+    """The rollout has entered its phase, or the candidates have another weight."""
+    detail = {
+        **_common(release, rollout.stage),
+        "target": rollout.target,
+        "phase": rollout.phase,
+        "weight": rollout.weight,
+        "shifts": [shift.model_dump(mode="json") for shift in rollout.shifts],
+        "error": rollout.error,
+        "cause": rollout.cause,
+    }
+    bus.publish(ROLLOUT, detail)
+
+
+def tell_approval_requested(bus: Bus, release: ReleaseRef, approval: Approval) -> None:
+    """People are asked to decide on a stage."""
+    bus.publish(APPROVAL_REQUESTED, {**_common(release, approval.stage), **_approval(approval)})
+
+
+def tell_approval_decided(bus: Bus, release: ReleaseRef, approval: Approval) -> None:
+    """The request is decided, or nobody decided in time."""
+    votes = [vote.model_dump(mode="json") for vote in approval.votes]
+    detail = {
+        **_common(release, approval.stage),
+        **_approval(approval),
+        "decision": approval.decision,
+        "votes": votes,
+    }
+    bus.publish(APPROVAL_DECIDED, detail)
+
+
+def _common(release: ReleaseRef, stage: str) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "application": release.application,
+        "release": release.id,
+        "number": release.number,
+        "stage": stage,
+    }
+
+
+def _approval(approval: Approval) -> Mapping[str, Any]:
+    return {
+        "approvers": approval.approvers,
+        "digest": approval.digest,
+        "requested_at": approval.requested_at.isoformat(),
+        "deadline": approval.deadline.isoformat(),
+    }

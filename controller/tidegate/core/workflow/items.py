@@ -1,0 +1,91 @@
+"""Finding and writing items of the record by the fields that make their keys."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from tidegate.core.errors import Aborted, LockLost, NotFound
+from tidegate.core.plan import ReleasePlan, ReleaseRef
+from tidegate.core.ports import Ledger, Ports
+from tidegate.core.record import (
+    Item,
+    Lock,
+    Plan,
+    Release,
+    Rollout,
+    Wish,
+    release_partition,
+)
+
+ItemT = TypeVar("ItemT", bound=Item)
+
+
+def find(ledger: Ledger, kind: type[ItemT], **fields: Any) -> ItemT | None:
+    """The item of this kind whose key these fields make."""
+    partition, sort = kind.place
+    return ledger.get(kind, partition.format(**fields), sort.format(**fields))
+
+
+def put_over(ledger: Ledger, item: ItemT) -> ItemT:
+    """Write the item over whatever version is there, if any."""
+    present = ledger.get(type(item), item.partition, item.sort)
+    return ledger.put(item.model_copy(update={"version": present.version if present else 0}))
+
+
+def put_once(ledger: Ledger, item: ItemT) -> ItemT:
+    """The item that is there already, or else this one, written."""
+    return ledger.get(type(item), item.partition, item.sort) or ledger.put(item)
+
+
+def plan_of(ledger: Ledger, release_id: str) -> ReleasePlan:
+    """The plan of a release. Raises ``NotFound``."""
+    item = ledger.get(Plan, release_partition(release_id), "PLAN")
+    if item is None:
+        raise NotFound(
+            f"There is no plan of release {release_id}.", mend="`tidegate list` shows the releases."
+        )
+    return item.plan
+
+
+def release_of(ledger: Ledger, ref: ReleaseRef) -> Release:
+    """The release's own item. Raises ``NotFound``."""
+    item = find(ledger, Release, application=ref.application, number=ref.number)
+    if item is None:
+        raise NotFound(f"There is no release {ref.id}.", mend="`tidegate list` shows the releases.")
+    return item
+
+
+def rollouts_of(ledger: Ledger, release_id: str) -> list[Rollout]:
+    """Every rollout that the release has begun."""
+    items = ledger.query(release_partition(release_id), "ROLLOUT#")
+    return [item for item in items if isinstance(item, Rollout)]
+
+
+def wishes(ports: Ports, release_id: str) -> tuple[Wish, ...]:
+    """What operators asked of the release."""
+    items = ports.ledger.query(release_partition(release_id), "WISH#")
+    return tuple(item for item in items if isinstance(item, Wish))
+
+
+def heed_wishes(ports: Ports, release_id: str) -> None:
+    """Raises ``Aborted`` when an operator has asked for it."""
+    for wish in wishes(ports, release_id):
+        if wish.verb == "abort":
+            raise Aborted(abort_cause(wish))
+
+
+def abort_cause(wish: Wish) -> str:
+    """The sentence that says who aborted, and why."""
+    why = f": {wish.reason}" if wish.reason else ""
+    return f"{wish.who} aborted {wish.release_id}{why}."
+
+
+def require_lock(ports: Ports, release: ReleaseRef) -> None:
+    """Raises ``LockLost`` unless the release owns its application's lock."""
+    lock = find(ports.ledger, Lock, application=release.application)
+    if lock is None or not lock.owner or lock.release_number != release.number:
+        found = f"{release.application}-{lock.release_number}" if lock and lock.owner else "nobody"
+        raise LockLost(
+            f"{release.id} does not own the lock of {release.application}: {found} does.",
+            mend="Look who took it before anything else is deployed.",
+        )

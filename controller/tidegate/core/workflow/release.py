@@ -1,0 +1,212 @@
+"""A release from its plan to its end: numbered, planned, tested, settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from tidegate.core.errors import TestsFailed
+from tidegate.core.failure import Failure, release_phase, root_cause
+from tidegate.core.plan import ArtifactRef, Model, ReleasePlan, ReleaseRef
+from tidegate.core.planning import make_plan
+from tidegate.core.ports import Ledger, Ports
+from tidegate.core.record import (
+    Application,
+    Execution,
+    Outcome,
+    Plan,
+    Release,
+    ReleasePhase,
+    Rollout,
+    RolloutPhase,
+    TestRun,
+)
+from tidegate.core.workflow.artifacts import check_template, read_contents
+from tidegate.core.workflow.events import tell_release
+from tidegate.core.workflow.items import (
+    find,
+    heed_wishes,
+    plan_of,
+    put_once,
+    put_over,
+    release_of,
+    rollouts_of,
+)
+from tidegate.core.workflow.lock import free_lock, leave_queue
+
+
+class PlannedTest(TypedDict):
+    """One test as the state machine starts it."""
+
+    name: str
+    project: str
+    buildspec: str
+    source: str  # "<bucket>/<key>" of the source archive
+    timeout_minutes: int
+
+
+class Planned(TypedDict):
+    """What the release machine needs to go on."""
+
+    release: dict[str, object]
+    tests: list[PlannedTest]
+    stages: list[str]
+
+
+class TestResult(Model):
+    """How one test ended, as the state machine collected it."""
+
+    __test__ = False
+
+    name: str
+    status: str  # CodeBuild's word; "SUCCEEDED" is the only good one
+    build_id: str = ""
+    url: str = ""
+    seconds: float = 0.0
+    cause: str = ""
+
+
+def plan_release(ports: Ports, artifact: ArtifactRef, execution: str) -> Planned:
+    """Number the release, check its artifact and store its plan: once for an execution.
+
+    Raises ``ArtifactError`` when the bytes are not those that were announced, ``InputError``.
+    """
+    release = _registered(ports, artifact, execution)
+    ref = ref_of(release)
+    contents = read_contents(ports.artifacts, artifact)
+    check_template(ports.artifacts, artifact, contents)
+    plan = put_once(ports.ledger, Plan(plan=make_plan(ref, artifact, contents))).plan
+    return Planned(
+        release=ref.model_dump(),
+        tests=_planned_tests(plan),
+        stages=[stage.name for stage in sorted(plan.stages, key=lambda stage: stage.order)],
+    )
+
+
+def record_tests(ports: Ports, release: ReleaseRef, results: Sequence[TestResult]) -> None:
+    """Store how every planned test ended. Raises ``TestsFailed`` naming each that did not pass."""
+    by_name = {result.name: result for result in results}
+    plan = plan_of(ports.ledger, release.id)
+    runs = [_run(release, test.name, by_name.get(test.name)) for test in plan.tests]
+    for run in runs:
+        put_over(ports.ledger, run)
+    failed = [run for run in runs if run.outcome is not Outcome.PASSED]
+    if failed:
+        said = "; ".join(f"{run.name}: {run.cause}" for run in failed)
+        raise TestsFailed(f"{len(failed)} of {len(runs)} tests failed: {said}")
+    heed_wishes(ports, release.id)
+
+
+def settle_release(
+    ports: Ports, execution: str, ref: ReleaseRef | None, failure: Mapping[str, str] | None
+) -> dict[str, str]:
+    """End the release in the phase that the failure and the record say, and let the next one in.
+
+    A release that leaves a rollout unfinished is stuck, whatever ended it: its lock stays.
+    """
+    release = release_of(ports.ledger, ref) if ref else _release_by(ports.ledger, execution)
+    if release is None:
+        return {"phase": ReleasePhase.FAILED}
+    if not release.phase.over:
+        release = _ended(ports, release, root_cause(failure) if failure else None)
+    leave_queue(ports.ledger, ref_of(release))
+    if release.phase is not ReleasePhase.STUCK:
+        free_lock(ports, ref_of(release))
+    tell_release(ports.bus, release)
+    return {"phase": release.phase}
+
+
+def ref_of(release: Release) -> ReleaseRef:
+    """The reference that travels through the states."""
+    return ReleaseRef(id=release.id, application=release.application, number=release.number)
+
+
+def _registered(ports: Ports, artifact: ArtifactRef, execution: str) -> Release:
+    numbered = find(ports.ledger, Execution, arn=execution)
+    if numbered is None:
+        number = _next_number(ports.ledger, artifact.application)
+        claim = Execution(arn=execution, application=artifact.application, number=number)
+        numbered = ports.ledger.put(claim)
+    fresh = Release(
+        application=numbered.application,
+        number=numbered.number,
+        phase=ReleasePhase.QUEUED,
+        artifact=artifact,
+        execution_arn=execution,
+        started_at=ports.clock.now(),
+    )
+    present = find(ports.ledger, Release, application=fresh.application, number=fresh.number)
+    if present:
+        return present
+    release = ports.ledger.put(fresh)
+    tell_release(ports.bus, release)
+    return release
+
+
+def _next_number(ledger: Ledger, application: str) -> int:
+    counter = find(ledger, Application, name=application) or Application(name=application)
+    last = counter.last_number + 1
+    return ledger.put(counter.model_copy(update={"last_number": last})).last_number
+
+
+def _planned_tests(plan: ReleasePlan) -> list[PlannedTest]:
+    source = f"{plan.artifact.bucket}/{plan.artifact.prefix}/source.zip"
+    return [
+        PlannedTest(
+            name=test.name,
+            project=test.project,
+            buildspec=test.buildspec,
+            source=source,
+            timeout_minutes=test.timeout_minutes,
+        )
+        for test in plan.tests
+    ]
+
+
+def _run(release: ReleaseRef, name: str, result: TestResult | None) -> TestRun:
+    result = result or TestResult(name=name, status="", cause="it did not report.")
+    passed = result.status == "SUCCEEDED"
+    return TestRun(
+        release_id=release.id,
+        name=name,
+        outcome=Outcome.PASSED if passed else Outcome.FAILED,
+        build_id=result.build_id,
+        url=result.url,
+        seconds=result.seconds,
+        cause="" if passed else result.cause or f"the build ended {result.status}.",
+    )
+
+
+def _release_by(ledger: Ledger, execution: str) -> Release | None:
+    numbered = find(ledger, Execution, arn=execution)
+    if numbered is None:
+        return None
+    return find(ledger, Release, application=numbered.application, number=numbered.number)
+
+
+def _ended(ports: Ports, release: Release, failure: Failure | None) -> Release:
+    unsafe = [r for r in rollouts_of(ports.ledger, release.id) if _unsafe(r)]
+    phase = ReleasePhase.SUCCEEDED
+    if failure:
+        phase = release_phase(failure.error)
+    if unsafe:
+        phase = ReleasePhase.STUCK
+        failure = _why_stuck(unsafe)
+    ended = {
+        "phase": phase,
+        "ended_at": ports.clock.now(),
+        "error": failure.error if failure else "",
+        "cause": failure.cause if failure else "",
+    }
+    return ports.ledger.put(release.model_copy(update=ended))
+
+
+def _unsafe(rollout: Rollout) -> bool:
+    return rollout.phase is RolloutPhase.STUCK or not rollout.phase.over
+
+
+def _why_stuck(unsafe: Sequence[Rollout]) -> Failure:
+    said = (
+        f"{r.stage} {r.target} is {r.phase}" + (f": {r.cause}" if r.cause else ".") for r in unsafe
+    )
+    return Failure(unsafe[0].error or "RestoreFailed", " ".join(said))

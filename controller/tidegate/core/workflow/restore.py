@@ -1,0 +1,209 @@
+"""The way back: traffic first, in one call for each alias, then the stack, and else a loud word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tidegate.core.errors import LockLost, NeedsOperator, RestoreFailed, StackFailed
+from tidegate.core.failure import Failure, root_cause
+from tidegate.core.plan import OnFirstFailure
+from tidegate.core.ports import Ports, StackSpec, StackState
+from tidegate.core.record import Live, Rollout, RolloutPhase, Shift
+from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.workflow.items import find
+from tidegate.core.workflow.lock import read_lock
+from tidegate.core.workflow.routing import (
+    alias_of,
+    bring,
+    describe_foreign,
+    routing,
+    routing_of,
+)
+from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, refuse_foreign
+from tidegate.core.workflow.specs import pins_in_force, stack_spec
+
+_TAKEN_BACK = {"ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
+
+
+def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -> None:
+    """Put every alias that is ours back on its stable version; one that cannot be is no obstacle.
+
+    An alias that somebody else has moved is left alone. Raises ``RestoreFailed`` naming each that
+    is not back, ``AliasChangedByOthers``, ``LockLost`` when another release deploys by now.
+    """
+    scene = open_scene(ports, ref)
+    rollout = scene.rollout()
+    if rollout is None or rollout.phase.over:
+        return
+    _refuse_other_owner(scene)
+    why = root_cause(failure)
+    before = rollout.phase
+    rollout = scene.note(
+        rollout,
+        phase=RolloutPhase.RESTORING,
+        weight=0.0,
+        error=rollout.error or why.error,
+        cause=rollout.cause or why.cause,
+    )
+    foreign = _put_back(scene, rollout.shifts)
+    if before is not RolloutPhase.RESTORING or rollout.left_weight:
+        rollout = scene.note(rollout, left_weight=0.0)
+        scene.tell(rollout)
+    refuse_foreign(scene, rollout, foreign)
+
+
+def restore_stack(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
+    """Take the stack back to the last good artifact, its aliases held where they are.
+
+    Raises ``StackFailed`` when CloudFormation cannot, ``StackBusy``.
+    """
+    scene = open_scene(ports, ref)
+    rollout = scene.rollout()
+    if rollout is None or rollout.phase.over:
+        return {"done": True}
+    state = scene.state()
+    if not rollout.executing:
+        return _restored(scene, rollout)
+    if state.busy:
+        return {"done": False}
+    if rollout.first_deployment:
+        return _take_down(scene, rollout, state)
+    return _take_back(scene, rollout, state)
+
+
+def declare_stuck(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -> None:
+    """Say that a person must look: the release keeps its lock and nothing else is deployed."""
+    scene = open_scene(ports, ref)
+    rollout = scene.rollout() or Rollout(
+        release_id=ref.release.id,
+        stage=ref.stage,
+        target=ref.target,
+        phase=RolloutPhase.RESTORING,
+        started_at=ports.clock.now(),
+    )
+    if rollout.phase.over:
+        return
+    why = _stuck_because(rollout, root_cause(failure))
+    scene.save(
+        rollout,
+        phase=RolloutPhase.STUCK,
+        ended_at=ports.clock.now(),
+        error=why.error,
+        cause=why.cause,
+    )
+
+
+def _refuse_other_owner(scene: Scene) -> None:
+    """A lock that nobody has is no obstacle: the traffic is ours to make safe."""
+    release = scene.ref.release
+    lock = read_lock(scene.ports.ledger, release.application)
+    if lock.owner and lock.release_number != release.number:
+        raise LockLost(
+            f"{release.application}-{lock.release_number} deploys now: "
+            f"{release.id} may not touch the aliases at {scene.place} any more.",
+            mend="Look at both releases before anything else is deployed.",
+        )
+
+
+def _put_back(scene: Scene, shifts: tuple[Shift, ...]) -> list[str]:
+    """Try every alias, whatever happens to the others. Returns what is not ours to put back."""
+    foreign, failed = [], []
+    for shift in shifts:
+        try:
+            stranger = _put_one_back(scene, shift)
+        except Exception as error:
+            failed.append(f"{shift.function}:{shift.alias}: {error}")
+        else:
+            foreign += [stranger] if stranger else []
+    if failed:
+        raise RestoreFailed(
+            f"Traffic is not back on the stable version at {scene.place}: {'; '.join(failed)}.",
+            mend="Set the aliases by hand: the stable version, no weights.",
+        )
+    return foreign
+
+
+def _put_one_back(scene: Scene, shift: Shift) -> str:
+    aliases = scene.world.aliases
+    found = routing_of(aliases.read(alias_of(shift)))
+    if {found.version, *found.routes} <= {shift.stable, shift.candidate}:
+        bring(aliases, shift, 0.0)
+        return ""
+    return describe_foreign(shift, found, [routing(shift, 0.0)])
+
+
+def _restored(scene: Scene, rollout: Rollout, remark: str = "") -> dict[str, bool]:
+    cause = f"{rollout.cause} {remark}".strip()
+    now = scene.ports.clock.now()
+    scene.save(rollout, phase=RolloutPhase.RESTORED, ended_at=now, cause=cause)
+    return {"done": True}
+
+
+def _take_down(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, bool]:
+    """A first deployment has nothing to go back to: it goes away, unless it is to be kept."""
+    name = scene.target.stack_name
+    if not state.exists:
+        return _restored(scene, rollout)
+    if not rollout.executed:
+        return _restored(scene, rollout, f"The stack {name} stays: nothing proves that it is ours.")
+    if scene.stage.on_first_failure is OnFirstFailure.KEEP and state.status == "CREATE_COMPLETE":
+        return _restored(scene, rollout, f"The stack {name} stays, as the manifest wants.")
+    if state.status == "DELETE_FAILED":
+        raise StackFailed(f"{name} could not be deleted: {state.reason}", mend="Delete it by hand.")
+    scene.world.stacks.delete(name, scene.token("delete"))
+    return {"done": False}
+
+
+def _take_back(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, bool]:
+    name = scene.target.stack_name
+    if state.status.endswith("_FAILED") or (rollout.reverting and state.status in _TAKEN_BACK):
+        raise StackFailed(
+            f"{name} is {state.status} and not as it was before: {state.reason}",
+            mend="Traffic is on the stable version. Mend the stack, then abort this release.",
+        )
+    if state.status in _TAKEN_BACK or rollout.reverted:
+        return _restored(scene, rollout)
+    live = _live(scene)
+    if live is None:
+        return _restored(scene, rollout, f"The stack {name} stays: no record says what it was.")
+    return _begin_reverting(scene, rollout, _live_spec(scene, live, state))
+
+
+def _begin_reverting(scene: Scene, rollout: Rollout, spec: StackSpec) -> dict[str, bool]:
+    if not rollout.reverting:
+        rollout = scene.note(rollout, reverting=True)
+    if not scene.world.stacks.update(spec, scene.token("restore")):
+        return _restored(scene, rollout)
+    scene.note(rollout, reverted=True)
+    return {"done": False}
+
+
+def _live(scene: Scene) -> Live | None:
+    return find(
+        scene.ports.ledger,
+        Live,
+        application=scene.ref.release.application,
+        stage=scene.ref.stage,
+        target=scene.ref.target,
+    )
+
+
+def _live_spec(scene: Scene, live: Live, state: StackState) -> StackSpec:
+    contents = read_contents(scene.ports.artifacts, live.artifact)
+    return stack_spec(
+        artifact=live.artifact,
+        contents=contents,
+        stage=live.stage,
+        target=scene.target,
+        parameters=live.parameters,
+        pins=pins_in_force(contents.aliases, state),
+    )
+
+
+def _stuck_because(rollout: Rollout, failure: Failure) -> Failure:
+    """Why it is stuck, and what it was on its way back from."""
+    known = {error.__name__ for error in NeedsOperator.__subclasses__()}
+    fallback = "FinishFailed" if rollout.phase is RolloutPhase.FINISHING else "RestoreFailed"
+    error = failure.error if failure.error in known else fallback
+    first = f" It was going back because of {rollout.error}: {rollout.cause}"
+    return Failure(error, failure.cause + (first if rollout.error else ""))

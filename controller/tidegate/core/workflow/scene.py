@@ -1,0 +1,130 @@
+"""Where one rollout's tasks act: its plan, its place, the world there, and its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.core.artifact import ArtifactContents
+from tidegate.core.errors import AliasChangedByOthers, AliasConflict, NotFound
+from tidegate.core.plan import Model, ReleasePlan, ReleaseRef, StagePlan, Target
+from tidegate.core.ports import Ports, StackState, TargetPorts
+from tidegate.core.record import Preview, Rollout
+from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.workflow.events import tell_rollout
+from tidegate.core.workflow.items import find, plan_of
+from tidegate.core.workflow.stage import stage_plan
+
+
+class RolloutRef(Model):
+    """Which rollout a task works for."""
+
+    release: ReleaseRef
+    stage: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that a task of a rollout needs, read at its beginning."""
+
+    ports: Ports
+    ref: RolloutRef
+    plan: ReleasePlan
+    stage: StagePlan
+    target: Target
+    world: TargetPorts
+
+    def rollout(self) -> Rollout | None:
+        """The rollout's record as it stands."""
+        return find(
+            self.ports.ledger,
+            Rollout,
+            release_id=self.ref.release.id,
+            stage=self.ref.stage,
+            target=self.ref.target,
+        )
+
+    def require_rollout(self) -> Rollout:
+        """The rollout's record. Raises ``NotFound``."""
+        rollout = self.rollout()
+        if rollout is None:
+            raise NotFound(f"No rollout of {self.ref.release.id} has begun at {self.place}.")
+        return rollout
+
+    def require_preview(self) -> Preview:
+        """What was computed and shown for this target. Raises ``NotFound``."""
+        preview = find(
+            self.ports.ledger,
+            Preview,
+            release_id=self.ref.release.id,
+            stage=self.ref.stage,
+            target=self.ref.target,
+        )
+        if preview is None:
+            raise NotFound(f"Nothing was previewed for {self.ref.release.id} at {self.place}.")
+        return preview
+
+    def state(self) -> StackState:
+        """The stack as it is."""
+        return self.world.stacks.state(self.target.stack_name)
+
+    def contents(self) -> ArtifactContents:
+        """What the release's artifact holds."""
+        return read_contents(self.ports.artifacts, self.plan.artifact)
+
+    def save(self, rollout: Rollout, **changes: Any) -> Rollout:
+        """Write the rollout with these changes; tell it when its phase is another."""
+        saved = self.note(rollout, **changes)
+        if saved.phase is not rollout.phase:
+            self.tell(saved)
+        return saved
+
+    def note(self, rollout: Rollout, **changes: Any) -> Rollout:
+        """Write the rollout with these changes and tell nobody: an intent, or a detail."""
+        return self.ports.ledger.put(rollout.model_copy(update=changes))
+
+    def tell(self, rollout: Rollout) -> None:
+        """Tell where the rollout is."""
+        tell_rollout(self.ports.bus, self.ref.release, rollout)
+
+    @property
+    def place(self) -> str:
+        """Stage and target, for people."""
+        return f"{self.ref.stage} {self.ref.target}"
+
+    def token(self, purpose: str) -> str:
+        """The token that makes a call to CloudFormation safe to repeat."""
+        return f"{self.ref.release.id}-{self.ref.stage}-{purpose}"
+
+
+def open_scene(ports: Ports, ref: RolloutRef) -> Scene:
+    """Read the plan and open the target. Raises ``NotFound``."""
+    plan = plan_of(ports.ledger, ref.release.id)
+    stage = stage_plan(plan, ref.stage)
+    target = stage.target(ref.target)
+    return Scene(
+        ports=ports,
+        ref=ref,
+        plan=plan,
+        stage=stage,
+        target=target,
+        world=ports.targets.open(target),
+    )
+
+
+def refuse_foreign(scene: Scene, rollout: Rollout, foreign: list[str]) -> None:
+    """Raises ``AliasConflict`` for what is seen for the first time, to have it looked at again.
+
+    AWS shows weights of its own for a moment while a version changes, so one look proves nothing.
+    What is still there at the second look is somebody's: ``AliasChangedByOthers``.
+    """
+    said = "; ".join(foreign)
+    if foreign and rollout.foreign != said:
+        scene.note(rollout, foreign=said)
+        raise AliasConflict(f"{said}. Looking again.")
+    if foreign:
+        raise AliasChangedByOthers(
+            f"{said}.",
+            mend="It was left alone. Find out who did it, set the alias right, release anew.",
+        )

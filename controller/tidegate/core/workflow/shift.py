@@ -1,0 +1,156 @@
+"""The traffic's part of a rollout: one look, one decision, one weight on every alias."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import ceil
+from typing import NoReturn, TypedDict
+
+from tidegate.core.errors import Aborted, Unhealthy
+from tidegate.core.judge import judge
+from tidegate.core.ports import Pair, Ports
+from tidegate.core.record import Rollout, RolloutPhase, Tick, Verdict
+from tidegate.core.rollout import Action, Hold, Promote, Restore, SetWeight, decide
+from tidegate.core.workflow.deploy import strategy_of
+from tidegate.core.workflow.items import put_over, require_lock, wishes
+from tidegate.core.workflow.routing import alias_of, bring, foreign
+from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, refuse_foreign
+from tidegate.core.workflow.tokens import answer_bake, bake_purpose, keep_token
+
+_ACTION_NAMES: dict[type[Action], str] = {
+    SetWeight: "set-weight",
+    Hold: "hold",
+    Promote: "promote",
+    Restore: "restore",
+}
+_ENDS = {error.__name__: error for error in (Aborted, Unhealthy)}
+_TOKEN_LIFE = timedelta(days=1)
+
+
+class Ticked(TypedDict):
+    """Whether the candidates have all traffic, and else how long to wait for the next look."""
+
+    promoted: bool
+    bake_seconds: int
+
+
+def tick(ports: Ports, ref: RolloutRef) -> Ticked:
+    """Bring every alias to the recorded weight, look, decide, and carry the decision out.
+
+    What is decided is recorded before an alias is written, so a tick that was cut short is
+    completed by the next one.
+    Raises ``Unhealthy``, ``Aborted``, ``AliasChangedByOthers``, ``AliasConflict``, ``LockLost``.
+    """
+    scene = open_scene(ports, ref)
+    require_lock(ports, ref.release)
+    rollout = scene.require_rollout()
+    if rollout.error:
+        _end(rollout)
+    if rollout.phase is RolloutPhase.VALIDATING:
+        rollout = _begin_shifting(scene, rollout)
+    rollout = _carry_out(scene, rollout)
+    if rollout.phase is not RolloutPhase.SHIFTING:
+        return Ticked(promoted=True, bake_seconds=0)
+    return _advance(scene, rollout)
+
+
+def bake(ports: Ports, ref: RolloutRef, token: str) -> None:
+    """Keep the token while the bake lasts, for an operator's wish to end it early."""
+    until = ports.clock.now() + _TOKEN_LIFE
+    purpose = bake_purpose(ref.stage, ref.target)
+    answer_bake(ports, keep_token(ports, ref.release.id, purpose, token, until))
+
+
+def _begin_shifting(scene: Scene, rollout: Rollout) -> Rollout:
+    """Remember what alarms fire already; with nothing to shift, the candidates serve by now."""
+    firing = scene.world.metrics.firing(scene.stage.checks.alarms)
+    phase = RolloutPhase.SHIFTING if rollout.shifts else RolloutPhase.VERIFYING
+    return scene.save(rollout, phase=phase, baseline_alarms=tuple(firing))
+
+
+def _carry_out(scene: Scene, rollout: Rollout) -> Rollout:
+    """Complete the recorded move: all aliases are looked at before the first is written."""
+    aliases = scene.world.aliases
+    possible = (rollout.left_weight, rollout.weight)
+    refuse_foreign(scene, rollout, foreign(aliases, rollout.shifts, possible))
+    for shift in rollout.shifts:
+        bring(aliases, shift, rollout.weight)
+    if rollout.left_weight == rollout.weight and not rollout.foreign:
+        return rollout
+    settled = scene.note(rollout, left_weight=rollout.weight, foreign="")
+    scene.tell(settled)
+    return settled
+
+
+def _advance(scene: Scene, rollout: Rollout) -> Ticked:
+    now = scene.ports.clock.now()
+    verdict = _look(scene, rollout, now)
+    asked = wishes(scene.ports, scene.ref.release.id)
+    strategy = strategy_of(scene, rollout)
+    action = decide(strategy, scene.stage.checks, rollout, verdict, asked, now)
+    rollout = _record(scene, rollout, action, verdict, now)
+    if isinstance(action, Restore):
+        _end(rollout)
+    _carry_out(scene, rollout)
+    if isinstance(action, Promote):
+        return Ticked(promoted=True, bake_seconds=0)
+    return Ticked(promoted=False, bake_seconds=_next_look(scene.ports, action))
+
+
+def _look(scene: Scene, rollout: Rollout, now: datetime) -> Verdict:
+    """What metrics and alarms say since the candidates first had a weight."""
+    metrics, checks = scene.world.metrics, scene.stage.checks
+    pairs = [Pair(alias_of(s), s.stable, s.candidate) for s in rollout.shifts]
+    since = rollout.shifting_since
+    counts = metrics.counts(pairs, since, now) if since else []
+    return judge(counts, metrics.firing(checks.alarms), rollout.baseline_alarms, checks)
+
+
+def _record(
+    scene: Scene, rollout: Rollout, action: Action, verdict: Verdict, now: datetime
+) -> Rollout:
+    """The tick for people first, then the intent: a crash between them repeats the same number."""
+    changes = {**_changes(rollout, action, now), "verdict": verdict, "ticks": rollout.ticks + 1}
+    weight = changes.get("weight", rollout.weight)
+    put_over(
+        scene.ports.ledger,
+        Tick(
+            release_id=rollout.release_id,
+            stage=rollout.stage,
+            target=rollout.target,
+            number=rollout.ticks + 1,
+            at=now,
+            action=_ACTION_NAMES[type(action)],
+            weight=weight,
+            why=action.why,
+            verdict=verdict,
+        ),
+    )
+    return scene.note(rollout, **changes)
+
+
+def _changes(rollout: Rollout, action: Action, now: datetime) -> dict[str, object]:
+    match action:
+        case SetWeight():
+            return {
+                "weight": action.weight,
+                "step": action.step,
+                "step_started_at": now,
+                "shifting_since": rollout.shifting_since or now,
+            }
+        case Promote():
+            return {"weight": 1.0, "phase": RolloutPhase.VERIFYING}
+        case Restore():
+            return {"error": action.error, "cause": action.why}
+        case Hold():
+            return {}
+
+
+def _end(rollout: Rollout) -> NoReturn:
+    """Say again why this rollout goes back: a decision to restore is not taken twice."""
+    raise _ENDS.get(rollout.error, Unhealthy)(rollout.cause)
+
+
+def _next_look(ports: Ports, action: SetWeight | Hold) -> int:
+    wait = action.bake if isinstance(action, SetWeight) else action.wait
+    return max(1, min(ceil(wait.total_seconds()), ports.look_seconds))

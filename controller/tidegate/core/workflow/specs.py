@@ -1,0 +1,75 @@
+"""What a stack is to be made from: template, parameters, and the pins that hold its aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tidegate.core.artifact import ArtifactContents
+from tidegate.core.plan import ArtifactRef, ManagedAlias, StagePlan, Target
+from tidegate.core.ports import Aliases, AliasRef, StackSpec, StackState
+from tidegate.core.workflow.artifacts import template_key
+
+BUCKET_PARAMETER = "TidegateArtifactBucket"
+
+
+def stack_spec(
+    *,
+    artifact: ArtifactRef,
+    contents: ArtifactContents,
+    stage: str,
+    target: Target,
+    parameters: Mapping[str, str],
+    pins: Mapping[str, str],
+) -> StackSpec:
+    """The stack of this artifact. ``pins`` maps pin parameters to versions; the others are off.
+
+    Nothing in it names the release: a tag that changed with every release would make every
+    resource a change, and a release that changes nothing could not be told from one that does.
+    """
+    aliases = {alias.pin_parameter: pins.get(alias.pin_parameter, "") for alias in contents.aliases}
+    return StackSpec(
+        stack_name=target.stack_name,
+        template_url=f"s3://{artifact.bucket}/{template_key(artifact, contents)}",
+        parameters={**parameters, BUCKET_PARAMETER: artifact.bucket, **aliases},
+        tags={"tidegate:application": artifact.application, "tidegate:stage": stage},
+    )
+
+
+def deployed_spec(
+    artifact: ArtifactRef,
+    contents: ArtifactContents,
+    stage: StagePlan,
+    target: Target,
+    pins: Mapping[str, str],
+) -> StackSpec:
+    """The stack as the stage's plan wants it."""
+    return stack_spec(
+        artifact=artifact,
+        contents=contents,
+        stage=stage.name,
+        target=target,
+        parameters=stage.parameters,
+        pins=pins,
+    )
+
+
+def alias_ref(alias: ManagedAlias, state: StackState) -> AliasRef:
+    """The alias by its physical names. Raises ``KeyError`` when the stack lacks its function."""
+    return AliasRef(state.resources[alias.function], alias.alias)
+
+
+def live_versions(
+    managed: Iterable[ManagedAlias], state: StackState, aliases: Aliases
+) -> dict[str, str]:
+    """Pins for the aliases that the stack has: what each serves now."""
+    return {
+        alias.pin_parameter: aliases.read(alias_ref(alias, state)).version
+        for alias in managed
+        if alias.alias_logical_id in state.resources
+    }
+
+
+def pins_in_force(managed: Iterable[ManagedAlias], state: StackState) -> dict[str, str]:
+    """The pins that the stack was last deployed with; those that are off are left out."""
+    pins = {alias.pin_parameter: state.parameters.get(alias.pin_parameter, "") for alias in managed}
+    return {parameter: version for parameter, version in pins.items() if version}

@@ -1,0 +1,269 @@
+"""A stage from its beginning to its end: previewed, agreed to, settled. Rollouts lie between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TypedDict
+
+from tidegate.core import approval as approvals
+from tidegate.core.artifact import ArtifactContents, sha256_digest
+from tidegate.core.errors import NotFound
+from tidegate.core.failure import root_cause
+from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan
+from tidegate.core.ports import Change, ChangeSet, Ledger, Ports, ResourceChange, StackSpec
+from tidegate.core.record import (
+    Approval,
+    ChangeLine,
+    Decision,
+    Preview,
+    ReleasePhase,
+    Stage,
+    StagePhase,
+    release_partition,
+)
+from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.workflow.events import (
+    tell_approval_decided,
+    tell_approval_requested,
+    tell_release,
+    tell_stage,
+)
+from tidegate.core.workflow.items import (
+    find,
+    heed_wishes,
+    plan_of,
+    put_over,
+    release_of,
+    require_lock,
+)
+from tidegate.core.workflow.specs import deployed_spec, live_versions
+from tidegate.core.workflow.tokens import answer_approval, approval_purpose, keep_token
+
+
+class Begun(TypedDict):
+    """The targets of a stage, wave by wave."""
+
+    waves: list[list[str]]
+
+
+class PreviewRef(TypedDict):
+    """The fields that make the key of a preview."""
+
+    release_id: str
+    stage: str
+    target: str
+
+
+class Reviewed(TypedDict):
+    """The targets that have something to deploy, and how long to ask people; 0 asks nobody."""
+
+    waves: list[list[str]]
+    approval_timeout_seconds: int
+
+
+def begin_stage(ports: Ports, release: ReleaseRef, stage: str) -> Begun:
+    """Enter the stage. Raises ``Aborted``, ``LockLost``."""
+    require_lock(ports, release)
+    heed_wishes(ports, release.id)
+    plan = stage_plan(plan_of(ports.ledger, release.id), stage)
+    _progress(ports, release)
+    if find_stage(ports.ledger, release, plan) is None:
+        _enter(ports, release, _new_stage(ports, release, plan))
+    return Begun(waves=[[target.id for target in wave] for wave in plan.waves])
+
+
+def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[str, bool]:
+    """Have CloudFormation compute what would change, and store it. Not ready: ask again.
+
+    Raises ``ChangeSetFailed``, ``StackBusy``, ``Aborted``.
+    """
+    heed_wishes(ports, release.id)
+    plan = plan_of(ports.ledger, release.id)
+    where = stage_plan(plan, stage)
+    there = where.target(target)
+    world = ports.targets.open(there)
+    contents = read_contents(ports.artifacts, plan.artifact)
+    pins = live_versions(plan.aliases, world.stacks.state(there.stack_name), world.aliases)
+    spec = deployed_spec(plan.artifact, contents, where, there, pins)
+    change_set = world.stacks.preview(spec, f"{release.id}-{stage}-preview")
+    if change_set is None:
+        return {"ready": False}
+    ref = PreviewRef(release_id=release.id, stage=stage, target=target)
+    put_over(ports.ledger, _preview(ref, contents, spec, change_set))
+    return {"ready": True}
+
+
+def review(ports: Ports, release: ReleaseRef, stage: str) -> Reviewed:
+    """Which targets have something to deploy, and whether people must agree to it."""
+    plan = stage_plan(plan_of(ports.ledger, release.id), stage)
+    changing = {p.target for p in previews_of(ports.ledger, release.id, stage) if p.change_set}
+    waves = [[target.id for target in wave if target.id in changing] for wave in plan.waves]
+    waves = [wave for wave in waves if wave]
+    timeout = plan.approval.timeout_seconds if plan.approval and waves else 0
+    if waves and not timeout:
+        begin_rolling_out(ports, release, plan)
+    return Reviewed(waves=waves, approval_timeout_seconds=timeout)
+
+
+def request_approval(ports: Ports, release: ReleaseRef, stage: str, token: str) -> None:
+    """Ask people to agree to what the previews show; the token is answered when they have.
+
+    Repeated with another token, that one takes the place of the first; a request that is already
+    decided, or a release that is to be aborted, answers it at once.
+    """
+    plan = plan_of(ports.ledger, release.id)
+    where = stage_plan(plan, stage)
+    approval = find(ports.ledger, Approval, release_id=release.id, stage=stage)
+    if approval is None:
+        approval = _request(ports, release, plan, where)
+    until = approval.deadline + timedelta(days=1)
+    keep_token(ports, release.id, approval_purpose(stage), token, until)
+    _move(ports, release, where, StagePhase.PREVIEWING, StagePhase.AWAITING_APPROVAL)
+    answer_approval(ports, release.id, stage)
+
+
+def settle_stage(
+    ports: Ports, release: ReleaseRef, stage: str, failure: Mapping[str, str] | None
+) -> dict[str, str]:
+    """End the stage; an approval that is still pending has expired."""
+    plan = stage_plan(plan_of(ports.ledger, release.id), stage)
+    _expire_approval(ports, release, stage)
+    item = find_stage(ports.ledger, release, plan) or _new_stage(ports, release, plan)
+    if item.ended_at is None:
+        item = ports.ledger.put(_ended(ports, item, failure))
+    tell_stage(ports.bus, release, item)
+    return {"phase": item.phase}
+
+
+def stage_plan(plan: ReleasePlan, stage: str) -> StagePlan:
+    """The stage's plan. Raises ``NotFound``."""
+    try:
+        return plan.stage(stage)
+    except KeyError:
+        names = ", ".join(known.name for known in plan.stages)
+        raise NotFound(
+            f"{plan.release.id} has no stage {stage}.", mend=f"It has {names}."
+        ) from None
+
+
+def find_stage(ledger: Ledger, release: ReleaseRef, plan: StagePlan) -> Stage | None:
+    """The stage's item, if it has begun."""
+    return find(ledger, Stage, release_id=release.id, order=plan.order, name=plan.name)
+
+
+def previews_of(ledger: Ledger, release_id: str, stage: str) -> list[Preview]:
+    """What was computed for each target of the stage."""
+    items = ledger.query(release_partition(release_id), f"PREVIEW#{stage}#")
+    return [item for item in items if isinstance(item, Preview)]
+
+
+def bound_now(ports: Ports, plan: ReleasePlan, stage: str) -> str:
+    """The digest that an approval of this stage binds to, as the record stands."""
+    return approvals.bound_digest(
+        plan.artifact.digest, previews_of(ports.ledger, plan.release.id, stage)
+    )
+
+
+def begin_rolling_out(ports: Ports, release: ReleaseRef, plan: StagePlan) -> None:
+    """The stage's rollouts run from now on."""
+    for earlier in (StagePhase.PREVIEWING, StagePhase.AWAITING_APPROVAL):
+        _move(ports, release, plan, earlier, StagePhase.ROLLING_OUT)
+
+
+def _progress(ports: Ports, ref: ReleaseRef) -> None:
+    release = release_of(ports.ledger, ref)
+    if release.phase is ReleasePhase.TESTING:
+        moved = ports.ledger.put(release.model_copy(update={"phase": ReleasePhase.PROGRESSING}))
+        tell_release(ports.bus, moved)
+
+
+def _new_stage(ports: Ports, release: ReleaseRef, plan: StagePlan) -> Stage:
+    return Stage(
+        release_id=release.id,
+        name=plan.name,
+        order=plan.order,
+        phase=StagePhase.PREVIEWING,
+        started_at=ports.clock.now(),
+    )
+
+
+def _enter(ports: Ports, release: ReleaseRef, stage: Stage) -> None:
+    tell_stage(ports.bus, release, ports.ledger.put(stage))
+
+
+def _move(
+    ports: Ports, release: ReleaseRef, plan: StagePlan, before: StagePhase, after: StagePhase
+) -> None:
+    stage = find_stage(ports.ledger, release, plan)
+    if stage and stage.phase is before:
+        _enter(ports, release, stage.model_copy(update={"phase": after}))
+
+
+def _ended(ports: Ports, stage: Stage, failure: Mapping[str, str] | None) -> Stage:
+    why = root_cause(failure) if failure else None
+    ended = {
+        "phase": StagePhase.FAILED if why else StagePhase.SUCCEEDED,
+        "ended_at": ports.clock.now(),
+        "error": why.error if why else "",
+        "cause": why.cause if why else "",
+    }
+    return stage.model_copy(update=ended)
+
+
+def _request(ports: Ports, release: ReleaseRef, plan: ReleasePlan, stage: StagePlan) -> Approval:
+    approval = approvals.request(
+        release.id,
+        stage.name,
+        stage.approval or ApprovalPlan(),
+        digest=bound_now(ports, plan, stage.name),
+        author=plan.artifact.author,
+        now=ports.clock.now(),
+    )
+    approval = ports.ledger.put(approval)
+    tell_approval_requested(ports.bus, release, approval)
+    return approval
+
+
+def _expire_approval(ports: Ports, release: ReleaseRef, stage: str) -> None:
+    approval = find(ports.ledger, Approval, release_id=release.id, stage=stage)
+    if approval and approval.decision is Decision.PENDING:
+        expired = ports.ledger.put(approvals.expire(approval))
+        tell_approval_decided(ports.bus, release, expired)
+
+
+def _preview(
+    ref: PreviewRef, contents: ArtifactContents, spec: StackSpec, change_set: ChangeSet
+) -> Preview:
+    pinned = {alias.alias_logical_id for alias in contents.aliases}
+    changes = tuple(_line(change) for change in change_set.changes if not _is_pin(change, pinned))
+    return Preview(
+        **ref,
+        change_set=change_set.id if changes else "",
+        digest=_digest(contents.template_sha256, spec.parameters, changes),
+        first_deployment=change_set.first_deployment,
+        changes=changes,
+    )
+
+
+def _is_pin(change: ResourceChange, pinned: set[str]) -> bool:
+    """A managed alias that is held where it is: CloudFormation lists it, nobody would see it."""
+    return (
+        change.logical_id in pinned
+        and change.change is Change.MODIFY
+        and set(change.properties) <= {"FunctionVersion"}
+    )
+
+
+def _line(change: ResourceChange) -> ChangeLine:
+    return ChangeLine(
+        logical_id=change.logical_id,
+        type=change.type,
+        change=change.change,
+        properties=change.properties,
+    )
+
+
+def _digest(template: str, parameters: Mapping[str, str], changes: tuple[ChangeLine, ...]) -> str:
+    shown = [change.model_dump(mode="json") for change in changes]
+    return sha256_digest({"template": template, "parameters": dict(parameters), "changes": shown})

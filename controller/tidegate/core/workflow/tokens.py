@@ -1,0 +1,79 @@
+"""Task tokens: kept where only the controller reads them, answered as soon as can be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tidegate.core.ports import Ports
+from tidegate.core.record import Approval, Decision, Token, release_partition
+from tidegate.core.workflow.items import abort_cause, find, put_over, wishes
+
+_APPROVAL = "approval#"
+
+
+def approval_purpose(stage: str) -> str:
+    """What a token that waits for people is kept for."""
+    return f"{_APPROVAL}{stage}"
+
+
+def bake_purpose(stage: str, target: str) -> str:
+    """What the token of a baking rollout is kept for."""
+    return f"bake#{stage}#{target}"
+
+
+def keep_token(ports: Ports, release_id: str, purpose: str, token: str, until: datetime) -> Token:
+    """Keep the token in place of an earlier one; the table forgets it some time after ``until``."""
+    item = Token(
+        release_id=release_id, purpose=purpose, token=token, expires_at=int(until.timestamp())
+    )
+    return put_over(ports.ledger, item)
+
+
+def answer_approval(ports: Ports, release_id: str, stage: str) -> None:
+    """Answer the token of a request that is decided, or that an abort makes pointless.
+
+    The decision is read after the token was kept or the decision was written, whichever came
+    last, so that neither of two concurrent callers can miss the other.
+    """
+    approval = find(ports.ledger, Approval, release_id=release_id, stage=stage)
+    token = find(ports.ledger, Token, release_id=release_id, purpose=approval_purpose(stage))
+    if approval is None or token is None:
+        return
+    if approval.decision is Decision.APPROVED:
+        ports.callbacks.succeed(token.token, {})
+    elif approval.decision is Decision.REJECTED:
+        ports.callbacks.fail(token.token, "ApprovalRejected", rejection_cause(approval))
+    else:
+        _answer_abort(ports, token)
+
+
+def answer_bake(ports: Ports, token: Token) -> None:
+    """End the bake now, if an operator asked for something: the next tick will see to it."""
+    if wishes(ports, token.release_id):
+        ports.callbacks.succeed(token.token, {})
+
+
+def answer_all(ports: Ports, release_id: str) -> None:
+    """Answer whatever waits in this release, after an operator's wish."""
+    for item in ports.ledger.query(release_partition(release_id), "TOKEN#"):
+        if isinstance(item, Token):
+            _answer(ports, item)
+
+
+def rejection_cause(approval: Approval) -> str:
+    """The sentence that says who rejected the stage, and why."""
+    against = next(vote for vote in reversed(approval.votes) if not vote.approve)
+    return f"{against.who} rejected {approval.stage} of {approval.release_id}: {against.reason}"
+
+
+def _answer(ports: Ports, token: Token) -> None:
+    if token.purpose.startswith(_APPROVAL):
+        _answer_abort(ports, token)
+    else:
+        answer_bake(ports, token)
+
+
+def _answer_abort(ports: Ports, token: Token) -> None:
+    for wish in wishes(ports, token.release_id):
+        if wish.verb == "abort":
+            ports.callbacks.fail(token.token, "Aborted", abort_cause(wish))
