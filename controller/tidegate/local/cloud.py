@@ -32,6 +32,7 @@ PLUGINS: Final = (
     "tidegate.local.cloudformation:CloudFormationGaps",
     "tidegate.local.stepfunctions:StepFunctions",
     "tidegate.local.codebuild:CodeBuild",
+    "tidegate.local.codepipeline:CodePipeline",
     "tidegate.local.cloudwatch:CloudWatchGaps",
     "tidegate.local.lambdas:LambdaDataPlane",
 )
@@ -57,6 +58,8 @@ class Cloud:
         self._on_stop: list[Callable[[], None]] = []
         self._clients: dict[tuple[str, str, str], Any] = {}
         self._clients_lock = threading.Lock()
+        self._session = botocore.session.Session()  # one, for it caches the services' models
+        self._session_lock = threading.Lock()
 
     def client(self, service: str, *, account: str, region: str = DEFAULT_REGION) -> Any:
         """A boto3 client of `service` as `account`, the same one at each call."""
@@ -77,16 +80,16 @@ class Cloud:
         config: Config | None = None,
     ) -> Any:
         """A boto3 client of `service` with the given credentials."""
-        session = botocore.session.Session()
-        return session.create_client(
-            service,
-            region_name=region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-            aws_session_token=session_token,
-            config=config or _CLIENT_CONFIG,
-        )
+        with self._session_lock:
+            return self._session.create_client(
+                service,
+                region_name=region,
+                endpoint_url=self.endpoint,
+                aws_access_key_id=access_key,
+                aws_secret_access_key=secret_key,
+                aws_session_token=session_token,
+                config=config or _CLIENT_CONFIG,
+            )
 
     def add_route(self, route: Route) -> None:
         """Offer requests to `route` before ministack; of two routes that match, the first wins."""
