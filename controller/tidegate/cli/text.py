@@ -53,7 +53,9 @@ def bar(weight: float) -> str:
 
 
 def person(who: str) -> str:
-    """The part of an IAM identity that people recognise: ``ana``, or ``ana (Admin)`` for a role."""
+    """What people recognise: ``ana`` or ``ana (Admin)`` of an IAM identity, a name of an author."""
+    if who.endswith(">") and (name := who.partition("<")[0].strip()):
+        return name
     resource = who.rpartition(":")[2] if who.startswith("arn:") else who
     kind, _, name = resource.partition("/")
     if not name:

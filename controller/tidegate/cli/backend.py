@@ -1,0 +1,126 @@
+"""The controller that the command line talks to: found by its stack, read and asked through AWS."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tidegate.core import errors
+
+if TYPE_CHECKING:
+    import boto3
+
+    from tidegate.core.plan import ArtifactRef
+    from tidegate.core.ports import Ledger
+
+
+class Backend(Protocol):
+    """What the verbs need of a controller."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record."""
+
+    def start(self, artifact: ArtifactRef) -> str:
+        """Start a release and return the ARN of its execution."""
+
+    def operate(self, verb: str, release_id: str, stage: str, reason: str) -> str:
+        """Ask the controller to approve, reject or abort; returns what it did, in words."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the controller is."""
+
+    stack: str
+    region: str | None = None
+    profile: str | None = None
+
+    def session(self) -> boto3.Session:
+        """The AWS session of the person who types."""
+        import boto3
+
+        return boto3.Session(profile_name=self.profile, region_name=self.region)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every verb is given. Tests put a backend and a clock of their own in."""
+
+    connect: Callable[[], Backend]
+    session: Callable[[], boto3.Session]
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    pause: Callable[[float], None] = time.sleep
+
+
+class AwsBackend:
+    """A controller in AWS. ``outputs`` are those of its stack."""
+
+    def __init__(self, session: boto3.Session, outputs: Mapping[str, str]) -> None:
+        self._session = session
+        self._outputs = outputs
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record."""
+        from tidegate.aws.ledger import DynamoLedger
+
+        return DynamoLedger(self._session.client("dynamodb"), self._outputs["TableName"])
+
+    def start(self, artifact: ArtifactRef) -> str:
+        """Start a release and return the ARN of its execution."""
+        response = self._session.client("stepfunctions").start_execution(
+            stateMachineArn=self._outputs["ReleaseStateMachineArn"],
+            input=artifact.model_dump_json(),
+        )
+        return response["executionArn"]
+
+    def operate(self, verb: str, release_id: str, stage: str, reason: str) -> str:
+        """Invoke the function that operators may invoke, with a proof of who asks."""
+        from tidegate.aws.identity import prove
+
+        request = {
+            "verb": verb,
+            "release_id": release_id,
+            "stage": stage,
+            "reason": reason,
+            "identity_proof": prove(self._session, f"{verb}:{release_id}:{stage}"),
+        }
+        response = self._session.client("lambda").invoke(
+            FunctionName=self._outputs["OperateFunction"], Payload=json.dumps(request).encode()
+        )
+        answer = json.loads(response["Payload"].read())
+        if response.get("FunctionError"):
+            raise refusal(answer)
+        return str(answer["message"])
+
+
+def connect(settings: Settings) -> Backend:
+    """Find the controller by its stack. Raises ``NotFound``."""
+    from botocore.exceptions import ClientError
+
+    session = settings.session()
+    try:
+        stacks = session.client("cloudformation").describe_stacks(StackName=settings.stack)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise errors.NotFound(
+            f"There is no stack {settings.stack!r} in {session.region_name}.",
+            mend="Name the controller's stack with --stack and its region with --region.",
+        ) from error
+    outputs = stacks["Stacks"][0].get("Outputs", [])
+    return AwsBackend(session, {o["OutputKey"]: o["OutputValue"] for o in outputs})
+
+
+def refusal(answer: Mapping[str, Any]) -> errors.TidegateError:
+    """The error that a function answered with, as the class that it names where we know it."""
+    name, message = str(answer.get("errorType")), str(answer.get("errorMessage"))
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, errors.TidegateError):
+        return kind(message)
+    return errors.TidegateError(f"the controller failed with {name}: {message}")

@@ -1,0 +1,66 @@
+"""The verb of the build: expands, packages and stores an application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tidegate.cli.backend import Context
+
+
+def build(
+    context: typer.Context,
+    bucket: Annotated[
+        str,
+        typer.Option(
+            envvar="ARTIFACT_BUCKET", help="Where artifacts are kept.", show_default=False
+        ),
+    ],
+    file: Annotated[Path, typer.Argument(help="The manifest.")] = Path("tidegate.yaml"),
+    template: Annotated[
+        Path | None,
+        typer.Option(help="What `sam build` wrote, not the manifest's.", show_default=False),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Where to write the release's input.")] = Path(
+        "release.json"
+    ),
+    commit: Annotated[str, typer.Option(help="The commit that is built.")] = "",
+    branch: Annotated[str, typer.Option(help="Its branch.")] = "",
+    author: Annotated[str, typer.Option(help="Its author.")] = "",
+    subject: Annotated[str, typer.Option(help="First line of its message.")] = "",
+) -> None:
+    """Build an artifact, store it, write release.json.
+
+    \b
+    What is not given of the commit is taken from the build's environment
+    (CODEBUILD_RESOLVED_SOURCE_VERSION, TIDEGATE_BRANCH, TIDEGATE_AUTHOR, TIDEGATE_SUBJECT),
+    then from git.
+
+    \b
+    Examples:
+      tidegate build --bucket my-artifacts
+      sam build && tidegate build --template .aws-sam/build/template.yaml --bucket my-artifacts
+    """
+    from tidegate.build.artifact import build_and_upload
+
+    here: Context = context.obj
+    reference = build_and_upload(
+        file.parent,
+        bucket=bucket,
+        s3=here.session().client("s3"),
+        manifest=file,
+        template=template,
+        release_file=output,
+        revision={"commit": commit, "branch": branch, "author": author, "subject": subject},
+    )
+    typer.echo(f"Built {reference.application} {reference.digest}")
+    typer.echo(f"Stored s3://{reference.bucket}/{reference.prefix}")
+    typer.echo(f"Wrote {output}. To release it: tidegate release {output}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this verb."""
+    app.command()(build)

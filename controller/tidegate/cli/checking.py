@@ -1,0 +1,89 @@
+"""Verbs that look at a manifest before anything runs: validate, plan."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tidegate.cli.console import Output, show
+
+if TYPE_CHECKING:
+    from tidegate.core.artifact import ArtifactContents
+    from tidegate.core.plan import ReleasePlan
+
+ManifestArgument = Annotated[Path, typer.Argument(help="The manifest.")]
+TemplateOption = Annotated[
+    Path | None,
+    typer.Option(help="Take this template, not the manifest's.", show_default=False),
+]
+
+
+def validate(
+    file: ManifestArgument = Path("tidegate.yaml"), template: TemplateOption = None
+) -> None:
+    """Check a manifest and its template.
+
+    Both are read as a build reads them. Nothing is sent anywhere.
+
+    \b
+    Examples:
+      tidegate validate
+      tidegate validate services/hello/tidegate.yaml
+    """
+    plan, _ = make_offline_plan(file, template)
+    stages = ", ".join(stage.name for stage in plan.stages)
+    typer.echo(f"{file} is valid: {plan.release.application}, stages {stages}.")
+
+
+def plan(
+    file: ManifestArgument = Path("tidegate.yaml"),
+    template: TemplateOption = None,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="For people or for programs.")
+    ] = Output.TABLE,
+) -> None:
+    """Show what a release would do, without AWS.
+
+    \b
+    Examples:
+      tidegate plan
+      tidegate plan --template .aws-sam/build/template.yaml --output json
+    """
+    from tidegate.cli.planview import draw_plan
+    from tidegate.core.advice import advise
+
+    made, contents = make_offline_plan(file, template)
+    advice = advise(made, contents)
+    value = made.model_dump(mode="json", exclude={"release", "artifact"}) | {
+        "application": made.release.application,
+        "advice": advice,
+    }
+    show(value, output, lambda: draw_plan(made, advice))
+
+
+def make_offline_plan(
+    manifest: Path, template: Path | None
+) -> tuple[ReleasePlan, ArtifactContents]:
+    """The plan of a release of what lies in the manifest's folder. Raises ``InputError``."""
+    from tidegate.build.artifact import build_artifact
+    from tidegate.build.source import Revision
+    from tidegate.core.plan import ReleaseRef
+    from tidegate.core.planning import make_plan
+
+    with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
+        built = build_artifact(
+            manifest.parent, manifest, template=template, output=Path(folder) / "build"
+        )
+    application = built.contents.application
+    release = ReleaseRef(id=f"{application}-0", application=application, number=0)
+    reference = built.reference("none", Revision(commit="none"))
+    return make_plan(release, reference, built.contents), built.contents
+
+
+def register(app: typer.Typer) -> None:
+    """Add these verbs."""
+    app.command()(validate)
+    app.command()(plan)

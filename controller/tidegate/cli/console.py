@@ -1,0 +1,95 @@
+"""How the command line speaks: exit codes, one clear message for each error, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tidegate.core.errors import InputError, NotFound, TidegateError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_DEBUG = "TIDEGATE_DEBUG"
+
+
+class ExitCode(IntEnum):
+    """What a script learns from the exit code."""
+
+    OK = 0  # done; for a release: it succeeded
+    FAILED = 1  # an error; for a release: failed, rejected, aborted, superseded or stuck
+    INPUT = 2  # wrong usage or input: nothing was started
+    WAITING = 3  # the release is under way, or waits for a person
+    TIMEOUT = 124  # --timeout is over and the release is not
+
+
+class Output(StrEnum):
+    """For people or for programs."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Group(TyperGroup):
+    """Verbs whose errors end in one message on stderr and an exit code, not in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise
+        except Exception as error:
+            if os.environ.get(_DEBUG):
+                traceback.print_exc()
+            message, code = explain(error)
+            complain(message)
+            raise typer.Exit(code) from error
+
+
+def debug() -> None:
+    """From now on, errors come with their traceback."""
+    os.environ[_DEBUG] = "1"
+
+
+def explain(error: Exception) -> tuple[str, ExitCode]:
+    """What to tell the person, and the exit code."""
+    if isinstance(error, InputError | NotFound):
+        return str(error), ExitCode.INPUT
+    if isinstance(error, TidegateError):
+        return f"{type(error).__name__}: {error}", ExitCode.FAILED
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}.", ExitCode.INPUT
+    if type(error).__module__.partition(".")[0] == "botocore":
+        return f"AWS: {error}", ExitCode.FAILED
+    message = f"unexpected {type(error).__name__}: {error}. `tidegate --debug` shows where."
+    return message, ExitCode.FAILED
+
+
+def complain(message: str) -> None:
+    """One message on stderr."""
+    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    typer.echo(message, err=True)
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal, without colour where there is none."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def show(value: Any, output: Output, draw: Callable[[], RenderableType]) -> None:
+    """Print a value as JSON or drawn; ``draw`` is called only when it is needed."""
+    if output is Output.JSON:
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    else:
+        console().print(draw())

@@ -1,0 +1,107 @@
+"""Draws a plan: what a release would do, stage by stage, with times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tidegate.cli import text
+from tidegate.core.plan import Checks, HookPlan, ReleasePlan, StagePlan
+
+
+def draw_plan(plan: ReleasePlan, advice: Sequence[str]) -> RenderableType:
+    """The whole plan, and what is worth a second look."""
+    parts: list[RenderableType] = [_head(plan)]
+    parts += [Padding(_stage(stage), (1, 0, 0, 0)) for stage in plan.stages]
+    if advice:
+        parts.append(Padding(_advice(advice), (1, 0, 0, 0)))
+    return Group(*parts)
+
+
+def _head(plan: ReleasePlan) -> Table:
+    facts = _facts()
+    facts.add_row("application", Text(plan.release.application, style="bold"))
+    tests = ", ".join(test.name for test in plan.tests)
+    facts.add_row("tests", f"{tests}, all at the same time" if tests else "none")
+    moves = ", ".join(f"{alias.function}:{alias.alias}" for alias in plan.aliases)
+    facts.add_row("moves", moves or "no alias")
+    return facts
+
+
+def _stage(stage: StagePlan) -> Group:
+    head = Text(f"{stage.order + 1}. {stage.name}", style="bold")
+    facts = _facts()
+    for number, wave in enumerate(stage.waves, start=1):
+        label = "to" if len(stage.waves) == 1 else f"wave {number}"
+        targets = ", ".join(f"{target.id} (stack {target.stack_name})" for target in wave)
+        facts.add_row(f"   {label}", targets)
+    if stage.approval:
+        facts.add_row("   approval", _approval(stage))
+    facts.add_row("   before traffic", _hooks(stage.pre_traffic))
+    for label, words in _shift(stage):
+        facts.add_row(label, words)
+    facts.add_row("   after traffic", _hooks(stage.post_traffic))
+    return Group(head, facts)
+
+
+def _approval(stage: StagePlan) -> str:
+    approval = stage.approval
+    if approval is None:
+        return ""
+    who = "1 person" if approval.approvers == 1 else f"{approval.approvers} people"
+    author = "" if approval.author_may_approve else ", not the author"
+    return f"by {who}{author}, within {text.duration(approval.timeout_seconds)}"
+
+
+def _hooks(hooks: Sequence[HookPlan]) -> str:
+    return ", ".join(f"{h.function} ({text.duration(h.timeout_seconds)})" for h in hooks) or "none"
+
+
+def _shift(stage: StagePlan) -> Iterator[tuple[str, str]]:
+    """The weights with the times at which they are set, at the earliest."""
+    passed = 0
+    label = f"   {stage.strategy.name}"
+    for step in stage.strategy.steps:
+        bake = text.duration(step.bake_seconds)
+        yield label, f"{_clock(passed)}  {text.bar(step.weight)} {_share(step.weight)}  for {bake}"
+        passed += step.bake_seconds
+        label = ""
+    yield label, f"{_clock(passed)}  {text.bar(1.0)} {_share(1.0)}"
+    if stage.strategy.steps:
+        yield "   goes back", _checks(stage.checks)
+
+
+def _clock(seconds: int) -> str:
+    return f"+{text.whole_duration(seconds)}".rjust(7)
+
+
+def _share(weight: float) -> str:
+    return text.percent(weight).rjust(6)
+
+
+def _checks(checks: Checks) -> str:
+    errors = checks.errors
+    words = (
+        f"if more than {text.percent(errors.max_increase)} over stable fail"
+        f" (of {errors.min_samples} requests or more;"
+        f" too few after {text.duration(errors.extend_seconds)} more: {errors.when_too_few})"
+    )
+    return f"{words}, or on alarm {', '.join(checks.alarms)}" if checks.alarms else words
+
+
+def _advice(advice: Sequence[str]) -> Table:
+    facts = _facts()
+    for sentence in advice:
+        facts.add_row(Text("⚠", style="yellow"), Text(sentence))
+    return facts
+
+
+def _facts() -> Table:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column()
+    return facts

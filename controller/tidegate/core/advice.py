@@ -1,0 +1,50 @@
+"""What a person should know of a plan before it runs: allowed, but perhaps not what they want."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidegate.core.artifact import ArtifactContents
+from tidegate.core.plan import HookPlan, ReleasePlan, StagePlan
+
+METRIC_PERIOD_SECONDS = 60  # the grain of Lambda's metrics: a shorter bake is judged by nothing
+
+
+def advise(plan: ReleasePlan, contents: ArtifactContents) -> tuple[str, ...]:
+    """One sentence for each thing worth a second look; none when there is nothing to say."""
+    return (*_on_aliases(plan, contents), *_on_tests(plan), *_on_stages(plan))
+
+
+def _on_aliases(plan: ReleasePlan, contents: ArtifactContents) -> Iterator[str]:
+    """Functions without a live alias serve new code as soon as the stack is updated."""
+    managed = {alias.function for alias in plan.aliases}
+    hooks = {hook.function for stage in plan.stages for hook in _hooks(stage)}
+    for function in contents.functions:
+        if function not in managed | hooks:
+            yield (
+                f"{function} has no alias that a release can move: its new code serves at once,"
+                " in every stage. Give it `AutoPublishAlias: live`."
+            )
+
+
+def _on_tests(plan: ReleasePlan) -> Iterator[str]:
+    if not plan.tests:
+        yield "No tests: the first stage is the first to run the new code."
+
+
+def _on_stages(plan: ReleasePlan) -> Iterator[str]:
+    for stage in plan.stages:
+        if not stage.pre_traffic:
+            yield f"Stage {stage.name} has no pre-traffic hook: users are the first to call it."
+        if any(step.bake_seconds < METRIC_PERIOD_SECONDS for step in stage.strategy.steps):
+            yield (
+                f"Stage {stage.name} bakes for less than {METRIC_PERIOD_SECONDS} s at a step:"
+                " Lambda's metrics come by the minute, so that step cannot be judged."
+            )
+    last = plan.stages[-1]
+    if last.approval is None and not last.strategy.steps:
+        yield f"Stage {last.name} goes all at once, and nobody is asked."
+
+
+def _hooks(stage: StagePlan) -> tuple[HookPlan, ...]:
+    return stage.pre_traffic + stage.post_traffic
