@@ -1,0 +1,1 @@
+"""From a SAM application to an artifact: expand, package, digest."""

@@ -1,0 +1,212 @@
+"""Builds an application's artifact, and stores it where a release finds it.
+
+An artifact is named by the SHA-256 of all that a release uses of it. Its objects never change: what
+lies in the bucket under their names already is the same, and is not sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from tidegate.build.expand import expand_template
+from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
+from tidegate.build.source import Revision, find_revision, source_files
+from tidegate.build.template import Template, read_template
+from tidegate.core.artifact import ArtifactContents, Package
+from tidegate.core.errors import ArtifactError, InputError
+from tidegate.core.manifest import parse_manifest
+from tidegate.core.plan import ArtifactRef
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+OUTPUT_FOLDER: Final = ".tidegate/build"
+MANIFEST: Final = "tidegate.yaml"
+RELEASE_FILE: Final = "release.json"
+TEMPLATE_FILE: Final = "template.json"
+CONTENTS_FILE: Final = "artifact.json"
+SOURCE_FILE: Final = "source.zip"
+
+_UPLOADS_AT_ONCE: Final = 8
+_PERHAPS_MISSING: Final = {"404", "403"}  # 403: it is not there, and we may not list the bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An artifact on disk: what it holds, and the files by their keys in the artifact bucket."""
+
+    contents: ArtifactContents
+    files: Mapping[str, Path]
+
+    @property
+    def digest(self) -> str:
+        """Its name: ``sha256:<hex>``."""
+        return self.contents.digest()
+
+    @property
+    def prefix(self) -> str:
+        """Where its own objects lie in the bucket."""
+        return artifact_prefix(self.contents)
+
+    def reference(self, bucket: str, revision: Revision) -> ArtifactRef:
+        """The content of ``release.json``."""
+        return ArtifactRef(
+            application=self.contents.application,
+            digest=self.digest,
+            bucket=bucket,
+            prefix=self.prefix,
+            commit=revision.commit,
+            branch=revision.branch,
+            author=revision.author,
+            subject=revision.subject,
+        )
+
+
+def build_artifact(
+    folder: Path,
+    manifest: Path | None = None,
+    *,
+    template: Path | None = None,
+    output: Path | None = None,
+) -> Artifact:
+    """Expand and package the application in ``folder``.
+
+    ``manifest`` is its ``tidegate.yaml``; ``template`` takes the place of the manifest's, as the
+    output of ``sam build`` does; ``output`` is emptied, then holds the files. Raises
+    ``ManifestError`` and ``TemplateError``.
+    """
+    manifest = manifest or folder / MANIFEST
+    output = output or folder / OUTPUT_FOLDER
+    parsed = parse_manifest(_read_manifest(manifest), str(manifest))
+    template = template or folder / parsed.template
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+
+    store = PackageStore(output / "packages", f"applications/{parsed.application}/packages")
+    sam = read_template(template)
+    package_code(sam, template.parent, store)
+    expansion = expand_template(sam, str(template))
+    _write_json(output / TEMPLATE_FILE, expansion.template)
+    write_zip(output / SOURCE_FILE, source_files(folder, output=output))
+
+    contents = ArtifactContents(
+        schema_version=1,
+        application=parsed.application,
+        manifest=parsed,
+        template=TEMPLATE_FILE,
+        template_sha256=sha256_of(output / TEMPLATE_FILE),
+        packages=tuple(_packages(store, output / SOURCE_FILE)),
+        aliases=expansion.aliases,
+        functions=expansion.functions,
+        defaults=expansion.defaults,
+    )
+    (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
+    own = (TEMPLATE_FILE, SOURCE_FILE, CONTENTS_FILE)
+    return Artifact(
+        contents,
+        {key: store.path(key) for key in store.digests}
+        | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
+    )
+
+
+def upload(artifact: Artifact, bucket: str, s3: S3Client) -> int:
+    """Send what the bucket lacks; how many objects were sent. Raises ``ArtifactError``.
+
+    The description goes last, so that an artifact which can be read is there as a whole.
+    """
+    description = f"{artifact.prefix}/{CONTENTS_FILE}"
+    others = [key for key in artifact.files if key != description]
+
+    def send(key: str) -> bool:
+        return _send(artifact.files[key], bucket, key, s3)
+
+    with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
+        sent = sum(pool.map(send, others))
+    return sent + send(description)
+
+
+def build_and_upload(
+    folder: Path,
+    *,
+    bucket: str,
+    s3: S3Client,
+    manifest: Path | None = None,
+    template: Path | None = None,
+    output: Path | None = None,
+    release_file: Path | None = None,
+    revision: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> ArtifactRef:
+    """Build the application in ``folder``, store the artifact, write and return ``release.json``.
+
+    ``revision`` may name commit, branch, author and subject; the environment (this process's unless
+    given) and git say the rest.
+    """
+    environment = os.environ if environment is None else environment
+    built_from = find_revision(folder, environment, **(revision or {}))
+    artifact = build_artifact(folder, manifest, template=template, output=output)
+    upload(artifact, bucket, s3)
+    reference = artifact.reference(bucket, built_from)
+    release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
+    release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return reference
+
+
+def artifact_prefix(contents: ArtifactContents) -> str:
+    """Where an artifact's own objects lie in the artifact bucket."""
+    digest = contents.digest().removeprefix("sha256:")
+    return f"applications/{contents.application}/artifacts/{digest}"
+
+
+def _read_manifest(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: there is no such manifest.", mend="Write one with `tidegate init`."
+        ) from None
+
+
+def _write_json(path: Path, value: Template) -> None:
+    """Canonical: the same value gives the same bytes."""
+    path.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")), encoding="utf-8")
+
+
+def _packages(store: PackageStore, source: Path) -> Iterator[Package]:
+    """The code packages, and the source: a release tests exactly what it deploys."""
+    for key in sorted(store.digests):
+        yield Package(key=key, sha256=store.digests[key])
+    yield Package(key=SOURCE_FILE, sha256=sha256_of(source))
+
+
+def _send(path: Path, bucket: str, key: str, s3: S3Client) -> bool:
+    """Store the file under this key unless it is there; whether it was sent."""
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _PERHAPS_MISSING:
+            raise _refused(bucket, key, error) from error
+    else:
+        return False
+    try:
+        with path.open("rb") as body:
+            s3.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+    except ClientError as error:
+        raise _refused(bucket, key, error) from error
+    return True
+
+
+def _refused(bucket: str, key: str, error: ClientError) -> ArtifactError:
+    return ArtifactError(
+        f"s3://{bucket}/{key} cannot be stored: {error}",
+        mend="See that the bucket exists, and that the build may read and write in it.",
+    )

@@ -1,0 +1,204 @@
+"""Packages local code: deterministic zips, named by the SHA-256 of their bytes.
+
+The same files give the same zip whatever their order on disk, their times and their owner: a
+package's name changes only when what Lambda would run changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tidegate.build.template import Template
+from tidegate.core.errors import TemplateError
+
+BUCKET_PARAMETER: Final = "TidegateArtifactBucket"
+IGNORED: Final = frozenset({".git", ".aws-sam", ".tidegate", "__pycache__", ".DS_Store"})
+"""Left out of every zip: they are not code, or change without it (bytecode carries times)."""
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
+_EXECUTABLE: Final = 0o755
+_PLAIN: Final = 0o644
+_BLOCK: Final = 1 << 20
+_NESTED: Final = {
+    "AWS::CloudFormation::Stack": "TemplateURL",
+    "AWS::Serverless::Application": "Location",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A property that may name local files, and how it names an object in a bucket instead."""
+
+    property: str
+    bucket: str
+    key: str
+    zipped: bool
+
+    def to(self, key: str) -> dict[str, Any]:
+        """The property's value for an object of the artifact bucket."""
+        return {self.bucket: {"Ref": BUCKET_PARAMETER}, self.key: key}
+
+
+_LOCATIONS: Final = {
+    "AWS::Serverless::Function": Location("CodeUri", "Bucket", "Key", zipped=True),
+    "AWS::Serverless::LayerVersion": Location("ContentUri", "Bucket", "Key", zipped=True),
+    "AWS::Serverless::StateMachine": Location("DefinitionUri", "Bucket", "Key", zipped=False),
+    "AWS::Serverless::Api": Location("DefinitionUri", "Bucket", "Key", zipped=False),
+    "AWS::Serverless::HttpApi": Location("DefinitionUri", "Bucket", "Key", zipped=False),
+    "AWS::Lambda::Function": Location("Code", "S3Bucket", "S3Key", zipped=True),
+    "AWS::Lambda::LayerVersion": Location("Content", "S3Bucket", "S3Key", zipped=True),
+    "AWS::StepFunctions::StateMachine": Location(
+        "DefinitionS3Location", "Bucket", "Key", zipped=False
+    ),
+}
+
+
+@dataclass(slots=True)
+class PackageStore:
+    """A folder of packages, and the keys that they get in the bucket under ``prefix``."""
+
+    folder: Path
+    prefix: str  # "applications/<application>/packages"
+    digests: dict[str, str] = field(default_factory=dict)  # key -> SHA-256, hexadecimal
+
+    def add_code(self, source: Path) -> str:
+        """Store a folder or file of code as a zip; the key."""
+        if source.is_file() and zipfile.is_zipfile(source):
+            return self.add_file(source, suffix=".zip")
+        partial = self._partial()
+        write_zip(partial, _tree(source, ignored_folder=self.folder.parent))
+        return self._keep(partial, ".zip")
+
+    def add_file(self, source: Path, *, suffix: str = "") -> str:
+        """Store a file as it is; the key."""
+        partial = self._partial()
+        shutil.copyfile(source, partial)
+        return self._keep(partial, suffix or source.suffix)
+
+    def path(self, key: str) -> Path:
+        """Where the package with this key lies."""
+        return self.folder / key.removeprefix(f"{self.prefix}/")
+
+    def _partial(self) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / ".partial"
+
+    def _keep(self, partial: Path, suffix: str) -> str:
+        digest = sha256_of(partial)
+        key = f"{self.prefix}/{digest}{suffix}"
+        partial.replace(self.path(key))
+        self.digests[key] = digest
+        return key
+
+
+def package_code(template: Template, base: Path, store: PackageStore) -> None:
+    """Store all local code that the template names, and make the template name the packages.
+
+    Paths are relative to ``base``. Raises ``TemplateError`` when code is missing.
+    """
+    code_of_all = template.get("Globals", {}).get("Function", {}).get("CodeUri")
+    for logical_id, resource in template["Resources"].items():
+        if not isinstance(resource, dict) or not isinstance(resource.get("Properties", {}), dict):
+            continue  # the expansion says what is wrong with it
+        properties = resource.setdefault("Properties", {})
+        _refuse_nested(logical_id, resource)
+        location = _LOCATIONS.get(resource.get("Type", ""))
+        if location is None or _needs_no_package(resource["Type"], properties):
+            continue
+        value = properties.get(location.property)
+        if value is None and resource["Type"] == "AWS::Serverless::Function":
+            value = code_of_all
+        if isinstance(value, str) and "://" not in value:
+            source = _source(base, value, f"{logical_id}.{location.property}")
+            key = store.add_code(source) if location.zipped else store.add_file(source)
+            properties[location.property] = location.to(key)
+
+
+def write_zip(target: Path, files: Iterable[tuple[str, Path]]) -> None:
+    """Write a zip of these files, each with its name in the zip."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in sorted(files):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            executable = path.stat().st_mode & stat.S_IXUSR
+            entry.create_system = 3  # Unix, wherever this runs
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (stat.S_IFREG | (_EXECUTABLE if executable else _PLAIN)) << 16
+            with path.open("rb") as source, archive.open(entry, "w") as sink:
+                shutil.copyfileobj(source, sink, _BLOCK)
+
+
+def files_under(folder: Path, *, ignored_folder: Path | None = None) -> Iterator[tuple[str, Path]]:
+    """All files below a folder with their names in it, without what is ``IGNORED``.
+
+    Links are followed, as Lambda would find what they point to. Raises ``TemplateError`` for a link
+    that leads nowhere.
+    """
+    ignored = ignored_folder.resolve() if ignored_folder else None
+    for path, folders, names in os.walk(folder, followlinks=True):
+        parent = Path(path)
+        folders[:] = [
+            name
+            for name in folders
+            if name not in IGNORED
+            and (parent / name).resolve() != ignored
+            and not _leads_upwards(parent / name)
+        ]
+        for name in names:
+            if name in IGNORED:
+                continue
+            if not (file := parent / name).exists():
+                raise TemplateError(f"{file}: the link leads nowhere.", mend="Remove or repair it.")
+            yield file.relative_to(folder).as_posix(), file
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tree(source: Path, *, ignored_folder: Path) -> Iterable[tuple[str, Path]]:
+    if source.is_file():
+        return [(source.name, source)]
+    return files_under(source, ignored_folder=ignored_folder)
+
+
+def _leads_upwards(folder: Path) -> bool:
+    """Following this link would never end."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
+
+
+def _source(base: Path, value: str, place: str) -> Path:
+    source = base / value
+    if not source.exists():
+        raise TemplateError(
+            f"{place}: there is no {value} in {base}.",
+            mend="Correct the path, or run `sam build` first if it makes that code.",
+        )
+    return source
+
+
+def _needs_no_package(resource_type: str, properties: dict[str, Any]) -> bool:
+    """The code is in the template, or in a container registry."""
+    return "InlineCode" in properties or (
+        resource_type == "AWS::Serverless::Function" and properties.get("PackageType") == "Image"
+    )
+
+
+def _refuse_nested(logical_id: str, resource: dict[str, Any]) -> None:
+    name = _NESTED.get(resource.get("Type", ""))
+    value = resource["Properties"].get(name) if name else None
+    if isinstance(value, str) and "://" not in value:
+        raise TemplateError(
+            f"{logical_id}.{name}: the template inside the template, {value}, is not released"
+            " with it.",
+            mend="Make it an application of its own, or name a template in a bucket.",
+        )
