@@ -300,7 +300,7 @@ def _load_ministack(port: int) -> AsgiApp:
 
 
 def _refuse_docker(**_options: object) -> NoReturn:
-    """Stands in for `docker.from_env`: ministack looks for an engine at odd times, even in reset."""
+    """Stands in for `docker.from_env`: ministack looks for an engine even when it resets."""
     raise DockerException("the embedded AWS uses no container engine")
 
 

@@ -5,6 +5,7 @@ import asyncio
 import contextvars
 import json
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -162,7 +163,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _send(send: Send, response: Response, method: str) -> None:
-    headers = {"content-length": str(len(response.body)), **response.headers}
+    headers = {
+        "content-length": str(len(response.body)),
+        "x-amzn-requestid": str(uuid.uuid4()),
+        **response.headers,
+    }
     await send(
         {
             "type": "http.response.start",
