@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -20,17 +21,22 @@ _WORKERS: Final = 4
 class Traffic:
     """Users, as far as an alias can tell: ``rate`` requests per second from four threads.
 
-    ``client`` makes one Lambda client per thread. A request that Lambda itself refuses counts as an
-    error of no version, under "".
+    ``client`` makes one Lambda client per thread; each request is one of ``payloads``, by chance. A
+    request that Lambda itself refuses counts as an error of no version, under "".
     """
 
     def __init__(
-        self, client: Callable[[], Any], ref: AliasRef, *, rate: float, payload: object
+        self,
+        client: Callable[[], Any],
+        ref: AliasRef,
+        *,
+        rate: float,
+        payloads: Sequence[object],
     ) -> None:
         self._client = client
         self._ref = ref
         self._pause = _WORKERS / rate
-        self._payload = json.dumps(payload).encode()
+        self._payloads = [json.dumps(payload).encode() for payload in payloads]
         self._lock = threading.Lock()
         self._invocations: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
@@ -76,7 +82,9 @@ class Traffic:
     def _invoke(self, client: Any) -> tuple[str, bool]:
         try:
             answer = client.invoke(
-                FunctionName=self._ref.function, Qualifier=self._ref.alias, Payload=self._payload
+                FunctionName=self._ref.function,
+                Qualifier=self._ref.alias,
+                Payload=random.choice(self._payloads),  # noqa: S311 - users, not secrets
             )
         except (BotoCoreError, ClientError):
             return "", True
