@@ -131,7 +131,7 @@ def stage_plan(
     )
 
 
-def tests(*, scan: Outcome = Outcome.PASSED, release_id: str = "shop-7") -> list[Item]:
+def results(*, scan: Outcome = Outcome.PASSED, release_id: str = "shop-7") -> list[Item]:
     failed = scan is Outcome.FAILED
     return [
         TestRun(release_id=release_id, name="unit", outcome=Outcome.PASSED, seconds=12),
@@ -282,7 +282,7 @@ UNDECIDED = Verdict(
 
 def tested() -> list[Item]:
     """Until the end of stage test."""
-    return [plan(), *tests(), stage("test", StagePhase.SUCCEEDED, ended=2), tested_rollout()]
+    return [plan(), *results(), stage("test", StagePhase.SUCCEEDED, ended=2), tested_rollout()]
 
 
 def asking() -> list[Item]:
