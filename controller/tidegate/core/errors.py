@@ -38,8 +38,11 @@ and the command line maps them to exit codes.
         ├── RestoreFailed
         └── FinishFailed
 """
+# ruff: noqa: N818  # the names are public: they say what happened, `Error` would say nothing more
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class TidegateError(Exception):
@@ -61,7 +64,8 @@ class InputError(TidegateError):
 class ManifestError(InputError):
     """The manifest does not say what a manifest must say.
 
-    ``path`` is the file, ``line`` the 1-based line of the offending key, ``key`` its dotted path.
+    ``path`` is the file, ``line`` the 1-based line of the offending key, ``key`` its dotted path,
+    ``others`` what else is wrong with it.
     """
 
     def __init__(
@@ -72,16 +76,31 @@ class ManifestError(InputError):
         line: int = 0,
         key: str = "",
         mend: str = "",
+        others: Sequence[ManifestError] = (),
     ) -> None:
         super().__init__(message, mend=mend)
         self.path = path
         self.line = line
         self.key = key
+        self.others = tuple(others)
+
+    @classmethod
+    def first_of(cls, errors: Sequence[ManifestError]) -> ManifestError:
+        """The first of these errors, which lists all others after its own message."""
+        first, *others = errors
+        return cls(
+            first.message,
+            path=first.path,
+            line=first.line,
+            key=first.key,
+            mend=first.mend,
+            others=others,
+        )
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else self.path
         subject = f"{place}: {self.key}: " if self.key else f"{place}: "
-        return f"{subject}{super().__str__()}"
+        return "\n".join([f"{subject}{super().__str__()}", *map(str, self.others)])
 
 
 class TemplateError(InputError):
@@ -93,7 +112,7 @@ class ArtifactError(InputError):
 
 
 class NotAllowedNow(InputError):
-    """An operator asked for what makes no sense in the present phase, or is not theirs to decide."""
+    """An operator asked for what makes no sense in this phase, or is not theirs to decide."""
 
 
 class NotFound(TidegateError):
@@ -175,7 +194,7 @@ class HookFailed(ReleaseStopped):
 
 
 class Unhealthy(ReleaseStopped):
-    """The candidate is worse than the stable version, or an alarm fired."""
+    """The candidate is worse than stable, an alarm fired, or too few requests came to tell."""
 
 
 class TookTooLong(ReleaseStopped):

@@ -17,7 +17,8 @@ ItemT = TypeVar("ItemT", bound=Item)
 class Clock(Protocol):
     """Tells the time, in UTC."""
 
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """The present moment, aware of its zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Metrics(Protocol):
         """Complete periods within [since, until) only."""
 
     def firing(self, alarms: Sequence[str]) -> list[str]:
-        """The alarms among these that are in ALARM. Raises ``NotFound`` for one that is not there."""
+        """The alarms among these that are in ALARM. Raises ``NotFound`` for an unknown one."""
 
 
 class Change(StrEnum):
@@ -182,7 +183,7 @@ class Functions(Protocol):
         """Invoke and wait. A timeout is an ``Invocation`` with ``error``."""
 
     def canary_blockers(self, function: str, stable: str, candidate: str) -> list[str]:
-        """Why a weighted alias cannot serve both versions (role, dead-letter config); often none."""
+        """Why a weighted alias cannot serve both versions (role, dead letters); often none."""
 
 
 class Artifacts(Protocol):
@@ -216,15 +217,18 @@ class Ledger(Protocol):
 class Callbacks(Protocol):
     """Answers to task tokens. Both return False when the token is gone: a late answer is normal."""
 
-    def succeed(self, token: str, output: Mapping[str, Any]) -> bool: ...
+    def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
+        """Let the waiting task succeed with this output."""
 
-    def fail(self, token: str, error: str, cause: str) -> bool: ...
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        """Let the waiting task fail with this error."""
 
 
 class Bus(Protocol):
     """Where changes are told."""
 
-    def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None: ...
+    def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Tell everybody who listens."""
 
 
 @dataclass(frozen=True, slots=True)

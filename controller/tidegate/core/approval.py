@@ -1,0 +1,112 @@
+"""Approvals: what is asked of people, what it is bound to, and who may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from tidegate.core.artifact import sha256_digest
+from tidegate.core.errors import NotAllowedNow
+from tidegate.core.plan import ApprovalPlan
+from tidegate.core.record import Approval, Decision, Preview, Vote
+
+
+def bound_digest(artifact_digest: str, previews: Iterable[Preview]) -> str:
+    """What an approval is bound to: the artifact and each target's preview, in any order."""
+    shown = sorted([preview.stage, preview.target, preview.digest] for preview in previews)
+    return sha256_digest({"artifact": artifact_digest, "previews": shown})
+
+
+def request(
+    release_id: str, stage: str, policy: ApprovalPlan, *, digest: str, author: str, now: datetime
+) -> Approval:
+    """A new request; ``digest`` comes from `bound_digest`, ``author`` from the commit."""
+    return Approval(
+        release_id=release_id,
+        stage=stage,
+        decision=Decision.PENDING,
+        digest=digest,
+        approvers=policy.approvers,
+        author=author,
+        author_may_approve=policy.author_may_approve,
+        requested_at=now,
+        deadline=now + timedelta(seconds=policy.timeout_seconds),
+    )
+
+
+def vote(approval: Approval, vote: Vote, now: datetime) -> Approval:
+    """The approval with this vote counted.
+
+    One rejection rejects; ``approvers`` distinct people approve. Raises ``NotAllowedNow`` when it
+    is decided or too late, when the voter is the author and may not, or has voted before, and for
+    a rejection without a reason.
+    """
+    _check_open(approval, now)
+    _check_voter(approval, vote)
+    votes = (*approval.votes, vote)
+    decision = approval.decision
+    if not vote.approve:
+        decision = Decision.REJECTED
+    elif len(votes) >= approval.approvers:
+        decision = Decision.APPROVED
+    return approval.model_copy(update={"votes": votes, "decision": decision})
+
+
+def expire(approval: Approval) -> Approval:
+    """The approval when waiting has ended: a decision stays, a pending one is expired."""
+    if approval.decision is not Decision.PENDING:
+        return approval
+    return approval.model_copy(update={"decision": Decision.EXPIRED})
+
+
+def _check_open(approval: Approval, now: datetime) -> None:
+    subject = f"The approval of {approval.release_id} for stage {approval.stage}"
+    if approval.decision is Decision.EXPIRED or (
+        approval.decision is Decision.PENDING and now >= approval.deadline
+    ):
+        raise NotAllowedNow(
+            f"{subject} expired at {approval.deadline.isoformat(timespec='seconds')}.",
+            mend="Start the release again.",
+        )
+    if approval.decision is not Decision.PENDING:
+        raise NotAllowedNow(
+            f"{subject} is already {approval.decision.value}"
+            f" by {', '.join(vote.who for vote in approval.votes)}."
+        )
+
+
+def _check_voter(approval: Approval, vote: Vote) -> None:
+    if any(_person(vote.who) == _person(earlier.who) for earlier in approval.votes):
+        raise NotAllowedNow(f"{vote.who} has already voted.", mend="Ask another person to approve.")
+    if not vote.approve:
+        if not vote.reason.strip():
+            raise NotAllowedNow("A rejection needs a reason.", mend="Give one with --reason.")
+    elif not approval.author_may_approve and _is_author(vote.who, approval.author):
+        raise NotAllowedNow(
+            f"{vote.who} is the author ({approval.author}) and may not approve this stage.",
+            mend="Ask another person to approve.",
+        )
+
+
+def _person(who: str) -> str:
+    """Who is behind an IAM identity: one person in two roles is still one person.
+
+    The last part of an ARN is the user's or the session's name.
+    """
+    return who.rsplit("/", 1)[-1].casefold()
+
+
+def _is_author(who: str, author: str) -> bool:
+    """Whether an IAM identity and a commit's author look like one person.
+
+    Commits name people as ``Ada Lovelace <ada@example.org>``, IAM by user or session name; an
+    equal name, address or local part of the address is taken for the same person.
+    """
+    name, _, address = author.partition("<")
+    known = {name.strip(), address.rstrip("> ")}
+    return not _aliases(known).isdisjoint(_aliases({_person(who)}))
+
+
+def _aliases(names: Iterable[str]) -> set[str]:
+    folded = {name.casefold() for name in names}
+    return (folded | {name.partition("@")[0] for name in folded}) - {""}

@@ -1,0 +1,62 @@
+"""What one build has made: the content of ``artifact.json`` beside the packages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tidegate.core.manifest import Manifest
+from tidegate.core.plan import ManagedAlias, Model
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Package(Model):
+    """A code package in the artifact bucket."""
+
+    key: str
+    sha256: Sha256
+
+
+class TemplateDefaults(Model):
+    """What the template's ``DeploymentPreference`` said; the manifest wins over it."""
+
+    strategy: str = ""  # the ``Type``; "" when the template says nothing
+    pre_traffic: tuple[str, ...] = ()  # logical ids or ARNs
+    post_traffic: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()  # logical ids or names
+    enabled: bool = True
+
+
+class ArtifactContents(Model):
+    """Everything that a release deploys, by content."""
+
+    schema_version: Literal[1] = 1
+    application: str
+    manifest: Manifest
+    template: str = "template.json"  # key under the artifact's prefix
+    template_sha256: Sha256
+    packages: tuple[Package, ...] = ()
+    aliases: tuple[ManagedAlias, ...] = ()
+    functions: tuple[str, ...] = ()  # logical ids of all functions
+    defaults: TemplateDefaults = TemplateDefaults()
+
+    def digest(self) -> str:
+        """``sha256:<hex>``: the same for the same contents, in whatever order they were listed."""
+        data = self.model_dump(mode="json")
+        for listing in ("packages", "aliases", "functions"):
+            data[listing] = sorted(data[listing], key=canonical_json)
+        return sha256_digest(data)
+
+
+def canonical_json(data: Any) -> str:
+    """One text for one value: sorted keys, no spaces."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def sha256_digest(data: Any) -> str:
+    """``sha256:<hex>`` over the canonical JSON of plain data."""
+    return "sha256:" + hashlib.sha256(canonical_json(data).encode()).hexdigest()

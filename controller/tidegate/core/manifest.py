@@ -1,0 +1,325 @@
+"""The manifest, ``tidegate.yaml``: how an application is tested, where it goes, and how carefully.
+
+Each class is a part of the file; the text below each key is its description in the JSON Schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from tidegate.core.errors import ManifestError
+from tidegate.core.manifest_errors import explain
+from tidegate.core.plan import (
+    ErrorPolicy,
+    OnFirstFailure,
+    TooFew,
+    WhenNotCanaryable,
+)
+from tidegate.core.quantities import (
+    Duration,
+    Share,
+    between,
+    describe,
+    matching,
+    problem,
+    read_duration,
+)
+from tidegate.core.strategy import Spec, StrategySpec
+from tidegate.core.yamltext import read_yaml
+
+SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
+
+
+def _check_account(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise problem(
+            f"expected 12 digits in quotes, found the number {value}.",
+            f'Write "{value:012d}": a number would lose its leading zeros.',
+        )
+    return value
+
+
+def _check_path(path: str) -> str:
+    if path.startswith(("/", "~")) or ".." in path.split("/"):
+        raise problem(
+            f"expected a path inside the repository, found {describe(path)}.",
+            "Name the file relative to the root of the source.",
+        )
+    return path
+
+
+def _read_parameter(value: Any) -> Any:
+    """CloudFormation parameters are text; a number or a truth value is clear enough to take."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return value
+
+
+def _read_approval(value: Any) -> Any:
+    if value is False:
+        return None
+    return {} if value is True else value
+
+
+def _read_hook(value: Any) -> Any:
+    return {"function": value} if isinstance(value, str) else value
+
+
+def _pattern(pattern: str) -> FieldInfo:
+    """The pattern in the JSON Schema; `matching` checks it with a better message."""
+    info: FieldInfo = Field(json_schema_extra={"pattern": pattern})
+    return info
+
+
+_NAME = r"^[a-z][a-z0-9-]{0,39}$"
+_ACCOUNT = r"^[0-9]{12}$"
+_REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
+_STACK = r"^[A-Za-z][A-Za-z0-9-]{0,127}$"
+_ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$"
+_PARAMETER = r"^[A-Za-z0-9]{1,255}$"
+
+Name = Annotated[
+    str,
+    matching(_NAME, "a name of at most 40 of a-z, 0-9 and hyphens that begins with a letter"),
+    _pattern(_NAME),
+]
+Account = Annotated[
+    str,
+    BeforeValidator(_check_account),
+    matching(_ACCOUNT, "the 12 digits of an AWS account"),
+    _pattern(_ACCOUNT),
+]
+Region = Annotated[str, matching(_REGION, "a region such as eu-west-1"), _pattern(_REGION)]
+StackName = Annotated[
+    str,
+    matching(_STACK, "a stack name of at most 128 letters, digits and hyphens"),
+    _pattern(_STACK),
+]
+RoleArn = Annotated[str, matching(_ROLE, "the ARN of an IAM role"), _pattern(_ROLE)]
+Path = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_check_path)]
+Parameter = Annotated[
+    str,
+    BeforeValidator(_read_parameter),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+ParameterName = Annotated[
+    str,
+    matching(_PARAMETER, "a parameter's name of letters and digits"),
+]
+
+
+class TestSpec(Spec):
+    """One test: a CodeBuild build that runs in parallel with the others, before any stage."""
+
+    __test__ = False
+
+    name: Name
+    """What the test is called in reports."""
+    commands: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        default=None, min_length=1
+    )
+    """Shell commands, run in the root of the source; the first that fails fails the test."""
+    buildspec: Path | None = None
+    """A buildspec file in the source, instead of `commands`."""
+    timeout: Annotated[Duration, between("5m", "36h")] = read_duration("30m")
+    """How long the build may take (5m to 36h)."""
+
+    @model_validator(mode="after")
+    def _has_one_recipe(self) -> Self:
+        if (self.commands is None) == (self.buildspec is None):
+            found = "neither" if self.commands is None else "both"
+            raise problem(
+                f"expected either `commands` or `buildspec`, found {found}.",
+                "Write the commands here, or name a buildspec file.",
+            )
+        return self
+
+
+class HookSpec(Spec):
+    """A validation Lambda."""
+
+    function: Annotated[str, Field(min_length=1, max_length=256)]
+    """Logical id of a function in the template, or a function's ARN."""
+    timeout: Annotated[Duration, between("1s", "15m")] = read_duration("5m")
+    """How long it may take (1s to 15m)."""
+
+
+Hook: TypeAlias = Annotated[
+    HookSpec,
+    BeforeValidator(
+        _read_hook, json_schema_input_type=HookSpec | Annotated[str, Field(min_length=1)]
+    ),
+]
+
+
+class Hooks(Spec):
+    """Validation Lambdas. A list that is left out falls back; an empty one means none."""
+
+    pre_traffic: tuple[Hook, ...] | None = None
+    """Run against the candidate before it gets any traffic."""
+    post_traffic: tuple[Hook, ...] | None = None
+    """Run after the candidate has all traffic."""
+
+
+_ERRORS = ErrorPolicy()
+
+
+class ErrorChecks(Spec):
+    """When errors make a candidate unhealthy."""
+
+    max_increase: Share = _ERRORS.max_increase
+    """How far the candidate's error rate may lie above the stable version's, in points."""
+    min_samples: int = Field(default=_ERRORS.min_samples, ge=1, le=1_000_000)
+    """Requests that the candidate must have served before it is judged."""
+    extend: Duration = read_duration(_ERRORS.extend_seconds)
+    """How long a bake may be extended to get them."""
+    when_too_few: TooFew = _ERRORS.when_too_few
+    """What to do when even then there are too few: `restore` or `promote`."""
+
+
+class ChecksSpec(Spec):
+    """What is watched while traffic shifts."""
+
+    errors: ErrorChecks = ErrorChecks()
+    """The candidate's error rate against the stable version's."""
+    alarms: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] | None = None
+    """CloudWatch alarms: logical ids in the template, or names."""
+
+
+class ApprovalSpec(Spec):
+    """Who must agree before the stage is deployed to."""
+
+    timeout: Annotated[Duration, between("1s", "7d")] = read_duration("1d")
+    """How long people are asked; after that the release ends."""
+    approvers: int = Field(default=1, ge=1, le=20)
+    """How many distinct people must approve."""
+    author_may_approve: bool = True
+    """Whether the author of the commit is one of them."""
+
+
+def _check_distinct(
+    what: str, mend: str, names: Iterable[tuple[str, tuple[str | int, ...]]]
+) -> None:
+    """Raise for the first name that was there before; each comes with the path that leads to it."""
+    seen: set[str] = set()
+    for name, at in names:
+        if name in seen:
+            raise problem(f"there are two {what} {describe(name)}.", mend, at)
+        seen.add(name)
+
+
+class StageSpec(Spec):
+    """An account and one or more regions."""
+
+    name: Name
+    """What the stage is called."""
+    account: Account
+    """The account's 12 digits, in quotes."""
+    regions: tuple[Region, ...] | None = Field(default=None, min_length=1)
+    """Where the stack is deployed, all at the same time."""
+    waves: tuple[Annotated[tuple[Region, ...], Field(min_length=1)], ...] | None = Field(
+        default=None, min_length=1
+    )
+    """Regions in groups, instead of `regions`: a wave starts when the one before has succeeded."""
+    stack: StackName | None = None
+    """Name of the stack; default `<application>-<stage>`."""
+    role: RoleArn | None = None
+    """Role that Tidegate assumes; default `tidegate-target` in the account."""
+    parameters: dict[ParameterName, Parameter] = Field(default_factory=dict)
+    """Parameters of the template."""
+    approval: Annotated[
+        ApprovalSpec | None,
+        BeforeValidator(_read_approval, json_schema_input_type=bool | ApprovalSpec | None),
+    ] = None
+    """Ask people before deploying: `true`, or the settings."""
+    strategy: StrategySpec | None = None
+    """How traffic shifts; default what the template's `DeploymentPreference` says, else at once."""
+    checks: ChecksSpec = ChecksSpec()
+    """What is watched while traffic shifts."""
+    hooks: Hooks = Hooks()
+    """Validation Lambdas of this stage, instead of the application's."""
+
+    @property
+    def region_waves(self) -> tuple[tuple[str, ...], ...]:
+        """The regions in waves, however they were written."""
+        return self.waves or (self.regions or (),)
+
+    def _places(self) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+        """Each region with the path that leads to it."""
+        for index, region in enumerate(self.regions or ()):
+            yield region, ("regions", index)
+        for number, wave in enumerate(self.waves or ()):
+            for index, region in enumerate(wave):
+                yield region, ("waves", number, index)
+
+    @model_validator(mode="after")
+    def _has_distinct_regions(self) -> Self:
+        if (self.regions is None) == (self.waves is None):
+            found = "neither" if self.regions is None else "both"
+            raise problem(
+                f"expected either `regions` or `waves`, found {found}.",
+                "Write `regions: [eu-west-1]`, or `waves: [[eu-west-1], [us-east-1]]`.",
+            )
+        _check_distinct("regions", "A stage deploys once to each region.", self._places())
+        return self
+
+
+class Manifest(Spec):
+    """How Tidegate tests and releases an application."""
+
+    version: Literal[1]
+    """Version of this format."""
+    application: Name
+    """Name of the application; its stacks, releases and records are named after it."""
+    template: Path = "template.yaml"
+    """The SAM or CloudFormation template."""
+    tests: tuple[TestSpec, ...] = ()
+    """Run in parallel before the first stage; all must pass."""
+    stages: tuple[StageSpec, ...] = Field(min_length=1)
+    """Where the application goes, in this order."""
+    hooks: Hooks = Hooks()
+    """Validation Lambdas of every stage; default those of the template's `DeploymentPreference`."""
+    on_first_failure: OnFirstFailure = OnFirstFailure.DELETE
+    """What becomes of a first deployment that fails its hooks: `delete` or `keep`."""
+    when_not_canaryable: WhenNotCanaryable = WhenNotCanaryable.REFUSE
+    """When an alias cannot serve both versions (a changed role, say): `refuse` or `all-at-once`."""
+
+    @model_validator(mode="after")
+    def _has_distinct_names(self) -> Self:
+        named: Mapping[str, tuple[TestSpec | StageSpec, ...]]
+        named = {"tests": self.tests, "stages": self.stages}
+        for key, items in named.items():
+            names = ((item.name, (key, index, "name")) for index, item in enumerate(items))
+            _check_distinct(f"{key} called", "Give each a name of its own.", names)
+        return self
+
+
+def parse_manifest(text: str, path: str = "tidegate.yaml") -> Manifest:
+    """The manifest in this YAML text; ``path`` is for messages.
+
+    Raises ``ManifestError`` for the first thing that is wrong, by line; it lists all others.
+    """
+    document = read_yaml(text, path)
+    try:
+        return Manifest.model_validate(document.data)
+    except ValidationError as error:
+        problems = explain(error, document, Manifest)
+    raise ManifestError.first_of(problems)
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema of the manifest, for editors."""
+    return {"$schema": SCHEMA_ID, **Manifest.model_json_schema()}

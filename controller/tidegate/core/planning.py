@@ -1,0 +1,184 @@
+"""The plan of a release, from its artifact: every default filled in, every name checked."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable
+
+from tidegate.core.artifact import ArtifactContents, TemplateDefaults
+from tidegate.core.errors import InputError
+from tidegate.core.manifest import ApprovalSpec, ChecksSpec, HookSpec, StageSpec, TestSpec
+from tidegate.core.plan import (
+    ApprovalPlan,
+    ArtifactRef,
+    Checks,
+    ErrorPolicy,
+    HookPlan,
+    ReleasePlan,
+    ReleaseRef,
+    StagePlan,
+    StrategyPlan,
+    Target,
+    TestPlan,
+)
+from tidegate.core.strategy import ALL_AT_ONCE, expand_strategy
+
+
+def make_plan(
+    release: ReleaseRef, artifact: ArtifactRef, contents: ArtifactContents
+) -> ReleasePlan:
+    """All that this release will do. What the manifest says wins over what the template says.
+
+    Raises ``InputError`` when the artifact is not the release's, no function has an alias, or a
+    hook is not in the template.
+    """
+    _check_application(release, artifact, contents)
+    _check_aliases(contents)
+    manifest = contents.manifest
+    return ReleasePlan(
+        release=release,
+        artifact=artifact,
+        aliases=contents.aliases,
+        tests=tuple(_test(test, manifest.application) for test in manifest.tests),
+        stages=tuple(_stage(i, stage, contents) for i, stage in enumerate(manifest.stages)),
+    )
+
+
+def _check_application(
+    release: ReleaseRef, artifact: ArtifactRef, contents: ArtifactContents
+) -> None:
+    named = {
+        "the release": release.application,
+        "release.json": artifact.application,
+        "artifact.json": contents.application,
+        "the manifest": contents.manifest.application,
+    }
+    if len(set(named.values())) > 1:
+        said = ", ".join(f"{name} {where}" for where, name in named.items())
+        raise InputError(
+            f"The artifact is not this application's: it is {said}.", mend="Build it again."
+        )
+
+
+def _check_aliases(contents: ArtifactContents) -> None:
+    if contents.aliases:
+        return
+    functions = ", ".join(contents.functions) or "it has none"
+    raise InputError(
+        f"{contents.manifest.template}: no function has an alias, so there is no traffic to shift"
+        f" (functions: {functions}).",
+        mend="Add `AutoPublishAlias: live` to each function that serves traffic.",
+    )
+
+
+def _test(test: TestSpec, application: str) -> TestPlan:
+    return TestPlan(
+        name=test.name,
+        project=f"{application}-tests",
+        buildspec=test.buildspec or _inline_buildspec(test.commands or ()),
+        timeout_minutes=math.ceil(test.timeout.total_seconds() / 60),
+    )
+
+
+def _inline_buildspec(commands: Iterable[str]) -> str:
+    """A buildspec is YAML, and JSON is YAML that needs no quoting rules."""
+    phases = {"build": {"commands": list(commands)}}
+    return json.dumps({"version": "0.2", "phases": phases}, indent=2)
+
+
+def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePlan:
+    manifest, defaults = contents.manifest, _in_force(contents.defaults)
+    return StagePlan(
+        name=stage.name,
+        order=order,
+        waves=tuple(
+            tuple(_target(stage, region, manifest.application) for region in wave)
+            for wave in stage.region_waves
+        ),
+        strategy=_strategy(stage, defaults),
+        checks=_checks(stage.checks, defaults),
+        pre_traffic=_hooks(
+            (stage.hooks.pre_traffic, manifest.hooks.pre_traffic), defaults.pre_traffic, contents
+        ),
+        post_traffic=_hooks(
+            (stage.hooks.post_traffic, manifest.hooks.post_traffic), defaults.post_traffic, contents
+        ),
+        approval=_approval(stage.approval),
+        parameters=stage.parameters,
+        when_not_canaryable=manifest.when_not_canaryable,
+        on_first_failure=manifest.on_first_failure,
+    )
+
+
+def _in_force(defaults: TemplateDefaults) -> TemplateDefaults:
+    """A ``DeploymentPreference`` that is not enabled is as good as none."""
+    return defaults if defaults.enabled else TemplateDefaults(enabled=False)
+
+
+def _target(stage: StageSpec, region: str, application: str) -> Target:
+    partition = _partition(region)
+    return Target(
+        account=stage.account,
+        region=region,
+        role_arn=stage.role or f"arn:{partition}:iam::{stage.account}:role/tidegate-target",
+        stack_name=stage.stack or f"{application}-{stage.name}",
+    )
+
+
+def _partition(region: str) -> str:
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def _strategy(stage: StageSpec, defaults: TemplateDefaults) -> StrategyPlan:
+    if stage.strategy is not None:
+        return expand_strategy(stage.strategy)
+    return expand_strategy(defaults.strategy or ALL_AT_ONCE)
+
+
+def _checks(checks: ChecksSpec, defaults: TemplateDefaults) -> Checks:
+    errors = checks.errors
+    return Checks(
+        errors=ErrorPolicy(
+            max_increase=errors.max_increase,
+            min_samples=errors.min_samples,
+            extend_seconds=round(errors.extend.total_seconds()),
+            when_too_few=errors.when_too_few,
+        ),
+        alarms=defaults.alarms if checks.alarms is None else checks.alarms,
+    )
+
+
+def _approval(approval: ApprovalSpec | None) -> ApprovalPlan | None:
+    if approval is None:
+        return None
+    return ApprovalPlan(
+        approvers=approval.approvers,
+        timeout_seconds=round(approval.timeout.total_seconds()),
+        author_may_approve=approval.author_may_approve,
+    )
+
+
+def _hooks(
+    said: tuple[tuple[HookSpec, ...] | None, ...],
+    default: tuple[str, ...],
+    contents: ArtifactContents,
+) -> tuple[HookPlan, ...]:
+    """The hooks of the first who says any: the stage, the application, the template."""
+    by_default = tuple(HookSpec(function=function) for function in default)
+    hooks = next((hooks for hooks in said if hooks is not None), by_default)
+    return tuple(_hook(hook, contents) for hook in hooks)
+
+
+def _hook(hook: HookSpec, contents: ArtifactContents) -> HookPlan:
+    if not hook.function.startswith("arn:") and hook.function not in contents.functions:
+        near = difflib.get_close_matches(hook.function, contents.functions, n=1)
+        hint = f'Did you mean "{near[0]}"? ' if near else ""
+        raise InputError(
+            f'{contents.manifest.template} has no function "{hook.function}" to be a hook.',
+            mend=f"{hint}Name a function of the template by its logical id, or any by its ARN.",
+        )
+    return HookPlan(function=hook.function, timeout_seconds=round(hook.timeout.total_seconds()))
