@@ -1,0 +1,113 @@
+"""The way into target accounts: assumed roles, and the adapters that act in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from tidegate.aws.aliases import LambdaAliases
+from tidegate.aws.errors import calling
+from tidegate.aws.functions import LambdaFunctions
+from tidegate.aws.metrics import CloudWatchMetrics
+from tidegate.aws.session import SHARED, Clients, Credentials, invocation
+from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
+from tidegate.core.errors import ServiceRefused
+from tidegate.core.plan import Target
+from tidegate.core.ports import Clock, TargetPorts
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sts import STSClient
+
+_SESSION_NAME: Final = "tidegate"
+_SPARE: Final = timedelta(minutes=5)  # credentials are renewed when they last no longer than this
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    ports: TargetPorts
+    good_until: datetime
+
+
+class AssumedTargets:
+    """Assumes the role of each target once, and again shortly before its credentials expire.
+
+    ``cloudformation_role`` is the name of the role in the target's account that CloudFormation
+    works with; "" lets it work with the target's role.
+    """
+
+    def __init__(
+        self,
+        *,
+        clients: Clients,
+        sts: STSClient,
+        templates: TemplateUrls,
+        clock: Clock,
+        external_id: str,
+        period_seconds: int,
+        cloudformation_role: str = "",
+    ) -> None:
+        self._clients = clients
+        self._sts = sts
+        self._templates = templates
+        self._clock = clock
+        self._proof: dict[str, Any] = {"ExternalId": external_id} if external_id else {}
+        self._period_seconds = period_seconds
+        self._cloudformation_role = cloudformation_role
+        self._opened: dict[tuple[str, str], _Opened] = {}
+
+    def open(self, target: Target) -> TargetPorts:
+        """Assume the target's role. Raises ``ServiceRefused`` when it does not let us in."""
+        key = (target.role_arn, target.region)
+        opened = self._opened.get(key)
+        if opened is None or self._clock.now() >= opened.good_until:
+            opened = self._opened[key] = self._open(target)
+        return opened.ports
+
+    def _open(self, target: Target) -> _Opened:
+        credentials, expiration = self._assume(target)
+        clients = self._clients.acting_as(credentials, target.region)
+        functions: LambdaClient = clients.make("lambda", SHARED)
+        ports = TargetPorts(
+            aliases=LambdaAliases(functions),
+            metrics=CloudWatchMetrics(clients.make("cloudwatch"), self._period_seconds),
+            stacks=CloudFormationStacks(
+                clients.make("cloudformation", SHARED),
+                templates=self._templates,
+                role_arn=self._role_of_cloudformation(target),
+            ),
+            functions=LambdaFunctions(functions, _invoker(clients)),
+        )
+        return _Opened(ports, expiration - _SPARE)
+
+    def _assume(self, target: Target) -> tuple[Credentials, datetime]:
+        with calling(
+            f"act in {target.id} as {target.role_arn}",
+            {"AccessDenied": ServiceRefused, "AccessDeniedException": ServiceRefused},
+            mend="See that the role exists, trusts Tidegate's role and asks for its external id.",
+        ):
+            answer = self._sts.assume_role(
+                RoleArn=target.role_arn, RoleSessionName=_SESSION_NAME, **self._proof
+            )["Credentials"]
+        credentials = Credentials(
+            answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"]
+        )
+        return credentials, answer["Expiration"]
+
+    def _role_of_cloudformation(self, target: Target) -> str:
+        if not self._cloudformation_role:
+            return ""
+        partition = target.role_arn.split(":")[1]
+        return f"arn:{partition}:iam::{target.account}:role/{self._cloudformation_role}"
+
+
+def _invoker(clients: Clients) -> Callable[[int], LambdaClient]:
+    @cache
+    def invoker(timeout_seconds: int) -> LambdaClient:
+        client: LambdaClient = clients.make("lambda", invocation(timeout_seconds))
+        return client
+
+    return invoker

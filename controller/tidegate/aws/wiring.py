@@ -1,0 +1,87 @@
+"""Puts the ports together from the environment: the only place that reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import boto3
+
+from tidegate.aws.artifacts import S3Artifacts
+from tidegate.aws.bus import EventBridgeBus
+from tidegate.aws.callbacks import StepFunctionsCallbacks
+from tidegate.aws.clock import SystemClock
+from tidegate.aws.ledger import DynamoLedger
+from tidegate.aws.session import Clients
+from tidegate.aws.stacks import TemplateUrls
+from tidegate.aws.targets import AssumedTargets
+from tidegate.core.errors import InputError
+from tidegate.core.ports import Ports
+
+_CLOUDFORMATION_ROLE: Final = "tidegate-cloudformation"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the controller's environment says."""
+
+    table: str
+    bus: str
+    observation_seconds: int = 60  # the period of Lambda's metrics
+    external_id: str = ""
+    cloudformation_role: str = _CLOUDFORMATION_ROLE  # its name in every target account
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Raises ``InputError`` for a variable that is missing, or no number."""
+    missing = [name for name in ("TIDEGATE_TABLE", "TIDEGATE_BUS") if not environment.get(name)]
+    if missing:
+        raise InputError(
+            f"The environment lacks {' and '.join(missing)}.",
+            mend="Take them from the outputs of the controller's stack.",
+        )
+    seconds = environment.get("TIDEGATE_OBSERVATION_SECONDS") or "60"
+    if not seconds.isdecimal() or not int(seconds):
+        raise InputError(
+            f"TIDEGATE_OBSERVATION_SECONDS is {seconds!r}.", mend="Give a number of seconds, as 60."
+        )
+    return Settings(
+        table=environment["TIDEGATE_TABLE"],
+        bus=environment["TIDEGATE_BUS"],
+        observation_seconds=int(seconds),
+        external_id=environment.get("TIDEGATE_EXTERNAL_ID", ""),
+        cloudformation_role=environment.get("TIDEGATE_CLOUDFORMATION_ROLE", _CLOUDFORMATION_ROLE),
+    )
+
+
+def wire(settings: Settings, session: boto3.Session) -> Ports:
+    """The ports of a controller with these settings, in the session's account and region."""
+    clients = Clients(session)
+    clock = SystemClock()
+    s3 = clients.make("s3")
+    return Ports(
+        ledger=DynamoLedger(clients.make("dynamodb"), settings.table),
+        artifacts=S3Artifacts(s3),
+        callbacks=StepFunctionsCallbacks(clients.make("stepfunctions")),
+        bus=EventBridgeBus(clients.make("events"), settings.bus),
+        targets=AssumedTargets(
+            clients=clients,
+            sts=clients.make("sts"),
+            templates=TemplateUrls(clients),
+            clock=clock,
+            external_id=settings.external_id,
+            period_seconds=settings.observation_seconds,
+            cloudformation_role=settings.cloudformation_role,
+        ),
+        clock=clock,
+        look_seconds=settings.observation_seconds,
+    )
+
+
+@cache
+def connect() -> Ports:
+    """The ports of this process, made at the first call. Raises ``InputError``."""
+    return wire(read_settings(os.environ), boto3.Session())
