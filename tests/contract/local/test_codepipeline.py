@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,8 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from repositories import WorkingCopy, wait_until
 
-from tidegate.local import git
 from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
 
 pytestmark = pytest.mark.cloud
@@ -33,39 +31,6 @@ phases:
         END
 artifacts: {files: [release.json]}
 """
-
-
-class WorkingCopy:
-    """A clone of a connected repository, in which a person commits."""
-
-    def __init__(self, directory: Path, endpoint: str, full_id: str) -> None:
-        bare = git.create(directory / "origin.git", full_repository_id=full_id, endpoint=endpoint)
-        self.path = directory / "copy"
-        self.run("clone", "--quiet", str(bare), str(self.path), cwd=directory)
-
-    def run(self, *arguments: str, cwd: Path | None = None) -> str:
-        identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-        result = subprocess.run(
-            ["git", *identity, *arguments],
-            cwd=cwd or self.path,
-            check=True,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        return result.stdout
-
-    def push(self, files: Mapping[str, str], *, message: str = "A change") -> str:
-        """Commit and push; return what git printed."""
-        for name, text in files.items():
-            (self.path / name).write_text(text)
-        self.run("add", "--all")
-        self.run("commit", "--quiet", "--allow-empty", "-m", message)
-        return self.run("push", "origin", "HEAD")
-
-    @property
-    def commit(self) -> str:
-        return self.run("rev-parse", "HEAD").strip()
 
 
 class Pipelines:
@@ -150,13 +115,6 @@ class Pipelines:
             pipelineName="app", filter={"pipelineExecutionId": execution}
         )["actionExecutionDetails"]
         return {detail["actionName"]: detail for detail in details}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def stage(
