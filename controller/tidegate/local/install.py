@@ -1,0 +1,171 @@
+"""Installs Tidegate into the embedded AWS by the commands and templates that users have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tidegate.core.errors import InputError, TidegateError
+from tidegate.local.process import LocalAws
+
+CONTROLLER_ACCOUNT: Final = "111111111111"
+CONTROLLER_STACK: Final = "tidegate"
+_EXTERNAL_ID: Final = "tidegate-on-this-machine"
+_RUNTIME: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True)
+class Installer:
+    """Installs from the checkout into ``aws``; what the commands print goes to ``log``."""
+
+    aws: LocalAws
+    checkout: Path
+    log: Path
+
+    def controller(
+        self, target_accounts: Sequence[str], *, look_seconds: int = 1
+    ) -> dict[str, str]:
+        """Build and deploy the controller. Returns the outputs of its stack.
+
+        ``look_seconds`` is the period of the metrics and the pause between two looks at a rollout;
+        it is a minute on AWS.
+        """
+        self._client("s3").create_bucket(
+            Bucket=self._packages,
+            CreateBucketConfiguration={"LocationConstraint": self._region},
+        )
+        built = self.checkout / "build" / "controller"
+        parameters = {
+            "TargetAccounts": ",".join(target_accounts),
+            "ExternalId": _EXTERNAL_ID,
+            "ObservationPeriod": str(look_seconds),
+            "PollSeconds": "1",
+            "SlowPollSeconds": "5",
+            "QueuePollSeconds": "5",
+            "RecordDeletionProtection": "false",
+            "PythonRuntime": f"python{_RUNTIME}",
+        }
+        self._sam(
+            "build",
+            *("--template-file", str(self.checkout / "template.yaml")),
+            *("--build-dir", str(built)),
+            *("--cache-dir", str(self.checkout / "build" / "cache")),
+            *("--cached", "--parallel", "--parameter-overrides", *_overrides(parameters)),
+        )
+        self._sam(
+            "deploy",
+            *("--template-file", str(built / "template.yaml")),
+            *("--stack-name", CONTROLLER_STACK),
+            *("--s3-bucket", self._packages, "--region", self._region),
+            *("--capabilities", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
+            *("--no-confirm-changeset", "--parameter-overrides", *_overrides(parameters)),
+        )
+        return self._outputs(CONTROLLER_ACCOUNT, CONTROLLER_STACK)
+
+    def target(self, account: str) -> None:
+        """Make the roles that the controller needs in a target account."""
+        self._deploy(
+            account,
+            "tidegate-target",
+            self.checkout / "pipeline" / "target-account.yaml",
+            {
+                "ControllerAccount": CONTROLLER_ACCOUNT,
+                "ControllerStack": CONTROLLER_STACK,
+                "ExternalId": _EXTERNAL_ID,
+            },
+        )
+
+    def pipeline(
+        self, application: str, full_repository_id: str, target_accounts: Sequence[str]
+    ) -> dict[str, str]:
+        """Make the pipeline of an application. Returns the outputs of its stack."""
+        controller = self._outputs(CONTROLLER_ACCOUNT, CONTROLLER_STACK)
+        return self._deploy(
+            CONTROLLER_ACCOUNT,
+            f"{application}-pipeline",
+            self.checkout / "pipeline" / "template.yaml",
+            {
+                "Application": application,
+                "ConnectionArn": f"arn:aws:codeconnections:{self._region}:{CONTROLLER_ACCOUNT}"
+                ":connection/00000000-0000-0000-0000-000000000000",
+                "FullRepositoryId": full_repository_id,
+                "ReleaseStateMachineArn": controller["ReleaseStateMachineArn"],
+                "TargetAccounts": ",".join(target_accounts),
+                "PythonRuntime": f"python{_RUNTIME}",
+            },
+        )
+
+    @property
+    def _region(self) -> str:
+        return self.aws.environment(CONTROLLER_ACCOUNT)["AWS_REGION"]
+
+    @property
+    def _packages(self) -> str:
+        return f"tidegate-packages-{CONTROLLER_ACCOUNT}-{self._region}"
+
+    def _client(self, service: str, account: str = CONTROLLER_ACCOUNT) -> Any:
+        return self.aws.client(service, account)
+
+    def _deploy(
+        self, account: str, stack: str, template: Path, parameters: Mapping[str, str]
+    ) -> dict[str, str]:
+        cloudformation = self._client("cloudformation", account)
+        cloudformation.create_stack(
+            StackName=stack,
+            TemplateBody=template.read_text(),
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+            ],
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+        return self._outputs(account, stack)
+
+    def _outputs(self, account: str, stack: str) -> dict[str, str]:
+        found = self._client("cloudformation", account).describe_stacks(StackName=stack)
+        return {o["OutputKey"]: o["OutputValue"] for o in found["Stacks"][0].get("Outputs", [])}
+
+    def _sam(self, *arguments: str) -> None:
+        environment = {
+            **os.environ,
+            **self.aws.environment(CONTROLLER_ACCOUNT),
+            "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "1",
+            "PYTHON": sys.executable,
+            "PYTHON_VERSION": _RUNTIME,
+        }
+        sam = Path(sys.executable).with_name("sam")
+        with self.log.open("ab") as log:
+            result = subprocess.run(
+                [str(sam), *arguments],
+                cwd=self.checkout,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if result.returncode:
+            raise TidegateError(f"sam {arguments[0]} failed.", mend=f"See {self.log}.")
+
+
+def find_checkout() -> Path:
+    """The checkout of Tidegate that this package is installed from. Raises ``InputError``."""
+    folder = Path(__file__).resolve().parents[3]
+    if not (folder / "statemachine").is_dir():
+        raise InputError(
+            "the embedded AWS installs the controller from its source.",
+            mend="Clone Tidegate and run `make demo` there.",
+        )
+    return folder
+
+
+def _overrides(parameters: Mapping[str, str]) -> list[str]:
+    return [f"ParameterKey={key},ParameterValue={value}" for key, value in parameters.items()]
