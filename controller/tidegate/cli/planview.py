@@ -54,11 +54,11 @@ def _approval(stage: StagePlan) -> str:
         return ""
     who = "1 person" if approval.approvers == 1 else f"{approval.approvers} people"
     author = "" if approval.author_may_approve else ", not the author"
-    return f"by {who}{author}, within {text.duration(approval.timeout_seconds)}"
+    return f"by {who}{author}, within {text.span(approval.timeout_seconds)}"
 
 
 def _hooks(hooks: Sequence[HookPlan]) -> str:
-    return ", ".join(f"{h.function} ({text.duration(h.timeout_seconds)})" for h in hooks) or "none"
+    return ", ".join(f"{h.function} ({text.span(h.timeout_seconds)})" for h in hooks) or "none"
 
 
 def _shift(stage: StagePlan) -> Iterator[tuple[str, str]]:
@@ -66,7 +66,7 @@ def _shift(stage: StagePlan) -> Iterator[tuple[str, str]]:
     passed = 0
     label = f"   {stage.strategy.name}"
     for step in stage.strategy.steps:
-        bake = text.duration(step.bake_seconds)
+        bake = text.span(step.bake_seconds)
         yield label, f"{_clock(passed)}  {text.bar(step.weight)} {_share(step.weight)}  for {bake}"
         passed += step.bake_seconds
         label = ""
@@ -76,7 +76,7 @@ def _shift(stage: StagePlan) -> Iterator[tuple[str, str]]:
 
 
 def _clock(seconds: int) -> str:
-    return f"+{text.whole_duration(seconds)}".rjust(7)
+    return f"+{text.span(seconds)}".rjust(7)
 
 
 def _share(weight: float) -> str:
@@ -88,7 +88,7 @@ def _checks(checks: Checks) -> str:
     words = (
         f"if more than {text.percent(errors.max_increase)} over stable fail"
         f" (of {errors.min_samples} requests or more;"
-        f" too few after {text.duration(errors.extend_seconds)} more: {errors.when_too_few})"
+        f" too few after {text.span(errors.extend_seconds)} more: {errors.when_too_few})"
     )
     return f"{words}, or on alarm {', '.join(checks.alarms)}" if checks.alarms else words
 

@@ -29,6 +29,15 @@ def duration(seconds: float) -> str:
     return f"{days}d{rest // _HOUR:02d}h"
 
 
+def span(seconds: float) -> str:
+    """A planned time, as one would write it: ``10m``, ``1h05m``, ``1d``."""
+    words = duration(seconds)
+    for rest in ("00s", "00m", "00h"):
+        if words.endswith(rest):
+            return words.removesuffix(rest)
+    return words
+
+
 def whole_duration(seconds: float) -> str:
     """Like ``duration``, without decimals: for what counts on while one looks."""
     return duration(float(max(0, int(seconds)))) if seconds >= 1 else "0s"

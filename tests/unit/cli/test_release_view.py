@@ -144,9 +144,7 @@ def test_history_tells_from_when_to_when_a_release_was_live() -> None:
     assert [d.votes[0].who for d in oldest.decisions] == [shop.ANA]
 
 
-def test_history_of_a_release_that_prod_took_back_ends_with_the_stage_before() -> (
-    None
-):
+def test_history_of_a_release_that_prod_took_back_ends_with_the_stage_before() -> None:
     release = shop.release(ReleasePhase.FAILED, error="Unhealthy", cause="errors", ended=10)
     (entry,) = history([release], {"shop-7": shop.restored()})
     assert [span.stage for span in entry.live] == ["test"]
