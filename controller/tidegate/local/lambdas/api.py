@@ -12,6 +12,7 @@ from tidegate.local.gateway import Request, Response
 from tidegate.local.lambdas.asynchronous import AsynchronousInvoker
 from tidegate.local.lambdas.dataplane import DataPlane, ThrottledError
 from tidegate.local.lambdas.functions import FunctionNotFoundError, RandomSource, Target, find
+from tidegate.local.lambdas.packages import InvalidPackageError
 
 MAX_REQUEST_BYTES: Final = 6_291_456
 MAX_EVENT_BYTES: Final = 1_048_576
@@ -43,6 +44,8 @@ class InvokeRoute:
             return self._invoke(request)
         except FunctionNotFoundError as error:
             return _error("ResourceNotFoundException", str(error), HTTPStatus.NOT_FOUND)
+        except InvalidPackageError as error:
+            return _error("InvalidZipFileException", str(error), HTTPStatus.BAD_GATEWAY)
         except ThrottledError as error:
             return _throttled(error)
 

@@ -5,9 +5,10 @@ They all end in a few functions of ministack's Lambda module, which are replaced
 
 import json
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
-from ministack.services import eventbridge, lambda_svc
+from ministack.services import eventbridge, lambda_svc, sns
 
 from tidegate.local.lambdas.api import runs_here
 from tidegate.local.lambdas.asynchronous import AsynchronousInvoker
@@ -18,6 +19,9 @@ from tidegate.local.patching import Patches
 
 Record = dict[str, Any]
 
+_later: ContextVar[bool] = ContextVar("tidegate_invoke_later", default=False)
+"""Whether the service that invokes does not want the result."""
+
 
 def take_over(
     patches: Patches,
@@ -26,24 +30,33 @@ def take_over(
     chance: RandomSource,
 ) -> None:
     """Send ministack's own invocations of Python functions to the data plane."""
-    patches.replace(lambda_svc, "_execute_function", lambda own: _execute(own, dataplane))
+    patches.replace(
+        lambda_svc, "_execute_function", lambda own: _execute(own, dataplane, asynchronous)
+    )
     patches.replace(
         lambda_svc, "invoke_async_with_retry", lambda own: _execute_later(own, asynchronous)
     )
     patches.replace(lambda_svc, "_get_func_record_for_ref", lambda own: _resolve(own, chance))
     patches.replace(lambda_svc, "_run_sqs_batch", lambda own: _run_batch(own, chance))
     patches.replace(lambda_svc, "_emit_lambda_metrics", _skip_metrics)
+    patches.replace(sns, "_deliver_to_lambda", _without_waiting)
     patches.replace(
         eventbridge, "_dispatch_to_lambda", lambda own: _deliver_event(own, asynchronous)
     )
 
 
-def _execute(own: Callable[..., Record], dataplane: DataPlane) -> Callable[..., Record]:
+def _execute(
+    own: Callable[..., Record], dataplane: DataPlane, asynchronous: AsynchronousInvoker
+) -> Callable[..., Record]:
     def execute(func: Record, event: object) -> Record:
         if not runs_here(_complete(func)):
             return own(func, event)
+        target, payload = Target.of(_complete(func)), json.dumps(event).encode()
+        if _later.get():
+            asynchronous.submit(target, payload)
+            return {"body": None, "log": ""}
         try:
-            outcome = dataplane.invoke(Target.of(_complete(func)), json.dumps(event).encode())
+            outcome = dataplane.invoke(target, payload)
         except ThrottledError as error:
             return lambda_svc._throttle_response(error.reason, str(error))  # type: ignore[no-any-return]
         return _result(outcome)
@@ -96,6 +109,19 @@ def _skip_metrics(own: Callable[..., None]) -> Callable[..., None]:
             own(function_name, *measured, **more)
 
     return emit
+
+
+def _without_waiting(own: Callable[..., None]) -> Callable[..., None]:
+    """SNS invokes asynchronously; its publisher must not wait for the function."""
+
+    def deliver(*message: object) -> None:
+        token = _later.set(True)
+        try:
+            own(*message)
+        finally:
+            _later.reset(token)
+
+    return deliver
 
 
 def _deliver_event(

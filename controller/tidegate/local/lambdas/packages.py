@@ -24,6 +24,10 @@ _RUNTIME_PACKAGES: Final = (
 )
 
 
+class InvalidPackageError(Exception):
+    """A deployment package or a layer is no zip file."""
+
+
 class PackageStore:
     """Unpacks each zip once, in a folder that is named by the digest of its bytes."""
 
@@ -33,7 +37,13 @@ class PackageStore:
         self._lock = threading.Lock()
 
     def unpack(self, package: bytes) -> Path:
-        """The folder with the content of `package`."""
+        """The folder with the content of `package`.
+
+        Raises
+        ------
+        InvalidPackageError
+            It cannot be unpacked.
+        """
         target = self._folder / hashlib.sha256(package).hexdigest()
         with self._lock:
             if not target.exists():
@@ -47,8 +57,10 @@ class PackageStore:
                 archive.extractall(draft)
                 _restore_modes(archive, draft)
             draft.rename(target)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(draft, ignore_errors=True)
+            if isinstance(error, zipfile.BadZipFile):
+                raise InvalidPackageError("Lambda was not able to unzip the file") from error
             raise
 
 

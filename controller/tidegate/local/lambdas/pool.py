@@ -59,11 +59,6 @@ class EnvironmentPool:
         self._busy: Counter[FunctionVersion] = Counter()
         self._closed = False
 
-    @property
-    def idle_count(self) -> int:
-        """How many warm environments wait for work."""
-        return len(self._idle)
-
     @contextmanager
     def environment(self, version: FunctionVersion) -> Iterator[Environment]:
         """An environment for one invocation of `version`: a warm one, a new one, or the next free.
@@ -78,6 +73,10 @@ class EnvironmentPool:
             if environment is None:
                 environment = self._start(version)
             yield environment
+        except BaseException:
+            if environment is not None:
+                environment.usable = False
+            raise
         finally:
             self._give_back(version, environment)
 
