@@ -57,6 +57,10 @@ test: $(STAMP) ## All tests, with coverage; the core must be at 100 %
 demo: $(STAMP) ## Commits travel to prod on this machine; INTERACTIVE=1: you approve; KEEP=1: it stays up
 	tidegate local demo $(if $(INTERACTIVE),--interactive) $(if $(KEEP),--keep)
 
+.PHONY: schema
+schema: $(STAMP) ## Write the manifest's JSON Schema anew
+	$(BIN)/python -c 'import json; from tidegate.core.manifest import manifest_schema; print(json.dumps(manifest_schema(), indent=2))' > docs/reference/tidegate.schema.json
+
 .PHONY: clean
 clean: ## Remove what the tasks made, the virtual environment too
 	rm -rf $(VENV) build dist .aws-sam .tidegate .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

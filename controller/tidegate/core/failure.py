@@ -60,14 +60,14 @@ def _inside(cause: Mapping[str, Any]) -> tuple[Any, Any] | None:
     """The error and cause that this parsed cause wraps; None when it wraps nothing that we know."""
     if "errorType" in cause or "errorMessage" in cause:
         return cause.get("errorType"), cause.get("errorMessage", "")
-    if cause.get("Error") or cause.get("Cause"):
-        return cause.get("Error"), cause.get("Cause", "")
-    status = cause.get("Status")
-    if isinstance(status, str) and status in _ENDINGS:
-        error, ending = _ENDINGS[status]
-        name = _text(cause.get("Name")) or _text(cause.get("ExecutionArn"))
-        return error, f"execution {name} {ending}".replace("  ", " ")
-    return None
+    default_error, ending = _ENDINGS.get(str(cause.get("Status")), ("", ""))
+    error = cause.get("Error") or default_error
+    reason = cause.get("Cause") or (ending and f"execution {_execution(cause)} {ending}")
+    return (error, reason) if error or reason else None
+
+
+def _execution(description: Mapping[str, Any]) -> str:
+    return _text(description.get("Name") or description.get("ExecutionArn") or "without a name")
 
 
 def _as_mapping(cause: Any) -> Mapping[str, Any]:
@@ -83,4 +83,4 @@ def _as_mapping(cause: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
+    return "" if value is None else str(value)

@@ -6,6 +6,7 @@ Each class is a part of the file; the text below each key is its description in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
@@ -17,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
 
 from tidegate.core.errors import ManifestError
 from tidegate.core.manifest_errors import explain
@@ -34,11 +36,10 @@ from tidegate.core.quantities import (
     matching,
     problem,
     read_duration,
+    write_duration,
 )
 from tidegate.core.strategy import Spec, StrategySpec
 from tidegate.core.yamltext import read_yaml
-
-SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
 
 def _check_account(value: Any) -> Any:
@@ -320,6 +321,17 @@ def parse_manifest(text: str, path: str = "tidegate.yaml") -> Manifest:
     raise ManifestError.first_of(problems)
 
 
+class _SchemaWriter(GenerateJsonSchema):
+    """Writes defaults as the manifest does, and no titles that only repeat the keys."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return write_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        return False
+
+
 def manifest_schema() -> dict[str, Any]:
     """The JSON Schema of the manifest, for editors."""
-    return {"$schema": SCHEMA_ID, **Manifest.model_json_schema()}
+    schema = Manifest.model_json_schema(schema_generator=_SchemaWriter)
+    return {"$schema": _SchemaWriter.schema_dialect, **schema}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Weight = Annotated[float, Field(gt=0.0, le=1.0)]
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
@@ -51,6 +52,13 @@ class StrategyPlan(Model):
 
     name: str  # as the user wrote it: "canary", "LambdaLinear10PercentEvery1Minute"
     steps: tuple[Step, ...] = ()
+
+    @field_validator("steps")
+    @classmethod
+    def _weights_rise(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        if any(after.weight <= before.weight for before, after in pairwise(steps)):
+            raise ValueError("the weights of a strategy must rise")
+        return steps
 
 
 class TooFew(StrEnum):
