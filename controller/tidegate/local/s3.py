@@ -1,16 +1,21 @@
-"""S3 of the embedded AWS: bucket policies hold on the local endpoint, templates set encryption."""
+"""S3 of the embedded AWS: policies, reads across accounts, and encryption as AWS has them."""
 
 import contextvars
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import ParseResult
 from xml.etree import ElementTree as ET
 
 from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import s3
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import helpers, provisioners
 
 from tidegate.local.cloud import Cloud
 from tidegate.local.patching import Patches
+
+_BUCKET_HOST: Final = re.compile(r"(?P<bucket>.+)\.s3[.-][a-z0-9.-]*amazonaws\.com")
 
 
 class S3Gaps:
@@ -20,6 +25,8 @@ class S3Gaps:
         """Apply the patches, until the embedded AWS stops."""
         patches = Patches()
         patches.replace(iam_evaluator, "_request_origin", _over_tls)
+        patches.replace(s3, "_get_object_data", _from_other_accounts)
+        patches.replace(helpers, "urlparse", _with_bucket_in_path)
         patches.replace(provisioners, "_S3_BUCKET_CONFIGURATIONS", _with_encryption)
         cloud.on_stop(patches.undo)
 
@@ -27,6 +34,32 @@ class S3Gaps:
 def _over_tls(_: object) -> contextvars.ContextVar[tuple[str, bool]]:
     """Let the loopback endpoint count as TLS, which policies rightly ask for on AWS."""
     return contextvars.ContextVar("request_origin", default=("127.0.0.1", True))
+
+
+def _from_other_accounts(get: Callable[..., bytes | None]) -> Callable[..., bytes | None]:
+    """Let CloudFormation and Lambda read from another account's bucket, if its policy allows."""
+
+    def get_object_data(bucket: str, key: str, version_id: str | None = None) -> bytes | None:
+        owner, caller = s3._bucket_owner_account(bucket), get_account_id()
+        if owner in {None, caller}:
+            return get(bucket, key, version_id)
+        if not s3._foreign_bucket_allows(owner, bucket, key, "GET", {}, caller):
+            return None
+        with request_scope(owner, get_region()):
+            return get(bucket, key, version_id)
+
+    return get_object_data
+
+
+def _with_bucket_in_path(parse: Callable[[str], ParseResult]) -> Callable[[str], ParseResult]:
+    """Let template URLs name the bucket in the host, as AWS's own do: ministack reads the path."""
+
+    def parse_url(url: str) -> ParseResult:
+        parsed = parse(url)
+        host = _BUCKET_HOST.match(parsed.netloc)
+        return parsed._replace(path=f"/{host['bucket']}{parsed.path}") if host else parsed
+
+    return parse_url
 
 
 def _with_encryption(configurations: Any) -> Any:
