@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidegate.cli import text
-from tidegate.core.record import Decision, Judgement, RolloutPhase, Verdict
+from tidegate.core.record import Decision, Judgement, RolloutPhase, Shift, Verdict
 from tidegate.core.view import (
     ApprovalView,
     HookView,
@@ -196,10 +196,18 @@ def _alias_nodes(rollout: RolloutView) -> list[Node]:
             name=f"λ {shift.function}:{shift.alias}",
             mood=rollout.mood,
             status=f"{text.bar(rollout.weight)} {text.percent(rollout.weight)}",
-            info=f"version {shift.stable or 'none'} → {shift.candidate}",
+            info=_versions(shift, rollout.phase),
         )
         for shift in rollout.shifts
     ]
+
+
+def _versions(shift: Shift, phase: RolloutPhase | None) -> str:
+    if phase is RolloutPhase.RESTORED:
+        return f"version {shift.candidate} out, {shift.stable or 'nothing'} serves"
+    if phase is RolloutPhase.SUCCEEDED or not shift.stable:
+        return f"version {shift.candidate}"
+    return f"version {shift.stable} → {shift.candidate}"
 
 
 def _verdict_node(verdict: Verdict) -> Node:

@@ -15,7 +15,6 @@ from tidegate.cli.backend import Context
 from tidegate.core.record import Application, Item
 
 
-
 class Shop:
     """The command line, with a record that holds one application."""
 

@@ -1,0 +1,248 @@
+"""What a person sees: drawings at a fixed width, in the moments that matter."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+
+import pytest
+import shop
+from rich.console import Console, RenderableType
+
+from tidegate.cli import text
+from tidegate.cli.planview import draw_plan
+from tidegate.cli.tree import next_words
+from tidegate.cli.view import draw_history, draw_release, draw_releases
+from tidegate.core.plan import ApprovalPlan, HookPlan
+from tidegate.core.record import (
+    Decision,
+    Item,
+    Outcome,
+    ReleasePhase,
+    RolloutPhase,
+    StagePhase,
+    Verdict,
+    Wish,
+)
+from tidegate.core.view import ReleaseView, history, release_view
+
+
+def drawn(renderable: RenderableType, width: int = 100) -> str:
+    """The text, without the space at the ends of lines."""
+    console = Console(file=StringIO(), width=width, color_system=None, highlight=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip()
+
+
+def seen(
+    items: list[Item],
+    *,
+    minutes: float = 9.3,
+    phase: ReleasePhase = ReleasePhase.PROGRESSING,
+    error: str = "",
+    cause: str = "",
+) -> ReleaseView:
+    ended = minutes if phase.over else None
+    release = shop.release(phase, error=error, cause=cause, ended=ended)
+    return release_view(release, items, shop.at(minutes))
+
+
+SHIFTING = """\
+shop-7  ◌ progressing in prod  9m18s
+0000007  Add coupons  by maria  on main
+tests  ✔ unit 12s   ✔ scan 8.2s
+next   333333333333/eu-west-1: 50 % in 3m42s
+
+NAME                       STATUS                AGE  INFO
+test                       ✔ succeeded         1m00s  all-at-once
+└─ 222222222222/eu-west-1  ✔ succeeded         1m00s  stack shop-test
+   └─ λ shop-orders:live   ✔ ██████████ 100 %         version 4
+prod                       ◌ rolling-out       6m18s  canary
+├─ approval                ✔ approved                 ana (Admin)
+└─ 333333333333/eu-west-1  ◌ shifting          3m18s  step 1/2  50 % in 3m42s
+   ├─ pre-traffic Smoke    ✔ passed 0.4s
+   ├─ λ shop-orders:live   ◌ █░░░░░░░░░ 10 %          version 3 → 4
+   └─ health               ◌ undecided                candidate 0/14 failed (0 %), stable 0/120
+                                                      failed (0 %)"""
+
+ASKING = """\
+shop-7  ◷ awaiting approval  4m00s
+0000007  Add coupons  by maria  on main
+tests  ✔ unit 12s   ✔ scan 8.2s
+next   1 person has to decide within 59m00s: tidegate approve shop-7 --stage prod
+
+NAME                       STATUS                 AGE  INFO
+test                       ✔ succeeded          1m00s  all-at-once
+└─ 222222222222/eu-west-1  ✔ succeeded          1m00s  stack shop-test
+   └─ λ shop-orders:live   ✔ ██████████ 100 %          version 4
+prod                       ◷ awaiting-approval  1m00s  canary
+├─ approval                ◷ pending 0 of 1     1m00s
+└─ 333333333333/eu-west-1  ○ not begun                 stack shop-prod
+   ├─ Orders               ○ modify                    AWS::Lambda::Function .Code
+   └─ Table                ⚠ replace                   AWS::DynamoDB::Table"""
+
+
+def test_draws_a_shift_under_way() -> None:
+    assert drawn(draw_release(seen(shop.shifting()))) == SHIFTING
+
+
+def test_draws_what_is_to_be_approved_and_the_command_to_type() -> None:
+    assert drawn(draw_release(seen(shop.asking(), minutes=4))) == ASKING
+
+
+def test_draws_why_a_release_was_taken_back_with_the_numbers() -> None:
+    items = shop.restored()
+    picture = drawn(
+        draw_release(
+            seen(items, phase=ReleasePhase.FAILED, error="Unhealthy", cause="too many errors")
+        )
+    )
+    assert "why    Unhealthy: too many errors" in picture
+    assert "candidate 21/104 failed (20.2 %)" in picture
+    assert "version 4 out, 3 serves" in picture
+    assert "next " not in picture
+
+
+def test_draws_which_test_failed_and_why() -> None:
+    items = [shop.plan(), *shop.results(scan=Outcome.FAILED)]
+    picture = drawn(draw_release(seen(items, phase=ReleasePhase.FAILED, error="TestsFailed")))
+    assert "✖ scan 8.2s\n       scan: exit status 1" in picture
+    assert "• not reached" in picture
+
+
+def test_draws_a_first_deployment_and_a_hook_that_failed() -> None:
+    first = shop.rollout(phase=RolloutPhase.VALIDATING, step=-1, weight=0, first_deployment=True)
+    items = [*shop.tested(), shop.stage("prod", StagePhase.ROLLING_OUT), first]
+    picture = drawn(draw_release(seen([*items, shop.hook(Outcome.FAILED, cause="status 500")])))
+    assert "first deployment" in picture
+    assert re.search(r"pre-traffic Smoke +✖ failed 0.4s +status 500", picture)
+
+
+def test_draws_why_steps_were_skipped() -> None:
+    rollout = shop.rollout(all_at_once="the role changed")
+    items = [*shop.tested(), shop.stage("prod", StagePhase.ROLLING_OUT), rollout]
+    assert "all at once: the role changed" in drawn(draw_release(seen(items)))
+
+
+def test_draws_who_refused_and_why() -> None:
+    refused = [
+        *shop.tested(),
+        shop.stage("prod", StagePhase.FAILED, started=3, ended=5, error="ApprovalRejected"),
+        shop.approval(Decision.REJECTED, votes=[shop.no("not before the sale")]),
+    ]
+    picture = drawn(draw_release(seen(refused, phase=ReleasePhase.REJECTED)))
+    assert "✖ rejected" in picture
+    assert "refused by ana (Admin): not before the sale" in picture
+
+
+def test_draws_who_asked_to_abort() -> None:
+    wish = Wish(release_id="shop-7", verb="abort", who=shop.ANA, reason="x", at=shop.at(9))
+    assert "abort  asked by ana (Admin)" in drawn(draw_release(seen([*shop.shifting(), wish])))
+
+
+def test_draws_a_release_that_is_over_as_a_line_among_others() -> None:
+    over = seen(
+        shop.restored(), phase=ReleasePhase.FAILED, error="Unhealthy", cause="too many errors"
+    )
+    lines = drawn(draw_releases([over, seen(shop.shifting())])).splitlines()
+    assert lines[0] == "shop-7  ✖ failed  0000007 Add coupons  9m18s"
+    assert lines[1] == "  Unhealthy: too many errors"
+    assert lines[2] == "shop-7  ◌ progressing in prod  9m18s"
+
+
+def test_says_how_many_samples_a_step_still_waits_for() -> None:
+    late = seen(shop.shifting(), minutes=14)
+    assert next_words(late) == "333333333333/eu-west-1: 50 % at 50 samples (14 so far)"
+
+
+def test_says_that_a_step_is_due_when_there_are_samples_enough() -> None:
+    enough = shop.UNDECIDED.model_copy(update={"candidate_invocations": 60})
+    assert next_words(seen(shop.shifting(enough), minutes=14)).endswith("50 % now")
+
+
+def test_says_that_the_last_step_leads_to_the_promotion() -> None:
+    last = shop.rollout(step=1, weight=0.5)
+    items = [*shop.tested(), shop.stage("prod", StagePhase.ROLLING_OUT), last]
+    assert next_words(seen(items)).endswith("promote in 3m42s")
+
+
+def test_history_draws_a_block_for_each_release() -> None:
+    entries = history(
+        [shop.release(ReleasePhase.FAILED, error="Unhealthy", cause="errors", ended=10)],
+        {"shop-7": shop.restored()},
+    )
+    assert drawn(draw_history(entries)) == (
+        "shop-7  ✖ failed  0000007 Add coupons  by maria  2026-03-01 12:00\n"
+        "  live      test 222222222222/eu-west-1 since 2026-03-01 12:02, and still is\n"
+        "  approval  prod approved by ana (Admin)\n"
+        "  why       Unhealthy: errors"
+    )
+
+
+def test_plan_draws_steps_with_the_times_at_which_they_begin() -> None:
+    plan = shop.plan().plan
+    prod = plan.stages[1].model_copy(
+        update={
+            "approval": ApprovalPlan(approvers=2, author_may_approve=False),
+            "pre_traffic": (HookPlan(function="Smoke", timeout_seconds=60),),
+        }
+    )
+    picture = drawn(draw_plan(plan.model_copy(update={"stages": (prod,)}), ["Look twice."]))
+    assert "approval        by 2 people, not the author, within 1d" in picture
+    assert "before traffic  Smoke (1m)" in picture
+    assert "canary              +0s  █░░░░░░░░░   10 %  for 5m" in picture
+    assert "                +5m  █████░░░░░   50 %  for 5m" in picture
+    assert "               +10m  ██████████  100 %" in picture
+    assert "⚠  Look twice." in picture
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0s"),
+        (0.41, "0.4s"),
+        (9, "9s"),
+        (42, "42s"),
+        (192, "3m12s"),
+        (3_900, "1h05m"),
+        (183_600, "2d03h"),
+        (-5, "0s"),
+    ],
+)
+def test_durations_have_two_units_at_most(seconds: float, words: str) -> None:
+    assert text.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0s"), (5.9, "5s"), (65.2, "1m05s"), (-3, "0s")]
+)
+def test_what_counts_on_has_no_decimals(seconds: float, words: str) -> None:
+    assert text.whole_duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("who", "name"),
+    [
+        (shop.ANA, "ana (Admin)"),
+        ("arn:aws:iam::333333333333:user/team/jo", "jo"),
+        ("arn:aws:iam::333333333333:root", "root"),
+        ("arn:aws:sts::333333333333:assumed-role/Admin", "Admin"),
+        ("Maria Rossi <maria@example.com>", "Maria Rossi"),
+        ("maria", "maria"),
+    ],
+)
+def test_people_go_by_the_name_that_others_know(who: str, name: str) -> None:
+    assert text.person(who) == name
+
+
+@pytest.mark.parametrize(
+    ("weight", "cells"), [(0.0, 0), (0.01, 1), (0.25, 2), (0.5, 5), (0.99, 10), (1.0, 10)]
+)
+def test_a_bar_shows_any_weight_above_zero(weight: float, cells: int) -> None:
+    assert text.bar(weight).count("█") == cells
+
+
+def test_figures_say_when_there_were_no_requests() -> None:
+    quiet = Verdict(judgement="insufficient-traffic", stable_invocations=10)
+    assert text.numbers(quiet) == "candidate no requests, stable 0/10 failed (0 %)"
