@@ -1,13 +1,17 @@
 """CloudFormation of the embedded AWS: more resource types, and what ministack's engine lacks."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from ministack.core.responses import get_account_id, get_region
-from ministack.services.cloudformation import provisioners, stacks
+from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.services import dynamodb, s3
+from ministack.services.cloudformation import helpers, provisioners, stacks
 
 from tidegate.local.cloud import Cloud
+from tidegate.local.patching import Patches
 
 Properties = Mapping[str, Any]
 
@@ -45,8 +49,7 @@ Update = Callable[[Resource, Properties, Properties], Provisioned]
 """Takes the resource, its old and its new properties. Another physical id means a replacement."""
 Delete = Callable[[Resource, Properties], None]
 
-_ours: Final[set[str]] = set()
-_ministack_runs_on_worker_thread: Final = stacks._runs_on_worker_thread
+_registered: Final[set[str]] = set()
 
 
 def register_type(
@@ -77,7 +80,7 @@ def register_type(
         "delete": on_delete,
         "delete_with_logical_id": True,
     }
-    _ours.add(type_name)
+    _registered.add(type_name)
 
 
 def _resource(logical_id: str, stack_name: str, physical_id: str = "") -> Resource:
@@ -88,13 +91,124 @@ def _made(provisioned: Provisioned) -> tuple[str, dict[str, Any]]:
     return provisioned.physical_id, dict(provisioned.attributes)
 
 
-def _runs_on_worker_thread(type_name: str) -> bool:
-    return type_name in _ours or _ministack_runs_on_worker_thread(type_name)
-
-
 class CloudFormationGaps:
     """Plug-in that mends ministack's CloudFormation."""
 
     def install(self, cloud: Cloud) -> None:
-        """Apply the patches."""
-        stacks._runs_on_worker_thread = _runs_on_worker_thread
+        """Apply the patches, until the embedded AWS stops."""
+        logging.getLogger("samtranslator").setLevel(logging.ERROR)
+        patches = Patches()
+        patches.replace(stacks, "_runs_on_worker_thread", _with_registered_types)
+        patches.replace(s3, "_get_object_data", _with_foreign_buckets)
+        patches.replace(helpers, "_resolve_document", _with_virtual_hosts)
+        for type_name, wrap in _WRAPPED_TYPES.items():
+            provisioners._RESOURCE_HANDLERS[type_name] = wrap(_MINISTACK_HANDLERS[type_name])
+        cloud.on_stop(patches.undo)
+
+
+def _with_registered_types(original: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda type_name: type_name in _registered or original(type_name)
+
+
+def _with_foreign_buckets(original: Callable[..., bytes | None]) -> Callable[..., bytes | None]:
+    """Read templates and packages also from a bucket of another account that allows it."""
+
+    def read(bucket: str, key: str, version_id: str | None = None) -> bytes | None:
+        owner, caller = s3._bucket_owner_account(bucket), get_account_id()
+        if owner is None or owner == caller:
+            return original(bucket, key, version_id=version_id)
+        if not s3._foreign_bucket_allows(owner, bucket, key, "GET", {}, caller):
+            return None
+        with request_scope(owner, get_region()):
+            return original(bucket, key, version_id=version_id)
+
+    return read
+
+
+def _with_virtual_hosts(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Accept `https://BUCKET.s3.REGION.amazonaws.com/KEY` for a template, not only a path."""
+
+    def resolve(params: Mapping[str, Any], body_key: str, url_key: str, label: str) -> Any:
+        url = helpers._p(params, url_key)
+        return original({**params, url_key: [_path_style(url)]}, body_key, url_key, label)
+
+    return resolve
+
+
+def _path_style(url: str) -> str:
+    parts = urlsplit(url)
+    bucket, separator, _rest = (parts.hostname or "").partition(".s3")
+    return f"https://s3.amazonaws.com/{bucket}{parts.path}" if separator and bucket else url
+
+
+Handler = dict[str, Any]
+
+
+def _needs_package(property_name: str) -> Callable[[Handler], Handler]:
+    """Refuse a function or layer whose package is not where its template says."""
+
+    def wrap(handler: Handler) -> Handler:
+        def create(logical_id: str, properties: Properties, stack: str) -> Any:
+            _check_package(properties.get(property_name))
+            return handler["create"](logical_id, properties, stack)
+
+        def update(physical_id: str, old: Properties, new: Properties, *rest: str) -> Any:
+            _check_package(new.get(property_name))
+            return handler["update"](physical_id, old, new, *rest)
+
+        return {**handler, "create": create} | ({"update": update} if "update" in handler else {})
+
+    return wrap
+
+
+def _check_package(location: Any) -> None:
+    if not isinstance(location, Mapping) or "S3Bucket" not in location:
+        return
+    bucket, key = location["S3Bucket"], location["S3Key"]
+    if s3._get_object_data(bucket, key, version_id=location.get("S3ObjectVersion")) is not None:
+        return
+    missing = ("NoSuchKey", "The specified key does not exist.")
+    if s3._bucket_owner_account(bucket) is None:
+        missing = ("NoSuchBucket", "The specified bucket does not exist")
+    code, message = missing
+    raise ValueError(
+        'Resource handler returned message: "Error occurred while GetObject. '
+        f"S3 Error Code: {code}. S3 Error Message: {message} "
+        f'(Service: Lambda, Status Code: 400)" ({bucket}/{key}, HandlerErrorCode: InvalidRequest)'
+    )
+
+
+def _with_protection(handler: Handler) -> Handler:
+    """Give tables their encryption, recovery and expiry."""
+
+    def create(logical_id: str, properties: Properties, stack: str) -> Any:
+        made = handler["create"](logical_id, properties, stack)
+        _protect(made[0], properties)
+        return made
+
+    def update(physical_id: str, old: Properties, new: Properties, *rest: str) -> Any:
+        made = handler["update"](physical_id, old, new, *rest)
+        _protect(made[0], new)
+        return made
+
+    return {**handler, "create": create, "update": update}
+
+
+def _protect(table: str, properties: Properties) -> None:
+    if encryption := properties.get("SSESpecification"):
+        wanted = {**encryption, "Enabled": encryption.get("SSEEnabled", False)}
+        dynamodb._tables[table]["SSEDescription"] = dynamodb._sse_description_from_spec(wanted)
+    if recovery := properties.get("PointInTimeRecoverySpecification"):
+        dynamodb._update_continuous_backups(
+            {"TableName": table, "PointInTimeRecoverySpecification": recovery}
+        )
+    if expiry := properties.get("TimeToLiveSpecification"):
+        dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": expiry})
+
+
+_MINISTACK_HANDLERS: Final[dict[str, Handler]] = dict(provisioners._RESOURCE_HANDLERS)
+_WRAPPED_TYPES: Final[dict[str, Callable[[Handler], Handler]]] = {
+    "AWS::Lambda::Function": _needs_package("Code"),
+    "AWS::Lambda::LayerVersion": _needs_package("Content"),
+    "AWS::DynamoDB::Table": _with_protection,
+}
