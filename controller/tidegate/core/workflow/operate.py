@@ -36,12 +36,11 @@ def approve(
 ) -> str:
     """Agree to the stage that waits. Returns a sentence. Raises ``NotAllowedNow``, ``NotFound``."""
     approval = _vote(ports, operator, _asked(ports, release_id, stage), _Say(True, reason))
-    missing = approval.approvers - sum(vote.approve for vote in approval.votes)
+    said = f"{operator.who} approved {approval.stage} of {release_id}"
     if approval.decision is Decision.PENDING:
-        return (
-            f"{operator.who} approved {approval.stage} of {release_id}; {missing} more must agree."
-        )
-    return f"{operator.who} approved {approval.stage} of {release_id}: it goes on."
+        missing = approval.approvers - len(approval.votes)
+        return f"{said}; {missing} more must agree."
+    return f"{said}: it goes on."
 
 
 def reject(ports: Ports, operator: Operator, release_id: str, reason: str, stage: str = "") -> str:
@@ -58,7 +57,7 @@ def abort(ports: Ports, operator: Operator, release_id: str, reason: str = "") -
 
     Returns a sentence. Raises ``NotAllowedNow`` when it is over, ``NotFound``.
     """
-    ref = _ref(ports, release_id)
+    ref = _ref(release_id)
     release = release_of(ports.ledger, ref)
     if release.phase.over and release.phase is not ReleasePhase.STUCK:
         _refuse_over(release)
@@ -92,18 +91,20 @@ def _vote(ports: Ports, operator: Operator, approval: Approval, say: _Say) -> Ap
         )
         approval = ports.ledger.put(approvals.vote(approval, vote, now))
         if approval.decision is not Decision.PENDING:
-            tell_approval_decided(ports.bus, _ref(ports, approval.release_id), approval)
+            tell_approval_decided(ports.bus, _ref(approval.release_id), approval)
     answer_approval(ports, approval.release_id, approval.stage)
     return approval
 
 
 def _has_said(approval: Approval, operator: Operator, say: _Say) -> bool:
-    return any(v.who == operator.who and v.approve is say.approve for v in approval.votes)
+    return approval.decision is not Decision.EXPIRED and any(
+        v.who == operator.who and v.approve is say.approve for v in approval.votes
+    )
 
 
 def _asked(ports: Ports, release_id: str, stage: str) -> Approval:
     """The request for this stage, or else the latest one of the release."""
-    release = release_of(ports.ledger, _ref(ports, release_id))
+    release = release_of(ports.ledger, _ref(release_id))
     items = ports.ledger.query(release_partition(release_id), f"APPROVAL#{stage}")
     asked = [a for a in items if isinstance(a, Approval) and stage in {"", a.stage}]
     if not asked and release.phase.over:
@@ -117,7 +118,7 @@ def _asked(ports: Ports, release_id: str, stage: str) -> Approval:
     return max(asked, key=lambda approval: approval.requested_at)
 
 
-def _ref(ports: Ports, release_id: str) -> ReleaseRef:
+def _ref(release_id: str) -> ReleaseRef:
     """The reference behind the name that people use. Raises ``NotFound``."""
     application, _, number = release_id.rpartition("-")
     if not application or not number.isdecimal():

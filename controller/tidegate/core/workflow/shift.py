@@ -63,7 +63,7 @@ def bake(ports: Ports, ref: RolloutRef, token: str) -> None:
 
 def _begin_shifting(scene: Scene, rollout: Rollout) -> Rollout:
     """Remember what alarms fire already; with nothing to shift, the candidates serve by now."""
-    firing = scene.world.metrics.firing(scene.stage.checks.alarms)
+    firing = _firing(scene)
     phase = RolloutPhase.SHIFTING if rollout.shifts else RolloutPhase.VERIFYING
     return scene.save(rollout, phase=phase, baseline_alarms=tuple(firing))
 
@@ -99,11 +99,19 @@ def _advance(scene: Scene, rollout: Rollout) -> Ticked:
 
 def _look(scene: Scene, rollout: Rollout, now: datetime) -> Verdict:
     """What metrics and alarms say since the candidates first had a weight."""
-    metrics, checks = scene.world.metrics, scene.stage.checks
     pairs = [Pair(alias_of(s), s.stable, s.candidate) for s in rollout.shifts]
     since = rollout.shifting_since
-    counts = metrics.counts(pairs, since, now) if since else []
-    return judge(counts, metrics.firing(checks.alarms), rollout.baseline_alarms, checks)
+    counts = scene.world.metrics.counts(pairs, since, now) if since else []
+    return judge(counts, _firing(scene), rollout.baseline_alarms, scene.stage.checks)
+
+
+def _firing(scene: Scene) -> list[str]:
+    """The stage's alarms that fire, by name; a template names its own by their logical ids."""
+    alarms = scene.stage.checks.alarms
+    if not alarms:
+        return []
+    resources = scene.state().resources
+    return scene.world.metrics.firing([resources.get(alarm, alarm) for alarm in alarms])
 
 
 def _record(

@@ -1,0 +1,1 @@
+"""Twins of the world for tests: every port in memory, true to the adapters' contracts."""

@@ -1,0 +1,97 @@
+"""Lambda in memory: functions with published versions, aliases with revisions, hooks that run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.core.errors import AliasConflict, NotFound
+from tidegate.core.ports import AliasRef, AliasState, Invocation
+
+Code = Callable[[Mapping[str, Any]], Any]
+_ARN = "arn:aws:lambda:eu-west-1:111111111111:function"
+
+
+class MemoryAliases:
+    """Aliases that keep their revision as Lambda does: every write makes another one."""
+
+    def __init__(self) -> None:
+        self._states: dict[AliasRef, AliasState] = {}
+        self._revision = 0
+        self.writes: list[tuple[AliasRef, AliasState]] = []  # in their order
+        self.broken: dict[AliasRef, Exception] = {}  # what a write of the alias raises
+
+    def read(self, ref: AliasRef) -> AliasState:
+        """The alias as it is."""
+        try:
+            return self._states[ref]
+        except KeyError:
+            raise NotFound(f"{ref.function} has no alias {ref.alias}.") from None
+
+    def write(
+        self, ref: AliasRef, *, version: str, routes: Mapping[str, float], expected_revision: str
+    ) -> AliasState:
+        """Set version and weights, if the revision is the expected one."""
+        found = self.read(ref)
+        if ref in self.broken:
+            raise self.broken[ref]
+        if found.revision != expected_revision:
+            raise AliasConflict(
+                f"{ref.function}:{ref.alias} is at revision {found.revision}, "
+                f"expected {expected_revision}."
+            )
+        return self.set(ref.function, ref.alias, version, routes)
+
+    def set(
+        self, function: str, alias: str, version: str, routes: Mapping[str, float] | None = None
+    ) -> AliasState:
+        """Set the alias as somebody who asks nobody: CloudFormation, or a person."""
+        self._revision += 1
+        state = AliasState(version, dict(routes or {}), f"revision-{self._revision}")
+        self._states[AliasRef(function, alias)] = state
+        self.writes.append((AliasRef(function, alias), state))
+        return state
+
+
+@dataclass
+class MemoryFunctions:
+    """Functions with their published versions; what a hook does is a function of the test."""
+
+    aliases: MemoryAliases = field(default_factory=MemoryAliases)
+    code: dict[str, Code] = field(default_factory=dict)  # physical name -> what it does
+    calls: list[tuple[str, Mapping[str, Any], int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._present: dict[str, Mapping[str, Any]] = {}
+        self._versions: dict[str, list[Mapping[str, Any]]] = {}
+
+    def invoke(self, function: str, payload: Mapping[str, Any], timeout_seconds: int) -> Invocation:
+        """Run the function; what it raises is its error, as Lambda reports it."""
+        self.calls.append((function, payload, timeout_seconds))
+        try:
+            answer = self.code.get(function, _pass)(payload)
+        except Exception as error:
+            name, said = type(error).__name__, str(error)
+            return Invocation({"errorType": name, "errorMessage": said}, name, f"[ERROR] {said}")
+        return Invocation(answer)
+
+    def canary_blockers(self, function: str, stable: str, candidate: str) -> list[str]:
+        """Whether both versions have the same role."""
+        versions = self._versions[function]
+        roles = [versions[int(version) - 1].get("Role") for version in (stable, candidate)]
+        return [] if roles[0] == roles[1] else [f"its role changes from {roles[0]} to {roles[1]}"]
+
+    def deploy(self, function: str, properties: Mapping[str, Any]) -> None:
+        """Change the unpublished function."""
+        self._present[function] = properties
+
+    def publish(self, function: str) -> str:
+        """Publish what is deployed. Returns the version's ARN."""
+        versions = self._versions.setdefault(function, [])
+        versions.append(self._present[function])
+        return f"{_ARN}:{function}:{len(versions)}"
+
+
+def _pass(payload: Mapping[str, Any]) -> Any:
+    return {"status": "Succeeded", "when": payload["when"]}

@@ -1,0 +1,205 @@
+"""The state machines as plain Python: the same tasks in the same order, with the same way back.
+
+A test drives a whole release through them without an engine. Transient errors are repeated here as
+the machines' ``Retry`` repeats them; time passes on the settable clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeVar
+
+from tidegate.core.errors import ApprovalExpired, RestoreFailed, TidegateError, Transient
+from tidegate.core.plan import ArtifactRef, ReleaseRef
+from tidegate.core.ports import Ports
+from tidegate.core.workflow import deploy, hook, lock, release, restore, shift, stage
+from tidegate.core.workflow.release import Planned, TestResult
+from tidegate.core.workflow.scene import RolloutRef
+from tidegate.testing.memory import MemoryWorld
+
+_Result = TypeVar("_Result")
+_FailureOutput = Mapping[str, str]
+_ATTEMPTS = 6
+_POLLS = 100
+
+
+def _nothing(*_: Any) -> None:
+    return None
+
+
+def _pass(_: str) -> str:
+    return "SUCCEEDED"
+
+
+@dataclass
+class Machines:
+    """Runs releases. ``while_waiting`` acts for people, ``while_baking`` for users and time.
+
+    ``ports`` are the world's unless a test puts something between.
+    """
+
+    world: MemoryWorld
+    ports: Ports
+    while_waiting: Callable[[ReleaseRef, str], None] = _nothing
+    while_baking: Callable[[RolloutRef, int], None] = _nothing
+    tests: Callable[[str], str] = _pass
+    poll_seconds: float = 5.0
+    _tokens: Iterator[int] = field(default_factory=count)
+
+    def release(self, artifact: ArtifactRef, execution: str) -> str:
+        """One execution of the release machine. Returns the release's last phase."""
+        ref: ReleaseRef | None = None
+        failure: _FailureOutput | None = None
+        try:
+            planned = self.attempt(lambda: release.plan_release(self.ports, artifact, execution))
+            ref = ReleaseRef.model_validate(planned["release"])
+            self._go_through(ref, execution, planned)
+        except Exception as error:
+            failure = failed(error)
+        settled = self.attempt(lambda: release.settle_release(self.ports, execution, ref, failure))
+        return settled["phase"]
+
+    def stage(self, ref: ReleaseRef, name: str) -> None:
+        """One execution of the stage machine. Raises what ended it."""
+        try:
+            self._roll_out(ref, name)
+        except Exception as error:
+            failure = failed(error)
+            self.attempt(lambda: stage.settle_stage(self.ports, ref, name, failure))
+            raise
+        self.attempt(lambda: stage.settle_stage(self.ports, ref, name, None))
+
+    def rollout(self, ref: RolloutRef) -> None:
+        """One execution of the rollout machine. Raises what ended it, restored or stuck."""
+        try:
+            self._shift(ref)
+        except Exception as error:
+            self._go_back(ref, failed(error))
+            raise
+        try:
+            self._poll(lambda: deploy.finish(self.ports, ref)["done"])
+        except Exception as error:
+            self._declare_stuck(ref, failed(error))
+            raise
+
+    def attempt(self, task: Callable[[], _Result], *retried: type[TidegateError]) -> _Result:
+        """Repeat a task while it fails in passing, or with one of these."""
+        errors: tuple[type[TidegateError], ...] = (Transient, *retried)
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return task()
+            except errors:
+                self.world.clock.advance(1)
+        return task()
+
+    def _go_through(self, ref: ReleaseRef, execution: str, planned: Planned) -> None:
+        self._poll(lambda: lock.take_lock(self.ports, ref, execution)["held"])
+        names = [test["name"] for test in planned["tests"]]
+        results = [TestResult(name=name, status=self.tests(name)) for name in names]
+        self.attempt(lambda: release.record_tests(self.ports, ref, results))
+        for name in planned["stages"]:
+            self.stage(ref, name)
+
+    def _roll_out(self, ref: ReleaseRef, name: str) -> None:
+        begun = self.attempt(lambda: stage.begin_stage(self.ports, ref, name))
+        for target in (target for wave in begun["waves"] for target in wave):
+            self._preview(ref, name, target)
+        reviewed = self.attempt(lambda: stage.review(self.ports, ref, name))
+        if reviewed["approval_timeout_seconds"]:
+            self._wait_for_approval(ref, name, reviewed["approval_timeout_seconds"])
+        for wave in reviewed["waves"]:
+            self._wave([RolloutRef(release=ref, stage=name, target=target) for target in wave])
+
+    def _wave(self, refs: Sequence[RolloutRef]) -> None:
+        """Every rollout of a wave ends by itself; only then does the first failure count."""
+        failures = []
+        for ref in refs:
+            try:
+                self.rollout(ref)
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _preview(self, ref: ReleaseRef, name: str, target: str) -> None:
+        self._poll(lambda: stage.preview(self.ports, ref, name, target)["ready"])
+
+    def _wait_for_approval(self, ref: ReleaseRef, name: str, timeout_seconds: int) -> None:
+        token = self._new_token()
+        self.attempt(lambda: stage.request_approval(self.ports, ref, name, token))
+        if token in self.world.callbacks.waiting:
+            self.while_waiting(ref, name)
+        answer = self.world.callbacks.answers.get(token)
+        if answer is None:
+            self.world.callbacks.waiting.discard(token)
+            self.world.clock.advance(timeout_seconds)
+            raise ApprovalExpired(f"Nobody decided on stage {name} in time.")
+        if "Error" in answer:
+            raise _AnsweredError(answer["Error"], answer["Cause"])
+
+    def _shift(self, ref: RolloutRef) -> None:
+        self._poll(lambda: deploy.deploy(self.ports, ref)["done"])
+        hooks = self.attempt(lambda: deploy.find_candidates(self.ports, ref))
+        self._hooks(ref, hook.PRE_TRAFFIC, hooks["pre_traffic"])
+        self._shift_until_promoted(ref)
+        self._hooks(ref, hook.POST_TRAFFIC, hooks["post_traffic"])
+
+    def _shift_until_promoted(self, ref: RolloutRef) -> None:
+        ticked = self.attempt(lambda: shift.tick(self.ports, ref))
+        while not ticked["promoted"]:
+            self._bake(ref, ticked["bake_seconds"])
+            ticked = self.attempt(lambda: shift.tick(self.ports, ref))
+
+    def _bake(self, ref: RolloutRef, seconds: int) -> None:
+        """Time passes only while nobody answers the token."""
+        token = self._new_token()
+        self.attempt(lambda: shift.bake(self.ports, ref, token))
+        self.while_baking(ref, seconds)
+        if token in self.world.callbacks.waiting:
+            self.world.callbacks.waiting.discard(token)
+            self.world.clock.advance(seconds)
+
+    def _hooks(self, ref: RolloutRef, when: str, functions: Sequence[str]) -> None:
+        for function in functions:
+            self._hook(ref, when, function)
+
+    def _hook(self, ref: RolloutRef, when: str, function: str) -> None:
+        self.attempt(lambda: hook.run_hook(self.ports, ref, when, function))
+
+    def _go_back(self, ref: RolloutRef, failure: _FailureOutput) -> None:
+        try:
+            self.attempt(lambda: restore.restore_traffic(self.ports, ref, failure), RestoreFailed)
+            self._poll(lambda: restore.restore_stack(self.ports, ref)["done"])
+        except Exception as error:
+            self._declare_stuck(ref, failed(error))
+
+    def _declare_stuck(self, ref: RolloutRef, failure: _FailureOutput) -> None:
+        self.attempt(lambda: restore.declare_stuck(self.ports, ref, failure))
+
+    def _poll(self, task: Callable[[], bool]) -> None:
+        for _ in range(_POLLS):
+            if self.attempt(task):
+                return
+            self.world.clock.advance(self.poll_seconds)
+        raise TimeoutError(f"Not done after {_POLLS} looks.")
+
+    def _new_token(self) -> str:
+        token = f"token-{next(self._tokens)}"
+        self.world.callbacks.waiting.add(token)
+        return token
+
+
+class _AnsweredError(TidegateError):
+    """A task token was answered with an error of this name."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(cause)
+        self.error = error
+
+
+def failed(error: Exception) -> dict[str, str]:
+    """The ``{"Error", "Cause"}`` that a Catch receives for it."""
+    name = error.error if isinstance(error, _AnsweredError) else type(error).__name__
+    return {"Error": name, "Cause": str(error)}

@@ -1,0 +1,231 @@
+"""In-memory twins of the ports. They keep the same contracts as the AWS adapters do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tidegate.core.errors import ArtifactError, NotFound, RecordConflict
+from tidegate.core.plan import Target
+from tidegate.core.ports import Counts, ItemT, Pair, PairCounts, Ports, TargetPorts
+from tidegate.core.record import Item
+from tidegate.testing.functions import MemoryFunctions
+from tidegate.testing.stacks import MemoryStacks
+
+_Key = tuple[str, str]
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class SettableClock:
+    """A clock that stands still until it is told to go."""
+
+    time: datetime = _START
+
+    def now(self) -> datetime:
+        """The time that it was set to."""
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += timedelta(seconds=seconds)
+
+
+class MemoryLedger:
+    """The record in a dictionary, stored as text and read back as the table would."""
+
+    def __init__(self) -> None:
+        self._rows: dict[_Key, tuple[str, str]] = {}
+
+    def get(self, kind: type[ItemT], partition: str, sort: str) -> ItemT | None:
+        """The item under this key, if it is there."""
+        row = self._rows.get((partition, sort))
+        return kind.model_validate_json(row[1]) if row else None
+
+    def put(self, item: ItemT) -> ItemT:
+        """Write, if the stored version is the item's."""
+        key = (item.partition, item.sort)
+        self._check(key, item.version)
+        written = item.model_copy(update={"version": item.version + 1})
+        self._rows[key] = (item.kind, written.model_dump_json())
+        return written
+
+    def query(
+        self, partition: str, prefix: str = "", *, newest_first: bool = False, limit: int = 0
+    ) -> list[Item]:
+        """The items of a partition in the order of their sort keys."""
+        keys = sorted(k for k in self._rows if k[0] == partition and k[1].startswith(prefix))
+        ordered = keys[::-1] if newest_first else keys
+        return [self._item(key) for key in ordered[: limit or None]]
+
+    def delete(self, item: Item) -> None:
+        """Remove, if the stored version is the item's."""
+        key = (item.partition, item.sort)
+        if key in self._rows:
+            self._check(key, item.version)
+            del self._rows[key]
+
+    def _item(self, key: _Key) -> Item:
+        kind, text = self._rows[key]
+        return Item.kinds[kind].model_validate_json(text)
+
+    def _check(self, key: _Key, expected: int) -> None:
+        found = self._item(key).version if key in self._rows else 0
+        if found != expected:
+            raise RecordConflict(f"{key} is at version {found}, expected {expected}.")
+
+
+class MemoryArtifacts:
+    """Objects of artifact buckets."""
+
+    def __init__(self) -> None:
+        self._objects: dict[_Key, bytes] = {}
+
+    def read(self, artifact_bucket: str, key: str) -> bytes:
+        """The object's bytes."""
+        try:
+            return self._objects[artifact_bucket, key]
+        except KeyError:
+            raise ArtifactError(f"s3://{artifact_bucket}/{key} is not there.") from None
+
+    def store(self, artifact_bucket: str, key: str, content: bytes) -> None:
+        """Put an object where a build would."""
+        self._objects[artifact_bucket, key] = content
+
+
+class MemoryCallbacks:
+    """Task tokens: a token waits until it is answered, once."""
+
+    def __init__(self) -> None:
+        self.waiting: set[str] = set()
+        self.answers: dict[str, Mapping[str, Any]] = {}  # token -> output, or Error and Cause
+
+    def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
+        """Answer, if somebody waits."""
+        return self._answer(token, output)
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        """Answer with an error, if somebody waits."""
+        return self._answer(token, {"Error": error, "Cause": cause})
+
+    def _answer(self, token: str, answer: Mapping[str, Any]) -> bool:
+        if token not in self.waiting:
+            return False
+        self.waiting.remove(token)
+        self.answers[token] = dict(answer)
+        return True
+
+
+@dataclass
+class MemoryBus:
+    """Events in the order in which they were told."""
+
+    events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Keep the event."""
+        self.events.append((detail_type, dict(detail)))
+
+
+class MemoryMetrics:
+    """Requests and alarms as a test scripts them."""
+
+    def __init__(self) -> None:
+        self._requests: list[tuple[datetime, str, str, Counts]] = []
+        self.alarms: dict[str, bool] = {}  # name -> firing
+
+    def record(
+        self, function: str, version: str, at: datetime, invocations: int, errors: int = 0
+    ) -> None:
+        """Let a version have served requests at this time."""
+        self._requests.append((at, function, version, Counts(invocations, errors)))
+
+    def counts(self, pairs: Sequence[Pair], since: datetime, until: datetime) -> list[PairCounts]:
+        """What was recorded within [since, until)."""
+        return [
+            PairCounts(
+                pair,
+                self._sum(pair.ref.function, pair.stable, since, until),
+                self._sum(pair.ref.function, pair.candidate, since, until),
+            )
+            for pair in pairs
+        ]
+
+    def firing(self, alarms: Sequence[str]) -> list[str]:
+        """The alarms among these that fire."""
+        for alarm in alarms:
+            if alarm not in self.alarms:
+                raise NotFound(f"There is no alarm {alarm}.")
+        return [alarm for alarm in alarms if self.alarms[alarm]]
+
+    def _sum(self, function: str, version: str, since: datetime, until: datetime) -> Counts:
+        served = (
+            counts
+            for at, name, of, counts in self._requests
+            if name == function and of == version and since <= at < until
+        )
+        return sum(served, Counts())
+
+
+class MemoryTarget:
+    """One account and region."""
+
+    def __init__(self, artifacts: MemoryArtifacts) -> None:
+        self.functions = MemoryFunctions()
+        self.aliases = self.functions.aliases
+        self.metrics = MemoryMetrics()
+        self.stacks = MemoryStacks(artifacts, self.functions)
+
+    def ports(self) -> TargetPorts:
+        """What the workflow sees of it."""
+        return TargetPorts(
+            aliases=self.aliases,
+            metrics=self.metrics,
+            stacks=self.stacks,
+            functions=self.functions,
+        )
+
+
+class MemoryTargets:
+    """Accounts and regions, each made when it is first opened."""
+
+    def __init__(self, artifacts: MemoryArtifacts) -> None:
+        self._artifacts = artifacts
+        self._targets: dict[str, MemoryTarget] = {}
+
+    def at(self, target: str) -> MemoryTarget:
+        """The account and region with this id."""
+        return self._targets.setdefault(target, MemoryTarget(self._artifacts))
+
+    def open(self, target: Target) -> TargetPorts:
+        """Every role lets us in."""
+        return self.at(target.id).ports()
+
+
+@dataclass
+class MemoryWorld:
+    """Everything that the workflow needs from the world, in memory."""
+
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    artifacts: MemoryArtifacts = field(default_factory=MemoryArtifacts)
+    callbacks: MemoryCallbacks = field(default_factory=MemoryCallbacks)
+    bus: MemoryBus = field(default_factory=MemoryBus)
+    clock: SettableClock = field(default_factory=SettableClock)
+    look_seconds: int = 60
+
+    def __post_init__(self) -> None:
+        self.targets = MemoryTargets(self.artifacts)
+
+    def ports(self) -> Ports:
+        """The world as the workflow sees it."""
+        return Ports(
+            ledger=self.ledger,
+            artifacts=self.artifacts,
+            callbacks=self.callbacks,
+            bus=self.bus,
+            targets=self.targets,
+            clock=self.clock,
+            look_seconds=self.look_seconds,
+        )

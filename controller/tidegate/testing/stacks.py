@@ -1,0 +1,262 @@
+"""CloudFormation in memory: change sets and updates of templates with functions and aliases.
+
+A template is JSON. Functions, versions and aliases come into being; any other resource is only a
+name. ``Ref``, ``Fn::GetAtt`` of a version, and the ``Fn::If`` of a pinned alias are understood.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, StackBusy
+from tidegate.core.ports import (
+    Artifacts,
+    Change,
+    ChangeSet,
+    ResourceChange,
+    StackSpec,
+    StackState,
+)
+from tidegate.testing.functions import MemoryFunctions
+
+_FUNCTION = "AWS::Lambda::Function"
+_VERSION = "AWS::Lambda::Version"
+_ALIAS = "AWS::Lambda::Alias"
+_Resource = Mapping[str, Any]
+
+
+@dataclass
+class _Stack:
+    """A stack with what it was last made from."""
+
+    status: str
+    spec: StackSpec
+    template: Mapping[str, _Resource] = field(default_factory=dict)
+    resources: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
+    generation: int = 0  # rises with every operation: a change set is of one of them
+
+
+@dataclass
+class _Made:
+    """A change set with what it was made from."""
+
+    change_set: ChangeSet
+    spec: StackSpec
+    generation: int
+    executed: bool = False
+
+
+@dataclass
+class MemoryStacks:
+    """Stacks whose operations end when they are looked at ``looks`` times."""
+
+    artifacts: Artifacts
+    functions: MemoryFunctions
+    looks: int = 1
+    fail_next: list[str] = field(default_factory=list)  # reasons of operations that are to fail
+    refuse_rollback: bool = False  # a failed update cannot be rolled back either
+    foreign_operation: bool = False  # somebody else works on every stack
+
+    def __post_init__(self) -> None:
+        self._stacks: dict[str, _Stack] = {}
+        self._made: dict[str, _Made] = {}
+        self._tokens: set[str] = set()
+        self._pending: dict[str, tuple[int, str]] = {}  # looks left, status to come
+
+    def preview(self, spec: StackSpec, token: str) -> ChangeSet | None:
+        """Computed at the second call with the same token."""
+        self._refuse_busy(spec.stack_name)
+        arn = f"arn:aws:cloudformation:eu-west-1:111111111111:changeSet/{token}/{spec.stack_name}"
+        if arn in self._made:
+            return self._made[arn].change_set
+        stack = self._stacks.get(spec.stack_name)
+        before = stack.template if stack else {}
+        after = self._read(spec)
+        changes = _changes(before, after, stack.spec.parameters if stack else {}, spec.parameters)
+        change_set = ChangeSet(arn, spec.stack_name, stack is None, tuple(changes))
+        self._made[arn] = _Made(change_set, spec, stack.generation if stack else 0)
+        return None
+
+    def execute(self, change_set: str, token: str) -> None:
+        """Begin; a change set of an earlier generation of the stack is stale."""
+        made = self._made.get(change_set)
+        if made is not None and made.executed:
+            return
+        stack = self._stacks.get(made.spec.stack_name) if made else None
+        if made is None or made.generation != (stack.generation if stack else 0):
+            raise ChangeSetStale(f"The stack changed after {change_set} was made.")
+        made.executed = True
+        self._tokens.add(token)
+        self._operate(made.spec)
+
+    def state(self, stack_name: str) -> StackState:
+        """Each look brings an operation under way nearer to its end."""
+        self._progress(stack_name)
+        stack = self._stacks.get(stack_name)
+        if stack is None:
+            return StackState(exists=False)
+        return StackState(
+            exists=True,
+            status=stack.status,
+            reason=stack.reason,
+            parameters=dict(stack.spec.parameters),
+            resources=dict(stack.resources),
+        )
+
+    def update(self, spec: StackSpec, token: str) -> bool:
+        """Begin an update, unless template and parameters are in force already."""
+        if token in self._tokens:
+            return True
+        self._refuse_busy(spec.stack_name)
+        stack = self._stacks[spec.stack_name]
+        same_parameters = dict(stack.spec.parameters) == dict(spec.parameters)
+        if same_parameters and stack.template == self._read(spec):
+            return False
+        self._tokens.add(token)
+        self._operate(spec)
+        return True
+
+    def delete(self, stack_name: str, token: str) -> None:
+        """Begin to delete, if it is there."""
+        self._tokens.add(token)
+        stack = self._stacks.get(stack_name)
+        if stack is None or stack_name in self._pending:
+            return
+        failing = bool(self.fail_next)
+        stack.reason = self.fail_next.pop(0) if failing else ""
+        stack.status = "DELETE_IN_PROGRESS"
+        self._pending[stack_name] = (self.looks, "DELETE_FAILED" if failing else "DELETE_COMPLETE")
+
+    def _read(self, spec: StackSpec) -> Mapping[str, _Resource]:
+        bucket, _, key = spec.template_url.removeprefix("s3://").partition("/")
+        template = json.loads(self.artifacts.read(bucket, key))
+        unknown = spec.parameters.keys() - template.get("Parameters", {}).keys()
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise ChangeSetFailed(f"Parameters [{names}] do not exist in the template")
+        resources: Mapping[str, _Resource] = template["Resources"]
+        return resources
+
+    def _refuse_busy(self, stack_name: str) -> None:
+        if self.foreign_operation or stack_name in self._pending:
+            raise StackBusy(f"{stack_name} is being worked on.")
+
+    def _operate(self, spec: StackSpec) -> None:
+        """Begin to make the stack what the specification says, or to fail at it."""
+        known = self._stacks.get(spec.stack_name)
+        verb = "UPDATE" if known else "CREATE"
+        stack = known or _Stack(status="", spec=spec)
+        self._stacks[spec.stack_name] = stack
+        stack.generation += 1
+        stack.status = f"{verb}_IN_PROGRESS"
+        stack.reason = self.fail_next.pop(0) if self.fail_next else ""
+        if stack.reason:
+            ended = "ROLLBACK_COMPLETE" if verb == "CREATE" else "UPDATE_ROLLBACK_COMPLETE"
+            ended = "UPDATE_ROLLBACK_FAILED" if self.refuse_rollback else ended
+        else:
+            ended = f"{verb}_COMPLETE"
+            template = self._read(spec)
+            stack.resources = self._make(stack, template, spec.parameters)
+            stack.template, stack.spec = template, spec
+        self._pending[spec.stack_name] = (self.looks, ended)
+
+    def _progress(self, stack_name: str) -> None:
+        if stack_name not in self._pending:
+            return
+        left, ended = self._pending[stack_name]
+        if left > 0:
+            self._pending[stack_name] = (left - 1, ended)
+            return
+        del self._pending[stack_name]
+        self._stacks[stack_name].status = ended
+        if ended == "DELETE_COMPLETE":
+            del self._stacks[stack_name]
+
+    def _make(
+        self, stack: _Stack, template: Mapping[str, _Resource], parameters: Mapping[str, str]
+    ) -> dict[str, str]:
+        made: dict[str, str] = {}
+        for kind in (_FUNCTION, _VERSION, _ALIAS):
+            for name, resource in template.items():
+                if resource["Type"] == kind:
+                    made[name] = self._make_one(name, resource, stack, made, parameters)
+        others = template.keys() - made.keys()
+        return {**made, **{name: f"physical-{name}" for name in others}}
+
+    def _make_one(
+        self,
+        name: str,
+        resource: _Resource,
+        stack: _Stack,
+        made: Mapping[str, str],
+        parameters: Mapping[str, str],
+    ) -> str:
+        properties = resource["Properties"]
+        if resource["Type"] == _FUNCTION:
+            function = f"{stack.spec.stack_name}-{name}"
+            self.functions.deploy(function, properties)
+            return function
+        function = made[properties["FunctionName"]["Ref"]]
+        if resource["Type"] == _VERSION:
+            return stack.resources.get(name) or self.functions.publish(function)
+        version = _version(properties["FunctionVersion"], made, parameters)
+        return self._make_alias(name, resource, stack, function, version)
+
+    def _make_alias(
+        self, name: str, resource: _Resource, stack: _Stack, function: str, version: str
+    ) -> str:
+        """CloudFormation writes an alias only when its template gives another version."""
+        alias = resource["Properties"]["Name"]
+        before = stack.template.get(name)
+        if before is None or version != _version(
+            before["Properties"]["FunctionVersion"], stack.resources, stack.spec.parameters
+        ):
+            self.functions.aliases.set(function, alias, version)
+        return f"arn:aws:lambda:eu-west-1:111111111111:function:{function}:{alias}"
+
+
+def _version(value: Any, made: Mapping[str, str], parameters: Mapping[str, str]) -> str:
+    """The version that an alias's ``FunctionVersion`` comes to."""
+    if "Fn::If" in value:
+        _, pinned, free = value["Fn::If"]
+        pin = parameters.get(pinned["Ref"], "")
+        return pin or _version(free, made, parameters)
+    return made[value["Fn::GetAtt"][0]].rpartition(":")[2]
+
+
+def _changes(
+    before: Mapping[str, _Resource],
+    after: Mapping[str, _Resource],
+    old: Mapping[str, str],
+    new: Mapping[str, str],
+) -> list[ResourceChange]:
+    added = [ResourceChange(n, r["Type"], Change.ADD) for n, r in after.items() if n not in before]
+    gone = [
+        ResourceChange(n, r["Type"], Change.REMOVE) for n, r in before.items() if n not in after
+    ]
+    kept = [
+        ResourceChange(name, resource["Type"], Change.MODIFY, names)
+        for name, resource in after.items()
+        if name in before and (names := _modified(before[name], resource, old, new))
+    ]
+    return [*added, *kept, *gone]
+
+
+def _modified(
+    before: _Resource, after: _Resource, old: Mapping[str, str], new: Mapping[str, str]
+) -> tuple[str, ...]:
+    one, other = before.get("Properties", {}), after.get("Properties", {})
+    names = sorted(one.keys() | other.keys())
+    return tuple(
+        name
+        for name in names
+        if one.get(name) != other.get(name)
+        or any(
+            old.get(parameter) != new.get(parameter) and f'"{parameter}"' in json.dumps(other[name])
+            for parameter in old.keys() | new.keys()
+        )
+    )
