@@ -1,0 +1,173 @@
+"""Verbs of the embedded AWS: up, down, env, traffic, demo."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from tidegate.local.process import LocalAws
+
+app = typer.Typer(
+    help="An AWS on this machine, without an account: start it, stop it, see what Tidegate does.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+FOLDER = Path(".tidegate")
+_TELL_EVERY_SECONDS = 5.0
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Another one is taken when it is in use.")] = 4566,
+    accounts: Annotated[
+        list[str] | None,
+        typer.Option("--account", help="A target account to prepare; may be repeated."),
+    ] = None,
+) -> None:
+    """Start the embedded AWS, with Tidegate installed in it.
+
+    \b
+    Examples:
+      tidegate local up
+      tidegate local up --account 222222222222 --account 333333333333
+      eval "$(tidegate local env)"
+    """
+    from tidegate.local import install, process
+
+    _end_on_sigterm()
+    aws = process.start(FOLDER, port=port, keep=True)
+    try:
+        installer = install.Installer(aws, install.find_checkout(), FOLDER / "install.log")
+        targets = accounts or [install.CONTROLLER_ACCOUNT]
+        typer.echo(f"The embedded AWS answers at {aws.endpoint}. Installing Tidegate ...")
+        installer.controller(targets)
+        for account in targets:
+            installer.target(account)
+    except BaseException:
+        aws.stop()
+        raise
+    typer.echo('Ready. To use it: eval "$(tidegate local env)"; to stop it: tidegate local down')
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded AWS and all that it started; what it held is gone."""
+    from tidegate.local import process
+
+    process.get(FOLDER).stop()
+    typer.echo("Stopped.")
+
+
+@app.command()
+def env() -> None:
+    """Print the variables that point AWS clients at the embedded AWS.
+
+    \b
+    Examples:
+      eval "$(tidegate local env)"
+    """
+    import shlex
+    import sys
+
+    from tidegate.local import process
+    from tidegate.local.install import CONTROLLER_ACCOUNT
+
+    for name, value in process.get(FOLDER).environment(CONTROLLER_ACCOUNT).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+    typer.echo(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+
+
+@app.command()
+def traffic(
+    application: Annotated[str, typer.Argument(help="An application that is live.")],
+    stage: Annotated[str, typer.Argument(help="One of its stages.")],
+    rate: Annotated[float, typer.Option(min=0.1, help="Requests per second.")] = 40.0,
+    payload: Annotated[str, typer.Option(help="What to send, as JSON.")] = "{}",
+) -> None:
+    """Invoke a live alias at a steady rate, until Ctrl-C.
+
+    \b
+    Examples:
+      tidegate local traffic hello prod --rate 20 --payload '{"name": "Ada"}'
+    """
+    import json
+
+    from tidegate.local import process
+    from tidegate.local.demo.traffic import Traffic
+
+    aws = process.get(FOLDER)
+    account, function, alias = _live_alias(aws, application, stage)
+    from tidegate.core.ports import AliasRef
+
+    users = Traffic(
+        lambda: aws.client("lambda", account),
+        AliasRef(function, alias),
+        rate=rate,
+        payloads=[json.loads(payload)],
+    )
+    with users:
+        while True:
+            time.sleep(_TELL_EVERY_SECONDS)
+            for version, counts in users.counts().items():
+                typer.echo(
+                    f"version {version}: {counts.invocations} requests, {counts.errors} failed"
+                )
+
+
+@app.command()
+def demo(
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Wait for your `tidegate approve`.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave it running, to commit to the example yourself.")
+    ] = False,
+) -> None:
+    """Let four commits travel through the pipeline: two good ones, and two that are caught.
+
+    Exits with 1 when anything came out differently from what it had to.
+    """
+    from rich.console import Console
+
+    from tidegate.local.demo.run import Demo
+
+    _end_on_sigterm()
+    shown = Demo(FOLDER, Console(highlight=False), interactive=interactive, keep=keep)
+    if not shown.run():
+        raise typer.Exit(1)
+
+
+def _live_alias(aws: LocalAws, application: str, stage: str) -> tuple[str, str, str]:
+    """Account, function and alias that a stage serves. Raises ``NotFound``."""
+    import os
+
+    from tidegate.cli.backend import Settings, connect
+    from tidegate.core.errors import NotFound
+    from tidegate.core.record import Live, application_partition
+    from tidegate.local.install import CONTROLLER_ACCOUNT, CONTROLLER_STACK
+
+    os.environ.update(aws.environment(CONTROLLER_ACCOUNT))
+    ledger = connect(Settings(stack=CONTROLLER_STACK)).ledger
+    for item in ledger.query(application_partition(application), f"LIVE#{stage}#"):
+        if isinstance(item, Live) and item.versions:
+            function, _, alias = next(iter(item.versions)).rpartition(":")
+            return item.target.partition("/")[0], function, alias
+    raise NotFound(
+        f"nothing of {application} is live in {stage}.", mend="`tidegate list` shows what there is."
+    )
+
+
+def _end_on_sigterm() -> None:
+    """End as on Ctrl-C, so that what was started is stopped."""
+
+    def end(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)

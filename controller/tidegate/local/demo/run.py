@@ -1,0 +1,141 @@
+"""The demonstration from start to end: set up, four commits, a summary, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from tidegate.cli.backend import Settings, connect
+from tidegate.core.manifest import parse_manifest
+from tidegate.core.ports import AliasRef
+from tidegate.core.record import Live
+from tidegate.local import process
+from tidegate.local.demo.repository import Repository
+from tidegate.local.demo.scenario import CHAPTERS, PAYLOADS, REQUESTS_PER_SECOND, shorten
+from tidegate.local.demo.story import Story
+from tidegate.local.demo.summary import differences, print_summary, read_served
+from tidegate.local.demo.traffic import Traffic
+from tidegate.local.install import CONTROLLER_ACCOUNT, CONTROLLER_STACK, Installer, find_checkout
+from tidegate.local.process import LocalAws
+
+_METRICS_SETTLE_SECONDS: Final = 2
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the user asked for."""
+
+    folder: Path
+    console: Console
+    interactive: bool = False
+    keep: bool = False
+
+    def run(self) -> bool:
+        """Show everything; whether all of it came out as it had to."""
+        started = time.monotonic()
+        with self._aws() as aws:
+            story = self._set_up(aws)
+            begun = datetime.now(UTC)
+            first = story.tell(CHAPTERS[0])
+            prod = first.live["prod"]
+            ref, account = _alias_of(prod), prod.target.partition("/")[0]
+            users = partial(aws.client, "lambda", account)
+            with Traffic(users, ref, rate=REQUESTS_PER_SECOND, payloads=PAYLOADS) as traffic:
+                self.console.print(
+                    f"From now on users send {REQUESTS_PER_SECOND:.0f} requests a second to prod."
+                )
+                endings = [first, *(story.tell(chapter) for chapter in CHAPTERS[1:])]
+            time.sleep(_METRICS_SETTLE_SECONDS)
+            metrics = aws.client("cloudwatch", account)
+            served = read_served(metrics, ref, traffic.counts(), begun, datetime.now(UTC))
+            print_summary(self.console, endings, served)
+            alias = users().get_alias(FunctionName=ref.function, Name=ref.alias)
+            problems = list(differences(endings, served, alias))
+            self._conclude(problems, time.monotonic() - started)
+            if self.keep:
+                self._tell_how_to_go_on(story)
+        return not problems
+
+    @contextmanager
+    def _aws(self) -> Iterator[LocalAws]:
+        """The embedded AWS, stopped at the end with all that it started unless it is to be kept."""
+        if process.find(self.folder) is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        aws = process.start(self.folder, keep=self.keep)
+        finished = False
+        try:
+            os.environ.update(aws.environment(CONTROLLER_ACCOUNT))
+            yield aws
+            finished = True
+        finally:
+            if not (finished and self.keep):
+                aws.stop()
+
+    def _set_up(self, aws: LocalAws) -> Story:
+        console, checkout = self.console, find_checkout()
+        installer = Installer(aws, checkout, self.folder / "install.log")
+        manifest = parse_manifest((checkout / "tidegate.yaml").read_text())
+        accounts = [stage.account for stage in manifest.stages]
+        console.print(f"The embedded AWS answers at {aws.endpoint}.")
+        with console.status("Installing Tidegate: sam build, sam deploy"):
+            installer.controller(accounts)
+        with console.status("Preparing the accounts and the pipeline"):
+            for account in accounts:
+                installer.target(account)
+            repository_id = f"example/{manifest.application}"
+            repository = Repository.create(
+                self.folder, checkout, full_repository_id=repository_id, endpoint=aws.endpoint
+            )
+            shorten(repository.clone / "tidegate.yaml")
+            installer.pipeline(manifest.application, repository_id, accounts)
+        console.print(f"Tidegate is installed, with a pipeline for {manifest.application}.\n")
+        return Story(
+            application=manifest.application,
+            repository=repository,
+            backend=connect(Settings(stack=CONTROLLER_STACK)),
+            pipelines=aws.client("codepipeline", CONTROLLER_ACCOUNT),
+            console=console,
+            interactive=self.interactive,
+        )
+
+    def _conclude(self, problems: list[str], seconds: float) -> None:
+        self.console.print()
+        if problems:
+            self.console.print("[bold red]✖ Not as it had to be:")
+            for problem in problems:
+                self.console.print(f"  {problem}", markup=False)
+            return
+        self.console.print(
+            f"[bold green]✔ All as it had to be.[/bold green] Both bad commits were stopped;"
+            f" what users saw and what Lambda recorded agree. {seconds:.0f} s in all."
+        )
+
+    def _tell_how_to_go_on(self, story: Story) -> None:
+        application, clone = story.application, story.repository.clone
+        self.console.print(
+            f"""
+It stays up. To go on, in this folder:
+  eval "$(.venv/bin/tidegate local env)"
+  tidegate local traffic {application} prod &      # users, so that there is something to judge
+  cd {clone}                    # edit, git commit, git push
+  tidegate get {application} --watch               # and: tidegate approve {application}
+To stop it: tidegate local down""",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _alias_of(live: Live) -> AliasRef:
+    """The alias that users call: the only one of the example."""
+    function, _, alias = next(iter(live.versions)).rpartition(":")
+    return AliasRef(function, alias)
