@@ -46,11 +46,19 @@ def explain(
 
     On one line a missing key comes last: often it is there, with a slip in it.
     """
-    found = sorted(
-        error.errors(include_url=False), key=lambda details: details["type"] == "missing"
-    )
-    problems = [_explain(details, document, model) for details in found]
+    found = error.errors(include_url=False)
+    telling = [details for details in found if not _only_follows(details, found)]
+    telling.sort(key=lambda details: details["type"] == "missing")
+    problems = [_explain(details, document, model) for details in telling]
     return sorted(problems, key=lambda problem: problem.line)
+
+
+def _only_follows(details: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """A list with a wrong item counts as shorter than it is: that says nothing more."""
+    place = details["loc"]
+    return details["type"] == "too_short" and any(
+        other["loc"][: len(place)] == place for other in found if other is not details
+    )
 
 
 def _explain(
