@@ -21,7 +21,9 @@ import botocore.session
 import docker
 from botocore.config import Config
 from docker.errors import DockerException
+from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import serve
+from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config as ServerConfig
 
 from tidegate.local.gateway import AsgiApp, Gateway, Route
@@ -249,6 +251,7 @@ class _ServerThread:
             self._loop.close()
 
     async def _serve(self) -> None:
+        hypercorn_run.TCPServer = _Connection
         config = ServerConfig()
         config.bind = [f"fd://{self._listener.detach()}"]
         config.accesslog = None
@@ -258,6 +261,14 @@ class _ServerThread:
         config.keep_alive_timeout = 120
         await serve(self._gateway, config, shutdown_trigger=self._stopping.wait)
         _forget_resources()
+
+
+class _Connection(TCPServer):  # type: ignore[misc] - hypercorn has no types here
+    """Ends with its client; hypercorn's own would hold the socket for the keep-alive time."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

@@ -1,9 +1,11 @@
 """The embedded AWS as a whole: it starts, serves several accounts, and stops without a trace."""
 
+import http.client
 import json
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -96,3 +98,17 @@ def test_takes_another_port_when_the_wanted_one_is_in_use(aws: EmbeddedAws) -> N
 
     assert endpoint.startswith("http://127.0.0.1:")
     assert endpoint != aws.endpoint
+
+
+def test_a_connection_that_its_client_closed_is_closed_here_too(aws: EmbeddedAws) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        connection = http.client.HTTPConnection(aws.endpoint.removeprefix("http://"))
+        connection.request("GET", "/_ministack/health")
+        connection.getresponse().read()
+        connection.close()
+
+    deadline = time.monotonic() + 5
+    while len(list(Path("/proc/self/fd").iterdir())) > before + 10:
+        assert time.monotonic() < deadline, "the sockets stay open"
+        time.sleep(0.01)
