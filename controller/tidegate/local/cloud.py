@@ -263,7 +263,7 @@ class _ServerThread:
         _forget_resources()
 
 
-class _Connection(TCPServer):  # type: ignore[misc] - hypercorn has no types here
+class _Connection(TCPServer):  # type: ignore[misc]  # mypy does not read hypercorn
     """Ends with its client; hypercorn's own would hold the socket for the keep-alive time."""
 
     async def _read_data(self) -> None:
