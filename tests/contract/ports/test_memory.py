@@ -1,0 +1,144 @@
+"""The twins in memory keep the contracts of the ports."""
+
+from __future__ import annotations
+
+import pytest
+
+from contract.ports.aliases import AliasesContract
+from contract.ports.artifacts import ArtifactsContract
+from contract.ports.callbacks import CallbacksContract
+from contract.ports.functions import FunctionsContract
+from contract.ports.ledger import LedgerContract
+from contract.ports.stacks import Specify, StacksContract, Wait
+from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, StackBusy
+from tidegate.core.ports import AliasRef, StackSpec
+from tidegate.testing.application import BUCKET, MemoryApplication
+from tidegate.testing.functions import MemoryAliases, MemoryFunctions
+from tidegate.testing.memory import MemoryArtifacts, MemoryCallbacks, MemoryLedger
+from tidegate.testing.stacks import MemoryStacks
+
+MANIFEST = """
+version: 1
+application: hello
+stages: [{name: test, account: "222222222222", regions: [eu-west-1]}]
+"""
+
+
+class TestMemoryLedger(LedgerContract):
+    @pytest.fixture
+    def ledger(self) -> MemoryLedger:
+        return MemoryLedger()
+
+
+class TestMemoryAliases(AliasesContract):
+    @pytest.fixture
+    def alias(self) -> AliasRef:
+        return AliasRef("hello", "live")
+
+    @pytest.fixture
+    def aliases(self, alias: AliasRef) -> MemoryAliases:
+        aliases = MemoryAliases()
+        aliases.set(alias.function, alias.alias, "1")
+        return aliases
+
+
+class TestMemoryArtifacts(ArtifactsContract):
+    @pytest.fixture
+    def stored(self) -> tuple[str, str]:
+        return "bucket", "a/key"
+
+    @pytest.fixture
+    def artifacts(self, stored: tuple[str, str]) -> MemoryArtifacts:
+        artifacts = MemoryArtifacts()
+        artifacts.store(*stored, b"built")
+        return artifacts
+
+
+class TestMemoryCallbacks(CallbacksContract):
+    @pytest.fixture
+    def token(self) -> str:
+        return "token"
+
+    @pytest.fixture
+    def callbacks(self, token: str) -> MemoryCallbacks:
+        callbacks = MemoryCallbacks()
+        callbacks.waiting.add(token)
+        return callbacks
+
+
+class TestMemoryFunctions(FunctionsContract):
+    @pytest.fixture
+    def echo(self) -> str:
+        return "echo"
+
+    @pytest.fixture
+    def broken(self) -> str:
+        return "broken"
+
+    @pytest.fixture
+    def functions(self, echo: str, broken: str) -> MemoryFunctions:
+        def fail(_: object) -> None:
+            raise ValueError("no database")
+
+        return MemoryFunctions(code={echo: lambda event: dict(event), broken: fail})
+
+
+class TestMemoryStacks(StacksContract):
+    @pytest.fixture
+    def artifacts(self) -> MemoryArtifacts:
+        return MemoryArtifacts()
+
+    @pytest.fixture
+    def stacks(self, artifacts: MemoryArtifacts) -> MemoryStacks:
+        return MemoryStacks(artifacts, MemoryFunctions())
+
+    @pytest.fixture
+    def specify(self, artifacts: MemoryArtifacts) -> Specify:
+        application = MemoryApplication(artifacts, MANIFEST)
+
+        def specify(code: str) -> StackSpec:
+            artifact = application.build(code)
+            url = f"s3://{BUCKET}/{artifact.prefix}/template.json"
+            return StackSpec("hello-test", url, {"TidegateArtifactBucket": BUCKET})
+
+        return specify
+
+    @pytest.fixture
+    def wait(self) -> Wait:
+        return lambda: None
+
+    def test_refuses_to_work_on_a_stack_that_is_worked_on(
+        self, stacks: MemoryStacks, specify: Specify, wait: Wait
+    ) -> None:
+        made = self.previewed(stacks, specify("one"), "create", wait)
+        stacks.execute(made.id, "execute")
+        with pytest.raises(StackBusy):
+            stacks.preview(specify("two"), "next")
+        with pytest.raises(StackBusy):
+            stacks.update(specify("two"), "next")
+
+    def test_refuses_parameters_that_the_template_does_not_have(
+        self, stacks: MemoryStacks, specify: Specify
+    ) -> None:
+        spec = specify("one")
+        with pytest.raises(ChangeSetFailed, match="Unknown"):
+            stacks.preview(StackSpec(spec.stack_name, spec.template_url, {"Unknown": ""}), "new")
+
+    def test_refuses_a_change_set_that_was_never_made(self, stacks: MemoryStacks) -> None:
+        with pytest.raises(ChangeSetStale):
+            stacks.execute("arn:nothing", "execute")
+
+    def test_counts_an_update_with_a_known_token_as_begun(
+        self, stacks: MemoryStacks, specify: Specify, wait: Wait
+    ) -> None:
+        self.create(stacks, specify("one"), wait)
+        assert stacks.update(specify("two"), "update")
+        assert stacks.update(specify("two"), "update")
+
+    def test_deletes_once_however_often_it_is_asked(
+        self, stacks: MemoryStacks, specify: Specify, wait: Wait
+    ) -> None:
+        self.create(stacks, specify("one"), wait)
+        stacks.delete("hello-test", "delete")
+        stacks.delete("hello-test", "delete")
+        assert not self.settled(stacks, "hello-test", wait).exists
