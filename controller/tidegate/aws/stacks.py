@@ -150,6 +150,8 @@ class CloudFormationStacks:
         stack = self._stack(spec.stack_name)
         if stack is None:
             raise NotFound(f"There is no stack {spec.stack_name}.")
+        if self._was_begun(stack["StackId"], _request_token(token)):
+            return True
         _refuse_unusable(spec.stack_name, stack["StackStatus"])
         with calling(f"update {spec.stack_name}", {"InsufficientCapabilities": StackFailed}):
             try:
@@ -159,8 +161,6 @@ class CloudFormationStacks:
                     )
                 )
             except ClientError as error:
-                if error_code(error) == "TokenAlreadyExistsException":
-                    return True
                 if _NO_CHANGES.search(error_message(error)):
                     return False
                 raise
@@ -168,7 +168,8 @@ class CloudFormationStacks:
 
     def delete(self, stack_name: str, token: str) -> None:
         """Begin to delete the stack; a stack that is not there is no error."""
-        if self._stack(stack_name) is None:
+        stack = self._stack(stack_name)
+        if stack is None or stack["StackStatus"] == "DELETE_IN_PROGRESS":
             return
         with calling(f"delete {stack_name}"):
             self._once_idle(
@@ -260,6 +261,12 @@ class CloudFormationStacks:
                 physical_id = resource.get("PhysicalResourceId")
                 if physical_id and resource["ResourceStatus"] != "DELETE_COMPLETE":
                     yield resource["LogicalResourceId"], physical_id
+
+    def _was_begun(self, stack_id: str, request_token: str) -> bool:
+        """The stack's last operation, over or not, is the one of this token."""
+        with calling(f"read the events of {stack_id}"):
+            newest = self._client.describe_stack_events(StackName=stack_id)["StackEvents"][:1]
+        return any(event.get("ClientRequestToken") == request_token for event in newest)
 
     def _first_failure(self, stack_id: str) -> str:
         """The first failing event of the last operation: the later ones follow from it."""

@@ -11,7 +11,7 @@ from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import TemplateError
 
 _UPDATE: Final = "CodeDeployLambdaAliasUpdate"
-_PREFIX: Final = "CodeDeployDefault."
+_PREFIX: Final = "CodeDeployDefault.Lambda"
 _SAM_ROLE: Final = "CodeDeployServiceRole"
 _MEND: Final = "Write it in the manifest instead, and take `DeploymentPreference` off the function."
 

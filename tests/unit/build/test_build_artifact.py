@@ -1,0 +1,157 @@
+"""An artifact holds all that a release uses, under a name that its content alone decides."""
+
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from applications import MakeApplication
+
+from tidegate.build.artifact import build_artifact
+from tidegate.build.source import Revision, find_revision
+from tidegate.core.artifact import ArtifactContents
+from tidegate.core.errors import InputError, TemplateError
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def commit(folder: Path) -> None:
+    git(folder, "init", "--initial-branch=main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--message=Greet people\n\nAt length.")
+
+
+def names(archive: Path) -> set[str]:
+    with zipfile.ZipFile(archive) as opened:
+        return set(opened.namelist())
+
+
+def test_the_same_application_gives_the_same_artifact(application: MakeApplication) -> None:
+    one = build_artifact(application("plain", at="one"))
+    two = build_artifact(application("plain", at="two"))
+
+    assert one.digest == two.digest
+    assert list(one.files) == list(two.files)
+    assert all(one.files[key].read_bytes() == two.files[key].read_bytes() for key in one.files)
+
+
+def test_building_again_changes_nothing(application: MakeApplication) -> None:
+    folder = application("plain")
+
+    assert build_artifact(folder).digest == build_artifact(folder).digest
+
+
+@pytest.mark.parametrize("changed", ["greeter/app.py", "template.yaml", "tidegate.yaml", "test.py"])
+def test_whatever_a_release_uses_changes_the_artifact(
+    changed: str, application: MakeApplication
+) -> None:
+    folder = application("plain")
+    before = build_artifact(folder).digest
+    with (folder / changed).open("a") as file:
+        file.write("\n# changed\n" if changed.endswith("py") else "\ndescription: changed\n")
+    if changed == "tidegate.yaml":
+        text = (folder / changed).read_text().replace("description: changed", "")
+        (folder / changed).write_text(text.replace("eu-west-1", "us-east-1"))
+    if changed == "template.yaml":
+        text = (folder / changed).read_text().replace("description: changed", "")
+        (folder / changed).write_text(text.replace("python3.12", "python3.13"))
+
+    assert build_artifact(folder).digest != before
+
+
+def test_describes_itself(application: MakeApplication) -> None:
+    artifact = build_artifact(application("plain"))
+
+    stored = artifact.files[f"{artifact.prefix}/artifact.json"].read_text()
+    assert ArtifactContents.model_validate_json(stored).digest() == artifact.digest
+    assert artifact.prefix == f"applications/shop/artifacts/{artifact.digest[7:]}"
+    assert artifact.contents.application == "shop"
+    assert artifact.contents.functions == ("Greeter",)
+
+
+def test_takes_what_sam_build_made(application: MakeApplication) -> None:
+    folder = application("plain")
+    built = folder / ".aws-sam" / "build"
+    (built / "Greeter").mkdir(parents=True)
+    (built / "Greeter" / "dependency.py").write_text("# installed\n")
+    text = (folder / "template.yaml").read_text().replace("greeter/", "Greeter")
+    (built / "template.yaml").write_text(text)
+
+    artifact = build_artifact(folder, template=built / "template.yaml")
+
+    code = json.loads(artifact.files[f"{artifact.prefix}/template.json"].read_text())
+    key = code["Resources"]["Greeter"]["Properties"]["Code"]["S3Key"]
+    assert names(artifact.files[key]) == {"dependency.py"}
+    assert not any(".aws-sam" in name for name in names(source(artifact.files)))
+
+
+def source(files: object) -> Path:
+    assert isinstance(files, dict)
+    return next(path for key, path in files.items() if key.endswith("/source.zip"))
+
+
+def test_the_source_is_what_git_tracks(application: MakeApplication) -> None:
+    folder = application("plain")
+    commit(folder)
+    (folder / "notes.txt").write_text("mine alone")
+
+    artifact = build_artifact(folder)
+
+    assert names(source(artifact.files)) == {"greeter/app.py", "template.yaml", "tidegate.yaml"}
+
+
+def test_without_git_the_source_is_everything_but_what_builds_leave(
+    application: MakeApplication,
+) -> None:
+    folder = application("plain")
+    (folder / "greeter" / "__pycache__").mkdir()
+    (folder / "greeter" / "__pycache__" / "app.pyc").write_text("bytecode")
+
+    artifact = build_artifact(folder, output=folder / "out")
+
+    assert names(source(artifact.files)) == {"greeter/app.py", "template.yaml", "tidegate.yaml"}
+
+
+def test_names_the_commit_that_git_knows(application: MakeApplication) -> None:
+    folder = application("plain")
+    commit(folder)
+
+    revision = find_revision(folder, {})
+
+    assert len(revision.commit) == 40
+    assert (revision.branch, revision.author, revision.subject) == (
+        "main",
+        "Ada <ada@example.com>",
+        "Greet people",
+    )
+
+
+def test_names_the_commit_that_the_build_was_told(application: MakeApplication) -> None:
+    environment = {"CODEBUILD_RESOLVED_SOURCE_VERSION": "c0ffee", "TIDEGATE_BRANCH": "main"}
+
+    revision = find_revision(application("plain"), environment, branch="", author="Ada")
+
+    assert revision == Revision("c0ffee", branch="main", author="Ada")
+
+
+def test_asks_for_the_commit_when_nothing_names_it(application: MakeApplication) -> None:
+    with pytest.raises(InputError, match="nothing names the commit"):
+        find_revision(application("plain"), {})
+
+
+def test_says_that_there_is_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such manifest"):
+        build_artifact(tmp_path)
+
+
+def test_says_that_there_is_no_template(application: MakeApplication) -> None:
+    folder = application("plain")
+    (folder / "template.yaml").unlink()
+
+    with pytest.raises(TemplateError, match=r"template\.yaml: there is no such template"):
+        build_artifact(folder)

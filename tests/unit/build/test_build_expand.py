@@ -1,0 +1,281 @@
+"""The expansion is SAM's own, but for the aliases that a release can hold."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from applications import Expand, MakeApplication
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+from tidegate.build.expand import expand_template
+from tidegate.build.package import BUCKET_PARAMETER, PackageStore, package_code
+from tidegate.build.template import parse_template, read_template
+from tidegate.core.artifact import TemplateDefaults
+from tidegate.core.errors import TemplateError
+
+SAM = "Transform: AWS::Serverless-2016-10-31\n"
+
+
+def sam(template: dict[str, Any]) -> dict[str, Any]:
+    """What SAM itself makes of the template, with references to the region kept."""
+    kept = {"AWS::Region": "{{IntrinsicFunction:x}}", "AWS::Partition": "{{IntrinsicFunction:x}}"}
+    translator = Translator(None, Parser(), boto_session=boto3.Session(region_name="eu-west-1"))
+    expanded: dict[str, Any] = translator.translate(
+        copy.deepcopy(template), kept, passthrough_metadata=True
+    )
+    return expanded
+
+
+def without_ours(expanded: dict[str, Any]) -> dict[str, Any]:
+    """The expansion without what Tidegate adds to it."""
+    plain = copy.deepcopy(expanded)
+    for section in ("Parameters", "Conditions"):
+        plain[section] = {k: v for k, v in plain[section].items() if not k.startswith("Tidegate")}
+    for resource in plain["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Alias":
+            version = resource["Properties"]["FunctionVersion"]
+            resource["Properties"]["FunctionVersion"] = version["Fn::If"][2]
+        if resource["Type"] == "AWS::Lambda::Version":
+            del resource["UpdateReplacePolicy"]
+    return {key: value for key, value in plain.items() if value}
+
+
+def without_codedeploy(expanded: dict[str, Any]) -> dict[str, Any]:
+    plain = copy.deepcopy(expanded)
+    for name, resource in list(plain["Resources"].items()):
+        resource.pop("UpdatePolicy", None)
+        if "CodeDeploy" in resource["Type"] or name == "CodeDeployServiceRole":
+            del plain["Resources"][name]
+    plain.get("Conditions", {}).pop("ServerlessCodeDeployCondition", None)
+    return plain
+
+
+@pytest.mark.parametrize("name", ["plain", "codedeploy", "layers"])
+def test_differs_from_sams_expansion_only_in_what_it_says(
+    name: str, application: MakeApplication, store: PackageStore
+) -> None:
+    folder = application(name)
+    template = read_template(folder / "template.yaml")
+    package_code(template, folder, store)
+
+    expanded = expand_template(template).template
+
+    assert without_ours(expanded) == without_codedeploy(sam(template))
+
+
+def test_a_pin_keeps_the_alias_on_a_version(expand: Expand) -> None:
+    template = expand("plain").template
+
+    alias = template["Resources"]["GreeterAliaslive"]["Properties"]["FunctionVersion"]
+    pin = "TidegatePinnedVersionGreeterAliaslive"
+    condition, pinned, published = alias["Fn::If"]
+    assert template["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": pin}, ""]}]}
+    assert pinned == {"Ref": pin}
+    assert template["Parameters"][pin]["Default"] == ""
+    version = template["Resources"][published["Fn::GetAtt"][0]]
+    assert version["Type"] == "AWS::Lambda::Version"
+    assert version["DeletionPolicy"] == version["UpdateReplacePolicy"] == "Retain"
+
+
+def test_reports_every_alias_that_a_release_moves(expand: Expand) -> None:
+    expansion = expand("codedeploy")
+
+    assert [(a.function, a.alias, a.alias_logical_id) for a in expansion.aliases] == [
+        ("After", "live", "AfterAliaslive"),
+        ("Before", "live", "BeforeAliaslive"),
+        ("Orders", "live", "OrdersAliaslive"),
+        ("Reports", "live", "ReportsAliaslive"),
+    ]
+    assert expansion.functions == ("After", "Before", "Orders", "Reports")
+
+
+def test_takes_over_an_alias_that_is_written_by_hand(expand: Expand) -> None:
+    expansion = expand("handwritten")
+
+    (alias,) = expansion.aliases  # the one with a fixed version is nobody's to move
+    assert (alias.function, alias.alias, alias.version_logical_id) == (
+        "Worker",
+        "live",
+        "WorkerVersion",
+    )
+    resources = expansion.template["Resources"]
+    assert "Fn::If" in resources["WorkerLive"]["Properties"]["FunctionVersion"]
+    assert resources["WorkerFirst"]["Properties"]["FunctionVersion"] == "1"
+    assert resources["WorkerVersion"]["DeletionPolicy"] == "Retain"
+
+
+def test_keeps_what_codedeploy_was_told(expand: Expand) -> None:
+    assert expand("codedeploy").defaults == TemplateDefaults(
+        strategy="Canary10Percent5Minutes",
+        pre_traffic=("Before",),
+        post_traffic=("After",),
+        alarms=("OrderErrors", "CheckoutLatency"),
+    )
+
+
+def test_removes_codedeploy_and_the_conditions_that_only_it_used(expand: Expand) -> None:
+    template = expand("codedeploy").template
+
+    assert "CodeDeploy" not in json.dumps(template)
+    assert {c for c in template["Conditions"] if not c.startswith("Tidegate")} == {
+        "IsProd",
+        "HasReports",
+    }
+
+
+def test_knows_that_shifting_is_off(expand: Expand) -> None:
+    def switch_off(template: Any) -> None:
+        template["Globals"]["Function"]["DeploymentPreference"]["Enabled"] = False
+
+    assert expand("codedeploy", switch_off).defaults == TemplateDefaults(enabled=False)
+
+
+def test_packages_what_lambda_and_step_functions_read(expand: Expand, store: PackageStore) -> None:
+    resources = expand("layers").template["Resources"]
+
+    def location(of: dict[str, Any]) -> Any:
+        return of.get("S3Key") or of.get("Key") or of
+
+    layer = next(r for r in resources.values() if r["Type"] == "AWS::Lambda::LayerVersion")
+    ours = [
+        location(layer["Properties"]["Content"]),
+        location(resources["Zipped"]["Properties"]["Code"]),
+        location(resources["Single"]["Properties"]["Code"]),
+        location(resources["Flow"]["Properties"]["DefinitionS3Location"]),
+    ]
+    assert sorted(ours) == sorted(store.digests)
+    assert location(resources["Elsewhere"]["Properties"]["Code"]) == "their-key.zip"
+    assert "ZipFile" in resources["Inline"]["Properties"]["Code"]
+
+
+def test_names_the_bucket_by_a_parameter(expand: Expand) -> None:
+    template = expand("plain").template
+
+    code = template["Resources"]["Greeter"]["Properties"]["Code"]
+    assert code["S3Bucket"] == {"Ref": BUCKET_PARAMETER}
+    assert "Default" not in template["Parameters"][BUCKET_PARAMETER]
+
+
+def test_a_version_is_new_only_when_the_code_is(
+    application: MakeApplication, tmp_path: Path
+) -> None:
+    def version(folder: Path) -> str:
+        template = read_template(folder / "template.yaml")
+        package_code(template, folder, PackageStore(tmp_path / "out" / "p", "packages"))
+        return expand_template(template).aliases[0].version_logical_id
+
+    folder, same = application("plain", at="one"), application("plain", at="another")
+    (same / "README.md").write_text("beside the code")
+    os.utime(same / "greeter" / "app.py", (0, 1_000_000_000))
+    before = version(folder)
+
+    assert version(same) == before
+    (folder / "greeter" / "app.py").write_text("# new\n")
+    assert version(folder) != before
+
+
+def test_is_the_same_in_every_region_and_process(application: MakeApplication) -> None:
+    folder = application("codedeploy")
+    program = (
+        "import json, sys; from pathlib import Path\n"
+        "from tidegate.build.artifact import build_artifact\n"
+        "print(build_artifact(Path(sys.argv[1])).digest)"
+    )
+
+    def digest(seed: str, region: str) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "AWS_DEFAULT_REGION": region}
+        command = [sys.executable, "-c", program, str(folder)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert digest("1", "eu-west-1") == digest("2", "cn-north-1")
+
+
+def test_keeps_references_to_region_and_account(expand: Expand) -> None:
+    text = json.dumps(expand("plain").template)
+
+    assert "${AWS::Region}:${AWS::AccountId}:${Stage}" in text
+    assert '{"Ref": "AWS::Region"}' in text
+
+
+def test_leaves_other_macros_to_cloudformation() -> None:
+    template = parse_template(
+        "Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]\n"
+        "Resources: {T: {Type: AWS::SNS::Topic}}"
+    )
+
+    assert expand_template(template).template["Transform"] == ["AWS::LanguageExtensions"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            SAM + "Resources: {F: {Type: AWS::Serverless::Function, Properties: {Handler: a.b}}}",
+            r"SAM cannot expand the template: Resource with id \[F\] is invalid",
+        ),
+        (
+            (
+                "Resources:\n"
+                "  F: {Type: AWS::Lambda::Function}\n"
+                "  V: {Type: AWS::Lambda::Version, Properties: {FunctionName: !Ref F}}\n"
+                "  A: {Type: AWS::Lambda::Alias, Properties: {Name: live, FunctionName: !Ref F,\n"
+                "    FunctionVersion: !GetAtt V.Version, RoutingConfig: {}}}\n"
+            ),
+            r"A\.RoutingConfig gives weights",
+        ),
+        (
+            (
+                "Resources:\n"
+                "  V: {Type: AWS::Lambda::Version, Properties: {FunctionName: other}}\n"
+                "  A: {Type: AWS::Lambda::Alias, Properties: {Name: live, FunctionName: other,\n"
+                "    FunctionVersion: !GetAtt V.Version}}\n"
+            ),
+            r"A\.FunctionName is 'other', which is no function of this template",
+        ),
+        (
+            (
+                "Parameters: {TidegateArtifactBucket: {Type: String}}\n"
+                "Resources: {T: {Type: AWS::SNS::Topic}}"
+            ),
+            r"Parameters\.TidegateArtifactBucket is a name that Tidegate needs",
+        ),
+    ],
+)
+def test_says_why_a_template_cannot_be_taken_over(text: str, complaint: str) -> None:
+    with pytest.raises(TemplateError, match=complaint):
+        expand_template(parse_template(text))
+
+
+@pytest.mark.parametrize(
+    ("preference", "complaint"),
+    [
+        ({"Type": "AllAtOnce"}, "`DeploymentPreference` differ"),
+        ({"Type": {"Fn::ImportValue": "type"}}, "Type` is .* known only in a stack"),
+        ({"Hooks": {"PreTraffic": {"Fn::ImportValue": "hook"}}}, "Hooks` has .* known only in a"),
+        ({"Alarms": {"Fn::If": ["IsProd", ["A"], ["B"]]}}, "Alarms` depends on a condition"),
+    ],
+)
+def test_says_what_of_codedeploy_it_cannot_follow(
+    preference: dict[str, Any], complaint: str, expand: Expand
+) -> None:
+    def change(template: Any) -> None:
+        template["Resources"]["Orders"]["Properties"] = {"DeploymentPreference": preference}
+
+    with pytest.raises(TemplateError, match=complaint):
+        expand("codedeploy", change)
+
+
+def test_refuses_a_reference_to_what_it_removes(expand: Expand) -> None:
+    def change(template: Any) -> None:
+        template["Outputs"] = {"Group": {"Value": {"Ref": "OrdersDeploymentGroup"}}}
+
+    with pytest.raises(TemplateError, match=r"Outputs\.Group refers to OrdersDeploymentGroup"):
+        expand("codedeploy", change)

@@ -1,0 +1,97 @@
+"""Packages are the same bytes for the same code."""
+
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+from applications import write
+
+from tidegate.build.package import PackageStore, files_under, package_code, write_zip
+from tidegate.build.template import parse_template
+from tidegate.core.errors import TemplateError
+
+
+def test_the_same_code_gives_the_same_zip(tmp_path: Path) -> None:
+    write(tmp_path / "one", {"b/two.py": "2", "a.py": "1"})
+    write(tmp_path / "two", {"a.py": "1", "b/two.py": "2", "b/__pycache__/two.pyc": "bytecode"})
+    os.utime(tmp_path / "two" / "a.py", (0, 1_000_000_000))
+
+    for name in ("one", "two"):
+        write_zip(tmp_path / f"{name}.zip", files_under(tmp_path / name))
+
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_a_zip_keeps_what_may_be_executed(tmp_path: Path) -> None:
+    write(tmp_path / "code", {"bootstrap": "#!/bin/sh", "data.json": "{}"})
+    (tmp_path / "code" / "bootstrap").chmod(0o700)
+
+    write_zip(tmp_path / "code.zip", files_under(tmp_path / "code"))
+
+    with zipfile.ZipFile(tmp_path / "code.zip") as archive:
+        modes = {i.filename: stat.S_IMODE(i.external_attr >> 16) for i in archive.infolist()}
+    assert modes == {"bootstrap": 0o755, "data.json": 0o644}
+
+
+def test_links_are_followed_but_not_for_ever(tmp_path: Path) -> None:
+    write(tmp_path, {"shared/lib.py": "lib", "code/app.py": "app"})
+    (tmp_path / "code" / "lib").symlink_to(tmp_path / "shared")
+    (tmp_path / "code" / "self").symlink_to(tmp_path / "code")
+
+    names = [name for name, _ in files_under(tmp_path / "code")]
+
+    assert sorted(names) == ["app.py", "lib/lib.py"]
+
+
+def test_says_which_link_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "gone.py").symlink_to(tmp_path / "nothing")
+
+    with pytest.raises(TemplateError, match=r"gone\.py: the link leads nowhere"):
+        list(files_under(tmp_path))
+
+
+def test_a_zip_is_stored_as_it_is(tmp_path: Path, store: PackageStore) -> None:
+    with zipfile.ZipFile(tmp_path / "ready.jar", "w") as archive:
+        archive.writestr("Handler.class", "code")
+
+    key = store.add_code(tmp_path / "ready.jar")
+
+    assert store.path(key).read_bytes() == (tmp_path / "ready.jar").read_bytes()
+    assert key == f"applications/shop/packages/{store.digests[key]}.zip"
+
+
+def test_code_of_the_globals_serves_every_function_without_its_own(
+    tmp_path: Path, store: PackageStore
+) -> None:
+    write(tmp_path, {"code/app.py": "app"})
+    template = parse_template(
+        "Globals: {Function: {CodeUri: code}}\n"
+        "Resources:\n"
+        "  A: {Type: AWS::Serverless::Function}\n"
+        "  B: {Type: AWS::Serverless::Function, Properties: {PackageType: Image}}\n"
+    )
+
+    package_code(template, tmp_path, store)
+
+    assert template["Resources"]["A"]["Properties"]["CodeUri"]["Key"] in store.digests
+    assert "CodeUri" not in template["Resources"]["B"]["Properties"]
+
+
+def test_says_which_functions_code_is_missing(tmp_path: Path, store: PackageStore) -> None:
+    template = parse_template(
+        "Resources: {Greeter: {Type: AWS::Serverless::Function, Properties: {CodeUri: greeter/}}}"
+    )
+
+    with pytest.raises(TemplateError, match=r"Greeter\.CodeUri: there is no greeter/ in .*sam bui"):
+        package_code(template, tmp_path, store)
+
+
+def test_refuses_a_local_template_inside_the_template(tmp_path: Path, store: PackageStore) -> None:
+    template = parse_template(
+        "Resources: {Sub: {Type: AWS::Serverless::Application, Properties: {Location: sub.yaml}}}"
+    )
+
+    with pytest.raises(TemplateError, match=r"Sub\.Location: .* sub\.yaml, is not released with"):
+        package_code(template, tmp_path, store)
