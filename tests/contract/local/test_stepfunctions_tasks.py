@@ -396,3 +396,86 @@ def test_publishes_to_a_topic(aws: EmbeddedAws, machines: StateMachines) -> None
     )
 
     assert output["MessageId"]
+
+
+def build(command: str, **fields: Any) -> dict[str, Any]:
+    """A task that runs `command` in a build."""
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::codebuild:startBuild.sync",
+        "Arguments": {
+            "ProjectName": "tests",
+            "BuildspecOverride": (
+                f"version: 0.2\nphases:\n  build:\n    commands: [{json.dumps(command)}]\n"
+            ),
+            "EnvironmentVariablesOverride": [
+                {"Name": "STAGE", "Value": "{% $states.input.stage %}", "Type": "PLAINTEXT"}
+            ],
+        },
+        "TimeoutSeconds": 60,
+        "End": True,
+    } | fields
+
+
+@pytest.fixture
+def builder(aws: EmbeddedAws, machines: StateMachines) -> StateMachines:
+    """State machines of an account with a project."""
+    aws.client("codebuild", account=machines.account).create_project(
+        name="tests",
+        source={"type": "NO_SOURCE", "buildspec": "version: 0.2\nphases: {}\n"},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={
+            "type": "LINUX_CONTAINER",
+            "image": "aws/codebuild/standard:7.0",
+            "computeType": "BUILD_GENERAL1_SMALL",
+        },
+        serviceRole=f"arn:aws:iam::{machines.account}:role/build",
+    )
+    return machines
+
+
+def test_a_build_that_succeeds_is_the_result(builder: StateMachines) -> None:
+    output = builder.output({"Test": build('test "$STAGE" = prod')}, {"stage": "prod"})
+
+    assert output["Build"]["BuildStatus"] == "SUCCEEDED"
+    assert output["Build"]["ProjectName"] == "tests"
+    assert output["Build"]["Id"].startswith("tests:")
+
+
+def test_a_build_that_fails_is_the_cause(builder: StateMachines) -> None:
+    output = builder.output(
+        {
+            "Test": build(
+                'test "$STAGE" = prod',
+                Catch=[
+                    {
+                        "ErrorEquals": ["States.TaskFailed"],
+                        "Output": "{% $parse($states.errorOutput.Cause).Build.BuildStatus %}",
+                        "Next": "Done",
+                    }
+                ],
+            ),
+            "Done": {"Type": "Succeed"},
+        },
+        {"stage": "test"},
+    )
+
+    assert output == "FAILED"
+
+
+def test_stopping_an_execution_stops_its_build(aws: EmbeddedAws, builder: StateMachines) -> None:
+    execution = builder.start(builder.create({"Test": build("sleep 60")}), {"stage": "test"})
+    builds = aws.client("codebuild", account=builder.account)
+
+    def started() -> str | None:
+        ids = builds.list_builds_for_project(projectName="tests")["ids"]
+        return ids[0] if ids and "TaskSubmitted" in builder.events(execution) else None
+
+    build_id = eventually(started)
+    builder.client.stop_execution(executionArn=execution)
+
+    def stopped() -> bool | None:
+        (found,) = builds.batch_get_builds(ids=[build_id])["builds"]
+        return found["buildStatus"] == "STOPPED" or None
+
+    assert eventually(stopped)
