@@ -212,7 +212,7 @@ class Build:
 
     def _buildspec_text(self) -> str:
         given: str = self.record["source"].get("buildspec", "")
-        if "\n" in given or given.startswith("version:"):
+        if "\n" in given or given.startswith(("version:", "{")):
             return given
         path = self._source_dir / (given or "buildspec.yml")
         if not path.is_file():

@@ -11,14 +11,12 @@ from typing import Any, Final, Protocol
 from tidegate.local.codebuild.buildspec import Buildspec
 from tidegate.local.codebuild.record import BuildRecord
 
-_OF_THIS_MACHINE: Final = (
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
-    *("PIP_CONFIG_FILE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_CERT"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TZ"),
+_OF_THIS_MACHINE: Final = re.compile(
+    r"PIP_.*|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|TZ", re.IGNORECASE
 )
 """What a build needs to know of the machine to reach package registries, and no more."""
-
-
+_PIP_CONFIGS: Final = ("~/.config/pip/pip.conf", "~/.pip/pip.conf")
+"""Where pip looks under HOME, which is another one in a build."""
 _SECRET: Final = re.compile(
     r"(?P<id>arn:(?:[^:]*:){5}[^:]+|[^:]+)"
     r"(?::(?P<key>[^:]*))?(?::(?P<stage>[^:]*))?(?::(?P<version>[^:]*))?"
@@ -36,7 +34,7 @@ class Clients(Protocol):
 def base_environment(*, home: Path, temporary: Path) -> dict[str, str]:
     """The environment of the "image": this interpreter's tools first, then the machine's."""
     tools = str(Path(sys.executable).parent)
-    environment = {name: os.environ[name] for name in _OF_THIS_MACHINE if name in os.environ}
+    environment = _of_this_machine()
     environment |= {
         "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}",
         "HOME": str(home),
@@ -47,6 +45,14 @@ def base_environment(*, home: Path, temporary: Path) -> dict[str, str]:
         "CI": "true",
     }
     return environment
+
+
+def _of_this_machine() -> dict[str, str]:
+    found = {name: value for name, value in os.environ.items() if _OF_THIS_MACHINE.fullmatch(name)}
+    for config in _PIP_CONFIGS:
+        if (path := Path(config).expanduser()).is_file():
+            found.setdefault("PIP_CONFIG_FILE", str(path))
+    return found
 
 
 def codebuild_variables(record: BuildRecord, source_dir: Path) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Child processes on a leash: one process group that dies with its owner, however that ends."""
 
-import os
+import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ class ProcessGroup:
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._killed = False
         self._leader = subprocess.Popen(
             ["/bin/sh", "-c", "read _; kill -KILL 0"],
             stdin=subprocess.PIPE,
@@ -28,7 +31,9 @@ class ProcessGroup:
 
         It is negative when the command was killed, by `kill` among others.
         """
-        try:
+        with self._lock:
+            if self._killed:
+                return -signal.SIGKILL
             process = subprocess.Popen(
                 args,
                 cwd=cwd,
@@ -38,19 +43,12 @@ class ProcessGroup:
                 stderr=subprocess.STDOUT,
                 process_group=self._leader.pid,
             )
-        except (PermissionError, ProcessLookupError):
-            if self._leader.poll() is None:
-                raise
-            return -9  # the group was killed before the command could join it
         return process.wait()
 
     def kill(self) -> None:
         """End every process of the group. May be called from any thread, more than once."""
-        if self._leader.stdin is not None and not self._leader.stdin.closed:
-            self._leader.stdin.close()
+        with self._lock:
+            self._killed = True
+            if self._leader.stdin is not None:
+                self._leader.stdin.close()
         self._leader.wait()
-
-    @property
-    def id(self) -> int:
-        """The number of the process group."""
-        return os.getpgid(self._leader.pid)
