@@ -28,6 +28,7 @@ class BuildLog:
         self._read, self.descriptor = os.pipe()
         self._pending: list[dict[str, Any]] = []
         self._rest = b""
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._pump, name=f"log-{stream}", daemon=True)
         self._thread.start()
 
@@ -37,7 +38,8 @@ class BuildLog:
         os.write(self.descriptor, f"[Container] {now:%Y/%m/%d %H:%M:%S} {text}\n".encode())
 
     def close(self) -> None:
-        """Deliver what is left. Call it when all writers are gone."""
+        """Deliver what is left. A process that got away and holds on to the pipe is not heard."""
+        self._closing.set()
         os.close(self.descriptor)
         self._thread.join()
 
@@ -48,7 +50,7 @@ class BuildLog:
             while True:
                 readable, _, _ = select.select([pipe], [], [], _FLUSH_SECONDS)
                 chunk = pipe.read(65536) if readable else None
-                if chunk == b"":
+                if chunk == b"" or (chunk is None and self._closing.is_set()):
                     break
                 if chunk:
                     file.write(chunk)
