@@ -479,3 +479,35 @@ def test_stopping_an_execution_stops_its_build(aws: EmbeddedAws, builder: StateM
         return found["buildStatus"] == "STOPPED" or None
 
     assert eventually(stopped)
+
+
+def test_a_build_of_no_project_is_an_error_of_the_service(machines: StateMachines) -> None:
+    ended = machines.run({"Test": build("true")}, {"stage": "test"})
+
+    assert ended["error"] == "CodeBuild.ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "error"),
+    [
+        ("lambda:getFunction", {"FunctionName": "no"}, "Lambda.ResourceNotFoundException"),
+        (
+            "cloudformation:describeStacks",
+            {"StackName": "no"},
+            "CloudFormation.CloudFormationException",
+        ),
+        ("ssm:getParameter", {"Name": "/no"}, "Ssm.ParameterNotFoundException"),
+        ("s3:getObject", {"Bucket": "no-such", "Key": "k"}, "S3.NoSuchBucketException"),
+        ("eventbridge:describeRule", {"Name": "no"}, "EventBridge.ResourceNotFoundException"),
+    ],
+)
+def test_errors_of_other_services_have_the_names_of_the_java_sdk(
+    machines: StateMachines, call: str, arguments: dict[str, str], error: str
+) -> None:
+    resource = f"arn:aws:states:::aws-sdk:{call}"
+
+    ended = machines.run(
+        {"Call": {"Type": "Task", "Resource": resource, "Arguments": arguments, "End": True}}
+    )
+
+    assert ended["error"] == error

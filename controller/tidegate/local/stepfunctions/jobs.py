@@ -4,7 +4,12 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
+    CustomErrorName,
+)
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
     FailureEventException,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
@@ -25,7 +30,7 @@ from moto.stepfunctions.parser.asl.eval.environment import Environment
 from tidegate.local.patching import Patches
 from tidegate.local.stepfunctions.clients import TaskClients, TaskIdentity
 from tidegate.local.stepfunctions.executions import Execution
-from tidegate.local.stepfunctions.tasks import Job, failed_job
+from tidegate.local.stepfunctions.tasks import Job, failed_job, failed_task
 
 FindExecution = Callable[[str], Execution | None]
 _DETAILS: Final = {"Included": True}
@@ -58,6 +63,12 @@ class CodeBuild(StateTaskServiceCallback):  # type: ignore[misc]
     def _validate_service_integration_is_supported(self) -> None:
         if self.resource.api_action != "startBuild":
             raise ValueError(f"codebuild has no integration {self.resource.api_action} here")
+
+    def _from_error(self, env: Environment, ex: Exception) -> FailureEvent:
+        if not isinstance(ex, ClientError):
+            return super()._from_error(env=env, ex=ex)
+        error = CustomErrorName(f"CodeBuild.{ex.response['Error']['Code']}")
+        return failed_task(self, env, error, ex.response["Error"]["Message"])
 
     def _client(self, part: ResourceRuntimePart, identity: TaskIdentity) -> Any:
         return self._clients.client(part.region, "codebuild", identity)

@@ -38,6 +38,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import (
     ResourceCondition,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (  # noqa: E501
+    StateTaskServiceAwsSdk,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
     StateTaskServiceCallback,
 )
@@ -55,7 +58,7 @@ from tidegate.local.stepfunctions.jsonata import timestamp
 StateTaskService = service_module.StateTaskService
 Original = Callable[..., Any]
 
-_POLL_SECONDS: Final = (0.02, 0.05, 0.1, 0.2)
+_POLL_SECONDS: Final = (0.05, 0.1, 0.2, 0.3)
 """Waits between looks at a job, the last one for good."""
 
 
@@ -78,15 +81,18 @@ def install(patches: Patches) -> None:
     patches.replace(StateTaskServiceCallback, "_eval_sync", lambda _original: _wait_for_job)
     patches.replace(StateTask, "_from_error", _heartbeat_timeout)
     patches.replace(StateTaskServiceLambda, "_from_error", _lambda_error)
+    patches.replace(StateTaskServiceAwsSdk, "_normalise_service_error_name", _java_name)
+    patches.replace(StateTaskService, "_SERVICE_NAME_SFN_TO_BOTO_OVERRIDES", _with_more_names)
 
 
 def failed_job(task: Any, env: Environment, result: Any) -> FailureEvent:
     """The failure of a `.sync` task whose job failed: `States.TaskFailed`, the job as cause."""
     name = StatesErrorNameType.StatesTaskFailed
-    return _task_failed(task, env, StatesErrorName(typ=name), json.dumps(result, default=str))
+    return failed_task(task, env, StatesErrorName(typ=name), json.dumps(result, default=str))
 
 
-def _task_failed(task: Any, env: Environment, error: Any, cause: str) -> FailureEvent:
+def failed_task(task: Any, env: Environment, error: Any, cause: str) -> FailureEvent:
+    """The failure of a task with this error name and cause."""
     return FailureEvent(
         env=env,
         error_name=error,
@@ -138,19 +144,40 @@ _models_lock: Final = threading.Lock()
 _models: Final[dict[str, Any]] = {}
 
 
+def _model(service_name: str) -> Any:
+    with _models_lock:
+        if service_name not in _models:
+            _models[service_name] = _session.get_service_model(service_name)
+        return _models[service_name]
+
+
 def _operation(task: Any, service: str | None, action: str | None) -> Any:
     """botocore's model of the operation that a task calls."""
     service_name = task._get_boto_service_name(service)
     method = task._get_boto_service_action(action)
-    with _models_lock:
-        if service_name not in _models:
-            _models[service_name] = _session.get_service_model(service_name)
-        model = _models[service_name]
+    model = _model(service_name)
     wanted = method.replace("_", "").lower()
     name = next((name for name in model.operation_names if name.lower() == wanted), None)
     if name is None:
         raise ValueError(f"{service_name} has no operation {method}")
     return model.operation_model(name)
+
+
+def _with_more_names(known: Any) -> Any:
+    """Services that Step Functions and boto3 call by different names."""
+    return {**known, "eventbridge": "events", "cloudwatchlogs": "logs"}
+
+
+def _java_name(_original: Original) -> Any:
+    """Errors of `aws-sdk` tasks begin with the service as the SDK for Java 2 calls it."""
+
+    def name(service_name: str) -> str:
+        boto_name = StateTaskService._SERVICE_NAME_SFN_TO_BOTO_OVERRIDES.get(service_name)
+        service_id = _model(boto_name or service_name).service_id.replace(" ", "")
+        cased: str = StateTaskService._to_sfn_cased(service_id)
+        return cased
+
+    return staticmethod(name)
 
 
 def _milliseconds(moment: datetime.datetime) -> int:
@@ -230,9 +257,9 @@ def _heartbeat_timeout(original: Original) -> Original:
 def _lambda_error(original: Original) -> Original:
     def from_error(self: Any, env: Environment, ex: Exception) -> FailureEvent:
         if isinstance(ex, HTTPClientError):
-            return _task_failed(self, env, CustomErrorName("Lambda.SdkClientException"), str(ex))
+            return failed_task(self, env, CustomErrorName("Lambda.SdkClientException"), str(ex))
         if isinstance(ex, LambdaFunctionErrorException) and not _has_error_type(ex.payload):
-            return _task_failed(self, env, CustomErrorName("Lambda.Unknown"), ex.payload)
+            return failed_task(self, env, CustomErrorName("Lambda.Unknown"), ex.payload)
         return original(self, env=env, ex=ex)
 
     return from_error
