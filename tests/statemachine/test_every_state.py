@@ -21,7 +21,9 @@ def states(machine: Mapping[str, Any]) -> Iterator[str]:
 
 
 def test_every_machine_is_played() -> None:
-    assert {path.name for path in DEFINITIONS.iterdir()} == {f"{name}.asl.yaml" for name in MACHINES}
+    assert {path.name for path in DEFINITIONS.iterdir()} == {
+        f"{name}.asl.yaml" for name in MACHINES
+    }
 
 
 def test_every_state_was_entered(theatre: Theatre) -> None:

@@ -62,7 +62,8 @@ def test_goes_all_at_once_without_hooks(theatre: Theatre) -> None:
 
 
 SLOW_STACKS = Scenario(
-    "rollout", {"deploy": [{"done": False}, {"done": True}], "finish": [{"done": False}, {"done": True}]}
+    "rollout",
+    {"deploy": [{"done": False}, {"done": True}], "finish": [{"done": False}, {"done": True}]},
 )
 
 
@@ -267,7 +268,12 @@ def test_says_that_it_is_stuck_even_when_the_record_cannot(theatre: Theatre) -> 
 TRANSIENT = Scenario(
     "rollout",
     {
-        "deploy": [Refused(), Refused("ServiceException", 500), Raises("StackBusy"), {"done": True}],
+        "deploy": [
+            Refused(),
+            Refused("ServiceException", 500),
+            Raises("StackBusy"),
+            {"done": True},
+        ],
         "find-candidates": [Raises("RecordConflict"), {"pre_traffic": [], "post_traffic": []}],
         "tick": [Raises("AliasConflict"), Raises("Runtime.ExitError"), PROMOTED],
         "finish": [Raises("Sandbox.Timedout"), {"done": True}],

@@ -133,7 +133,9 @@ def test_a_wave_begins_when_the_one_before_has_finished(theatre: Theatre) -> Non
         OTHER_TARGET,
         THIRD_TARGET,
     }
-    moves = [(task, event["target"]) for task, event in outcome.calls if task in {"deploy", "finish"}]
+    moves = [
+        (task, event["target"]) for task, event in outcome.calls if task in {"deploy", "finish"}
+    ]
     assert {target for _, target in moves[:4]} == {TARGET, OTHER_TARGET}
     assert moves[4:] == [("deploy", THIRD_TARGET), ("finish", THIRD_TARGET)]
 

@@ -1,0 +1,199 @@
+"""The templates, the state machines and the code say the same of each other."""
+
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tidegate.core import errors
+
+ROOT = Path(__file__).parents[2]
+MACHINES = ("release", "stage", "rollout")
+EVENTS_IN_A_HISTORY = 25_000
+EVENTS_OF_A_POLL = 9  # task 5, choice 2, wait 2
+EVENTS_OF_A_LOOK = 13  # task 5, choice 2, callback 6
+SERVICE_ERRORS = ("Lambda.", "States.", "Runtime.", "Sandbox.", "CodeBuild.", "StepFunctions.")
+
+
+def load(path: str) -> dict[str, Any]:
+    """A template, with each `!Tag value` as `{"!Tag": value}`."""
+
+    def tagged(loader: Any, tag: str, node: Any) -> dict[str, Any]:
+        if node.id == "scalar":
+            return {f"!{tag}": loader.construct_scalar(node)}
+        construct = loader.construct_sequence if node.id == "sequence" else loader.construct_mapping
+        return {f"!{tag}": construct(node, deep=True)}
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.constructor.add_multi_constructor("!", tagged)
+    loaded: dict[str, Any] = yaml.load((ROOT / path).read_text("utf-8"))
+    return loaded
+
+
+TEMPLATE = load("template.yaml")
+TARGET_ACCOUNT = load("pipeline/target-account.yaml")
+DEFINITIONS = {name: load(f"statemachine/{name}.asl.yaml") for name in MACHINES}
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in TEMPLATE["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+TASKS = {
+    function["FunctionName"]["!Sub"].removeprefix("${AWS::StackName}-"): name
+    for name, function in FUNCTIONS.items()
+}
+
+
+def states(machine: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, state in machine["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+def invocations(machine: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The task's name and the state, for each state that invokes a function."""
+    for _, state in states(DEFINITIONS[machine]):
+        name = state.get("Arguments", {}).get("FunctionName", "")
+        if name:
+            yield name.removeprefix("${Controller}-"), state
+
+
+def machine_properties(machine: str) -> dict[str, Any]:
+    properties: dict[str, Any] = TEMPLATE["Resources"][f"{machine.title()}StateMachine"][
+        "Properties"
+    ]
+    return properties
+
+
+def statements(template: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each statement of each identity policy, with the logical id of its resource."""
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        documents = [properties.get("PolicyDocument", {})]
+        for policy in properties.get("Policies", ()):
+            documents.append(policy.get("PolicyDocument", policy))
+        for document in documents:
+            for statement in document.get("Statement", ()):
+                yield name, statement
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_template_gives_each_substitution_and_no_other(machine: str) -> None:
+    text = (ROOT / "statemachine" / f"{machine}.asl.yaml").read_text("utf-8")
+    given = machine_properties(machine)["DefinitionSubstitutions"]
+    assert set(given) == set(re.findall(r"\$\{(\w+)\}", text))
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_each_machine_may_invoke_exactly_the_functions_that_it_invokes(machine: str) -> None:
+    (policy,) = machine_properties(machine)["Policies"]
+    (allowed,) = (
+        statement["Resource"]
+        for statement in policy["Statement"]
+        if statement["Action"] == "lambda:InvokeFunction"
+    )
+    invoked = {f"{TASKS[task]}.Arn" for task, _ in invocations(machine)}
+    assert {resource["!GetAtt"] for resource in allowed} == invoked
+
+
+def test_every_function_is_the_task_of_a_state_or_operates() -> None:
+    invoked = {task for machine in MACHINES for task, _ in invocations(machine)}
+    assert set(TASKS) == invoked | {"operate"}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_function_is_handled_by_the_module_of_its_name(task: str) -> None:
+    handler = FUNCTIONS[TASKS[task]]["Handler"]
+    module = f"tidegate.handlers.{task.replace('-', '_')}"
+    assert handler == f"{module}.handler"
+    assert importlib.util.find_spec(module) is not None
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_function_outlives_its_state(machine: str) -> None:
+    usual = TEMPLATE["Globals"]["Function"]["Timeout"]
+    for task, state in invocations(machine):
+        if not state["Resource"].endswith("waitForTaskToken"):
+            assert state["TimeoutSeconds"] > FUNCTIONS[TASKS[task]].get("Timeout", usual), task
+
+
+@pytest.mark.parametrize(("parent", "child"), [("release", "stage"), ("stage", "rollout")])
+def test_a_nested_execution_ends_before_its_parent_gives_up(parent: str, child: str) -> None:
+    (task,) = (
+        state
+        for _, state in states(DEFINITIONS[parent])
+        if state.get("Resource") == "arn:aws:states:::states:startExecution.sync:2"
+    )
+    assert DEFINITIONS[child]["TimeoutSeconds"] < task["TimeoutSeconds"]
+    assert task["TimeoutSeconds"] < DEFINITIONS[parent]["TimeoutSeconds"]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_errors_that_machines_name_are_errors_that_exist(machine: str) -> None:
+    named = {
+        error
+        for _, state in states(DEFINITIONS[machine])
+        for rule in [*state.get("Retry", ()), *state.get("Catch", ())]
+        for error in rule["ErrorEquals"]
+        if not error.startswith(SERVICE_ERRORS)
+    }
+    assert {error for error in named if not hasattr(errors, error)} == set()
+
+
+def test_no_machine_can_fill_its_history() -> None:
+    rollout = machine_properties("rollout")["DefinitionSubstitutions"]
+    polls = 3 * rollout["MaxPolls"] * EVENTS_OF_A_POLL  # deploy, finish or restore, and one spare
+    assert polls + rollout["MaxLooks"] * EVENTS_OF_A_LOOK < EVENTS_IN_A_HISTORY
+    release = machine_properties("release")["DefinitionSubstitutions"]
+    assert release["MaxQueuePolls"] * EVENTS_OF_A_POLL < EVENTS_IN_A_HISTORY
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, TARGET_ACCOUNT], ids=["controller", "target"])
+def test_only_what_has_no_narrower_resource_is_allowed_on_all(template: Mapping[str, Any]) -> None:
+    on_all = {
+        action
+        for _, statement in statements(template)
+        if statement["Resource"] == "*"
+        for action in [statement["Action"]]
+        for action in ([action] if isinstance(action, str) else action)
+    }
+    services = {"logs"} if template is TEMPLATE else {"cloudwatch"}
+    assert {action.partition(":")[0] for action in on_all} == services
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, TARGET_ACCOUNT], ids=["controller", "target"])
+def test_every_parameter_is_described_and_held_to_a_form(template: Mapping[str, Any]) -> None:
+    forms = {"AllowedPattern", "AllowedValues", "MinValue"}
+    for name, parameter in template["Parameters"].items():
+        assert parameter["Description"], name
+        if parameter["Type"] != "CommaDelimitedList":
+            assert parameter.keys() & forms, name
+
+
+def test_the_target_account_lets_in_only_roles_of_the_controller_that_know_the_id() -> None:
+    role = TARGET_ACCOUNT["Resources"]["TargetRole"]["Properties"]
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Condition"] == {
+        "StringEquals": {"sts:ExternalId": {"!Ref": "ExternalId"}},
+        "ArnLike": {
+            "aws:PrincipalArn": {
+                "!Sub": "arn:${AWS::Partition}:iam::${ControllerAccount}:role/${ControllerStack}-*"
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize("name", ["TargetRoleName", "CloudFormationRoleName"])
+def test_both_sides_call_the_roles_the_same(name: str) -> None:
+    theirs, ours = TARGET_ACCOUNT["Parameters"][name], TEMPLATE["Parameters"][name]
+    assert ours["Default"] == theirs["Default"]
+
+
+def test_outputs_are_what_the_command_line_looks_for() -> None:
+    names = {"TableName", "BusName", "ReleaseStateMachineArn", "OperateFunction", "Region"}
+    assert names <= TEMPLATE["Outputs"].keys()
