@@ -74,10 +74,8 @@ def statements(template: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
     """Each statement of each identity policy, with the logical id of its resource."""
     for name, resource in template["Resources"].items():
         properties = resource.get("Properties", {})
-        documents = [properties.get("PolicyDocument", {})]
-        for policy in properties.get("Policies", ()):
-            documents.append(policy.get("PolicyDocument", policy))
-        for document in documents:
+        policies = [properties, *properties.get("Policies", ())]
+        for document in (policy.get("PolicyDocument", policy) for policy in policies):
             for statement in document.get("Statement", ()):
                 yield name, statement
 

@@ -103,7 +103,7 @@ BROKEN = {
     ),
     "catch-all-first": (
         "        Next: Give up\n    Next: Is it yes?",
-        "        Next: Give up\n      - ErrorEquals: [Late]\n        Next: Give up\n    Next: Is it yes?",
+        "        Next: Give up\n      - {ErrorEquals: [Late], Next: Give up}\n    Next: Is it yes?",
         "Ask: States.ALL must stand alone, in the last Catch",
     ),
     "unnamed-retry": (
