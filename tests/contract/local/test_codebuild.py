@@ -1,5 +1,6 @@
 """CodeBuild of the embedded AWS runs builds as CodeBuild does."""
 
+import importlib.util
 import io
 import json
 import os
@@ -260,6 +261,34 @@ def test_commands_reach_the_cloud_as_the_project_s_account(builds: Builds) -> No
     script = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
     build = builds.run({}, buildspecOverride=spec(f'python3 -c "{script}"'))
     assert f"\n{builds.account}\n" in builds.log(build)
+
+
+def wheel(directory: Path, name: str) -> Path:
+    """A package with one module, as pip installs it."""
+    path = directory / f"{name}-1.0-py3-none-any.whl"
+    info = f"{name}-1.0.dist-info"
+    members = {
+        f"{name}.py": "SAID = 'installed'",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    }
+    path.write_bytes(zipped(members))
+    return path
+
+
+def test_what_a_build_installs_stays_in_the_build(builds: Builds, tmp_path: Path) -> None:
+    name = "tidegate_toy"
+    build = builds.run(
+        {},
+        buildspecOverride=spec(
+            f"pip install --quiet --no-index {wheel(tmp_path, name)}",
+            f"python -c 'import {name}, boto3; print({name}.SAID)'",
+        ),
+    )
+    assert problems(build) == []
+    assert "\ninstalled\n" in builds.log(build)
+    assert importlib.util.find_spec(name) is None
 
 
 @pytest.mark.parametrize(

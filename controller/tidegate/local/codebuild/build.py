@@ -33,6 +33,7 @@ from tidegate.local.codebuild.record import BuildRecord
 from tidegate.local.codebuild.reports import ReportError
 from tidegate.local.codebuild.reportstore import ReportStore
 from tidegate.local.codebuild.shell import Shell
+from tidegate.local.codebuild.toolchain import make_toolchain
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +179,11 @@ class Build:
         except (ClientError, BotoCoreError, ValueError, KeyError) as error:
             raise PhaseError("CLIENT_ERROR", f"environment variables: {error}") from error
         environment = {
-            **base_environment(home=self._home, temporary=self._temporary),
+            **base_environment(
+                home=self._home,
+                temporary=self._temporary,
+                toolchain=make_toolchain(self._work_dir / "python"),
+            ),
             **self._aws_variables(),
             **codebuild_variables(self.record, self._source_dir),
             **users,

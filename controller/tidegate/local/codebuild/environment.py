@@ -31,12 +31,12 @@ class Clients(Protocol):
         ...
 
 
-def base_environment(*, home: Path, temporary: Path) -> dict[str, str]:
-    """The environment of the "image": this interpreter's tools first, then the machine's."""
-    tools = str(Path(sys.executable).parent)
+def base_environment(*, home: Path, temporary: Path, toolchain: Path) -> dict[str, str]:
+    """The environment of the "image": Python and our own commands first, then the machine's."""
+    ours = Path(sys.executable).parent
     environment = _of_this_machine()
     environment |= {
-        "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{toolchain}:{ours}:{os.environ.get('PATH', os.defpath)}",
         "HOME": str(home),
         "TMPDIR": str(temporary),
         "LANG": "C.UTF-8",
