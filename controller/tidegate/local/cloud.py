@@ -179,27 +179,35 @@ class EmbeddedAws:
 
     def start(self, port: int = 0) -> None:
         """Serve on `port`, or on another one if it is 0 or in use; return when it answers."""
+        if self._cloud is not None:
+            raise RuntimeError("the embedded AWS is started already: call stop() first")
         listener = _bind(port)
         bound_port = listener.getsockname()[1]
-        ministack = _load_ministack(bound_port)
         state_dir = self._given_state_dir or Path(tempfile.mkdtemp(prefix="tidegate-local-"))
         state_dir.mkdir(parents=True, exist_ok=True)
         self._cloud = Cloud(f"http://{HOST}:{bound_port}", state_dir)
-        for plugin in _default_plugins() if self._plugins is None else self._plugins:
-            plugin.install(self._cloud)
-        self._server = _ServerThread(ministack, self._cloud, listener)
-        self._server.start()
+        try:
+            ministack = _load_ministack(bound_port)
+            for plugin in _default_plugins() if self._plugins is None else self._plugins:
+                plugin.install(self._cloud)
+            self._server = _ServerThread(ministack, self._cloud, listener)
+            self._server.start()
+        except BaseException:
+            listener.close()
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop everything that was started, and forget all resources."""
-        if self._cloud is None or self._server is None:
+        if self._cloud is None:
             return
         cloud, server = self._cloud, self._server
         self._cloud = self._server = None
         try:
             cloud.close()
         finally:
-            server.stop()
+            if server is not None:
+                server.stop()
             if self._given_state_dir is None:
                 shutil.rmtree(cloud.state_dir, ignore_errors=True)
 

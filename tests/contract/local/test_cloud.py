@@ -112,3 +112,54 @@ def test_a_connection_that_its_client_closed_is_closed_here_too(aws: EmbeddedAws
     while len(list(Path("/proc/self/fd").iterdir())) > before + 10:
         assert time.monotonic() < deadline, "the sockets stay open"
         time.sleep(0.01)
+
+
+def test_forgets_everything_when_it_stops_and_can_start_again() -> None:
+    # In a process of its own, for there is one at a time in each.
+    script = """
+import warnings
+warnings.simplefilter("error")
+from tidegate.local.cloud import EmbeddedAws
+
+aws = EmbeddedAws()
+for _ in range(2):
+    aws.start()
+    topics = aws.client("sns", account="123456789012")
+    assert topics.list_topics()["Topics"] == []
+    topics.create_topic(Name="alerts")
+    folder = aws.cloud.state_dir
+    assert folder.is_dir()
+    aws.stop()
+    assert not folder.exists()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_a_plug_in_that_cannot_be_installed_leaves_nothing_open(tmp_path: Path) -> None:
+    script = """
+import sys, pathlib, threading, warnings
+warnings.simplefilter("error")
+from tidegate.local.cloud import Cloud, EmbeddedAws
+
+class Broken:
+    def install(self, cloud: Cloud) -> None:
+        cloud.on_stop(lambda: print("stopped"))
+        raise ValueError("cannot")
+
+aws = EmbeddedAws([Broken()])
+try:
+    aws.start()
+except ValueError as error:
+    print(error, threading.active_count())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+
+    assert ended.stdout.split() == ["stopped", "cannot", "1"]
+    assert ended.stderr == ""
