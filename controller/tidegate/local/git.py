@@ -86,6 +86,10 @@ class Repository:
         listing = self._git("diff", "--name-only", "-z", before, after, "--").decode()
         return tuple(name for name in listing.split("\0") if name)
 
+    def configure(self, name: str, value: str) -> None:
+        """Set an option of the repository."""
+        self._git("config", name, value)
+
     def _git(self, *arguments: str) -> bytes:
         result = subprocess.run(
             ["git", "--git-dir", str(self.path), *arguments], capture_output=True, check=False
@@ -112,7 +116,9 @@ class GitHost:
         with self._lock:
             found = self._repositories.get(full_id)
         if found is None:
-            raise GitError(f"no repository {full_id} is connected: create it with `git.create`")
+            raise GitError(
+                f"no repository {full_id} is connected: make one with tidegate.local.git"
+            )
         return found
 
     def matches(self, request: Request) -> bool:
@@ -153,8 +159,10 @@ def create(path: Path, *, full_repository_id: str, endpoint: str, branch: str = 
     subprocess.run(
         ["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", str(path)], check=True
     )
-    hook = path / "hooks" / "post-receive"
+    hook = path.resolve() / "hooks" / "post-receive"
     hook.parent.mkdir(exist_ok=True)
+    # A person's own core.hooksPath would hide the hook.
+    Repository(path).configure("core.hooksPath", str(hook.parent))
     hook.write_text(
         _HOOK.format(python=sys.executable, repository=full_repository_id, url=endpoint + PUSH_PATH)
     )
