@@ -82,6 +82,12 @@ def wire(settings: Settings, session: boto3.Session) -> Ports:
 
 
 @cache
+def settings() -> Settings:
+    """The settings of this process, read at the first call. Raises ``InputError``."""
+    return read_settings(os.environ)
+
+
+@cache
 def connect() -> Ports:
     """The ports of this process, made at the first call. Raises ``InputError``."""
-    return wire(read_settings(os.environ), boto3.Session())
+    return wire(settings(), boto3.Session())

@@ -1,1 +1,1 @@
-"""One thin module per Lambda task, named as its state."""
+"""The Lambda tasks: one file each, named as the state machines name them."""

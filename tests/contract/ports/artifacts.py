@@ -1,6 +1,6 @@
 """What every store of artifacts does.
 
-A subclass gives the fixtures ``artifacts`` and ``stored``: bucket and key of an object ``b"built"``.
+A subclass gives the fixtures ``artifacts`` and ``stored``: bucket and key of the object ``built``.
 """
 
 from __future__ import annotations

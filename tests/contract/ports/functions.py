@@ -1,7 +1,7 @@
 """What every way to invoke functions does.
 
-A subclass gives the fixtures ``functions``, ``echo`` (name of a function that returns its event) and
-``broken`` (name of one that raises ``ValueError("no database")``).
+A subclass gives the fixtures ``functions``, ``echo`` (name of a function that returns its event)
+and ``broken`` (name of one that raises ``ValueError("no database")``).
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class TestMemoryFunctions(FunctionsContract):
         def fail(_: object) -> None:
             raise ValueError("no database")
 
-        return MemoryFunctions(code={echo: lambda event: dict(event), broken: fail})
+        return MemoryFunctions(code={echo: dict, broken: fail})
 
 
 class TestMemoryStacks(StacksContract):

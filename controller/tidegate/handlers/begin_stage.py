@@ -1,0 +1,12 @@
+"""Enter a stage."""
+
+from __future__ import annotations
+
+from tidegate.core.workflow import stage
+from tidegate.handlers.task import Answer, Call, StageEvent, task
+
+
+@task(StageEvent)
+def handler(call: Call[StageEvent]) -> Answer:
+    """Enter the stage and say which targets it has."""
+    return stage.begin_stage(call.ports, call.event.release, call.event.stage)

@@ -1,0 +1,20 @@
+"""Number a release and make its plan."""
+
+from __future__ import annotations
+
+from tidegate.core.plan import ArtifactRef
+from tidegate.core.workflow.release import plan_release
+from tidegate.handlers.task import Answer, Call, Event, task
+
+
+class PlanEvent(Event):
+    """The input of the execution, and its ARN."""
+
+    artifact: ArtifactRef
+    execution: str
+
+
+@task(PlanEvent)
+def handler(call: Call[PlanEvent]) -> Answer:
+    """Plan the release of this artifact."""
+    return plan_release(call.ports, call.event.artifact, call.event.execution)

@@ -1,0 +1,13 @@
+"""Compute what would change at one target."""
+
+from __future__ import annotations
+
+from tidegate.core.workflow import stage
+from tidegate.handlers.task import Answer, Call, RolloutEvent, task
+
+
+@task(RolloutEvent)
+def handler(call: Call[RolloutEvent]) -> Answer:
+    """Make the change set, or say that it is not ready."""
+    event = call.event
+    return stage.preview(call.ports, event.release, event.stage, event.target)

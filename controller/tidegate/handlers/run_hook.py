@@ -1,0 +1,49 @@
+"""Run one validation hook."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tidegate.aws.once import do_once
+from tidegate.core.errors import HookFailed
+from tidegate.core.workflow import hook
+from tidegate.handlers.task import Answer, Call, RolloutEvent, count, task
+
+_ANSWER_SECONDS = 10  # for the record of how the hook ended
+
+
+class RunHookEvent(RolloutEvent):
+    """The rollout, the hook, and the execution that runs it, if it says so."""
+
+    when: Literal["pre-traffic", "post-traffic"]
+    function: str
+    execution: str = ""
+
+    @property
+    def key(self) -> dict[str, str]:
+        """What makes one run of a hook."""
+        return {
+            "release": self.release.id,
+            "stage": self.stage,
+            "target": self.target,
+            "when": self.when,
+            "function": self.function,
+            "execution": self.execution,
+        }
+
+
+@task(RunHookEvent)
+def handler(call: Call[RunHookEvent]) -> Answer:
+    """Run the hook, once however often the task is tried; count it when it fails."""
+    try:
+        return do_once(call.event.key, call.context, lambda: _run(call))
+    except HookFailed:
+        count("HooksFailed", when=call.event.when)
+        raise
+
+
+def _run(call: Call[RunHookEvent]) -> dict[str, Any]:
+    event = call.event
+    most_seconds = call.seconds_left - _ANSWER_SECONDS
+    hook.run_hook(call.ports, event.ref, event.when, event.function, most_seconds)
+    return {"outcome": "passed"}
