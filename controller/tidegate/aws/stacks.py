@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
+_PLAIN_URLS: Final = Config(signature_version=UNSIGNED, s3={"addressing_style": "virtual"})
 _REVIEW: Final = "REVIEW_IN_PROGRESS"
 _BEGINNINGS: Final = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", _REVIEW}
 _NOT_THERE: Final = re.compile(r"does not exist|not found", re.IGNORECASE)
@@ -62,9 +63,7 @@ class TemplateUrls:
     """From ``s3://bucket/key`` to the URL that CloudFormation takes, in the bucket's region."""
 
     def __init__(self, clients: Clients) -> None:
-        self._s3: Callable[[], S3Client] = cache(
-            lambda: clients.make("s3", Config(signature_version=UNSIGNED))
-        )
+        self._s3: Callable[[], S3Client] = cache(lambda: clients.make("s3", _PLAIN_URLS))
 
     def url(self, location: str) -> str:
         """The URL without a signature; one that is none of S3's own stays as it is."""

@@ -1,0 +1,40 @@
+"""What the contract tests of the AWS adapters share: an account of the embedded AWS."""
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from tidegate.aws.session import Clients
+from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
+
+
+@pytest.fixture
+def client(aws: EmbeddedAws, account: str) -> Callable[[str], Any]:
+    """Makes clients that act in the test's own account."""
+    return lambda service: aws.client(service, account=account)
+
+
+@pytest.fixture
+def session(aws: EmbeddedAws, account: str, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
+    """A session as a process finds it in its environment."""
+    for name, value in aws.environment(account=account).items():
+        monkeypatch.setenv(name, value)
+    return boto3.Session(account, "any", region_name=DEFAULT_REGION)
+
+
+@pytest.fixture
+def clients(session: boto3.Session) -> Clients:
+    """The adapters' own clients, in the test's account."""
+    return Clients(session)
+
+
+@pytest.fixture
+def bucket(client: Callable[[str], Any], account: str) -> str:
+    """An empty bucket of the test's account."""
+    name = f"artifacts-{account}"
+    client("s3").create_bucket(
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": DEFAULT_REGION}
+    )
+    return name

@@ -1,0 +1,124 @@
+"""Aliases and functions in Lambda keep the contracts of their ports."""
+
+import time
+
+import pytest
+
+from contract.local.lambda_functions import Function
+from contract.ports.aliases import AliasesContract
+from contract.ports.functions import FunctionsContract
+from tidegate.aws.aliases import LambdaAliases
+from tidegate.aws.functions import TIMED_OUT, LambdaFunctions
+from tidegate.aws.session import Clients, invocation
+from tidegate.core.errors import NotFound, ServiceRefused
+from tidegate.core.ports import AliasRef
+from tidegate.local.cloud import EmbeddedAws
+
+pytestmark = pytest.mark.cloud
+
+ECHO = "def handler(event, context): return event"
+BROKEN = "def handler(event, context): raise ValueError('no database')"
+SLOW = "import time\ndef handler(event, context): time.sleep(10)"
+TEXT = "def handler(event, context): return event['text']"
+
+
+@pytest.fixture
+def make(aws: EmbeddedAws, account: str) -> Function:
+    """A function with two published versions."""
+    function = Function.create(aws, account, ECHO, name="greeter")
+    function.publish()
+    function.update(ECHO + "  # again")
+    function.publish()
+    return function
+
+
+@pytest.fixture
+def functions(clients: Clients) -> LambdaFunctions:
+    return LambdaFunctions(
+        clients.make("lambda"), lambda seconds: clients.make("lambda", invocation(seconds))
+    )
+
+
+class TestLambdaAliases(AliasesContract):
+    @pytest.fixture
+    def alias(self, make: Function) -> AliasRef:
+        make.alias("live", "1")
+        return AliasRef(make.name, "live")
+
+    @pytest.fixture
+    def aliases(self, clients: Clients) -> LambdaAliases:
+        return LambdaAliases(clients.make("lambda"))
+
+    def test_says_what_lambda_refuses(self, aliases: LambdaAliases, alias: AliasRef) -> None:
+        revision = aliases.read(alias).revision
+
+        with pytest.raises(ServiceRefused, match="greeter:live to 1 with weights"):
+            aliases.write(alias, version="1", routes={"2": 1.5}, expected_revision=revision)
+
+
+class TestLambdaFunctions(FunctionsContract):
+    @pytest.fixture
+    def echo(self, aws: EmbeddedAws, account: str) -> str:
+        return Function.create(aws, account, ECHO, name="echo").name
+
+    @pytest.fixture
+    def broken(self, aws: EmbeddedAws, account: str) -> str:
+        return Function.create(aws, account, BROKEN, name="broken").name
+
+    def test_waits_no_longer_than_it_was_told(
+        self,
+        functions: LambdaFunctions,
+        aws: EmbeddedAws,
+        account: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("tidegate.aws.session._ANSWER_SECONDS", 0)
+        slow = Function.create(aws, account, SLOW, name="slow", Timeout=15)
+
+        before = time.monotonic()
+        ended = functions.invoke(slow.name, {}, 1)
+
+        assert ended.error == TIMED_OUT
+        assert ended.payload == {"errorMessage": "slow did not answer within 1 seconds."}
+        assert time.monotonic() - before < 5
+
+    def test_says_that_a_function_ran_out_of_its_own_time(
+        self, functions: LambdaFunctions, aws: EmbeddedAws, account: str
+    ) -> None:
+        slow = Function.create(aws, account, SLOW, name="slow", Timeout=1)
+
+        ended = functions.invoke(slow.name, {}, 20)
+
+        assert ended.error
+        assert "timed out" in ended.payload["errorMessage"]
+
+    def test_invokes_a_version_by_its_number(
+        self, functions: LambdaFunctions, make: Function
+    ) -> None:
+        assert functions.invoke(f"{make.arn}:2", {"a": 1}, 20).payload == {"a": 1}
+
+    def test_says_that_there_is_no_such_function(self, functions: LambdaFunctions) -> None:
+        with pytest.raises(NotFound, match="invoke nothing"):
+            functions.invoke("nothing", {}, 5)
+
+    def test_finds_nothing_against_versions_alike(
+        self, functions: LambdaFunctions, make: Function
+    ) -> None:
+        assert functions.canary_blockers(make.name, "1", "2") == []
+
+    def test_names_what_a_weighted_alias_needs_alike(
+        self, functions: LambdaFunctions, make: Function, account: str
+    ) -> None:
+        make.client.update_function_configuration(
+            FunctionName=make.name,
+            Role=f"arn:aws:iam::{account}:role/other",
+            DeadLetterConfig={"TargetArn": f"arn:aws:sqs:eu-west-1:{account}:dead"},
+        )
+        make.update(ECHO + "  # third")
+        version = make.publish()
+
+        role, dead_letters = functions.canary_blockers(make.name, "1", version)
+
+        assert "the execution role of version 1 is" in role
+        assert role.endswith("role/other; a weighted alias needs the same.")
+        assert "the dead-letter target of version 1 is none" in dead_letters
