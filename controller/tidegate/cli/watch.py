@@ -11,14 +11,11 @@ from typing import Protocol
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from tidegate.cli.reading import read_releases
 from tidegate.cli.tree import one_line, release_node, walk
 from tidegate.cli.view import draw_releases
-from tidegate.core.ports import Ledger
 from tidegate.core.view import ReleaseView
 
 Views = Sequence[ReleaseView]
-_NEWEST = 10  # releases of each application that are worth watching
 
 
 class WatchTimeoutError(TimeoutError):
@@ -89,22 +86,3 @@ def follow(
                 pause(min(every_seconds, left))
             else:
                 pause(every_seconds)
-
-
-def watch(
-    ledger: Ledger,
-    applications: Sequence[str],
-    until: Callable[[Views], bool],
-    *,
-    console: Console | None = None,
-    every_seconds: float = 1.0,
-    pause: Callable[[float], None] = time.sleep,
-) -> Views:
-    """Show the releases of these applications live, until ``until`` is true of them."""
-    return follow(
-        lambda now: read_releases(ledger, applications, now, _NEWEST),
-        until,
-        console=console or Console(highlight=False),
-        every_seconds=every_seconds,
-        pause=pause,
-    )

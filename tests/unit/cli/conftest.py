@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import shop
-from doubles import FakeBackend, Record, Time
+from doubles import FakeBackend, Time, fill
 from typer.testing import CliRunner, Result
 
 from tidegate.cli.app import app
@@ -19,9 +19,9 @@ class Shop:
     """The command line, with a record that holds one application."""
 
     def __init__(self, items: Iterable[Item], *, minutes: float = 9.3) -> None:
-        self.record = Record([Application(name="shop", last_number=7), *items])
-        self.backend = FakeBackend(self.record)
-        self.time = Time(self.record, shop.at(minutes))
+        self.backend = FakeBackend()
+        fill(self.backend.ledger, [Application(name="shop", last_number=7), *items])
+        self.time = Time(self.backend.ledger, shop.at(minutes))
 
     def run(self, *arguments: str) -> Result:
         def connect() -> Any:

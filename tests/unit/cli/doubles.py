@@ -8,42 +8,25 @@ from datetime import datetime, timedelta
 
 from tidegate.core.errors import TidegateError
 from tidegate.core.plan import ArtifactRef
-from tidegate.core.ports import ItemT
+from tidegate.core.ports import Ledger
 from tidegate.core.record import Execution, Item
+from tidegate.testing.memory import MemoryLedger
 
 EXECUTION = "arn:aws:states:eu-west-1:111111111111:execution:release:new"
 
 
-class Record:
-    """A ledger that tests fill; the verbs only read it."""
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self._items = {(item.partition, item.sort): item for item in items}
-
-    def get(self, kind: type[ItemT], partition: str, sort: str) -> ItemT | None:
-        item = self._items.get((partition, sort))
-        return item if isinstance(item, kind) else None
-
-    def put(self, item: ItemT) -> ItemT:
-        self._items[item.partition, item.sort] = item
-        return item
-
-    def query(
-        self, partition: str, prefix: str = "", *, newest_first: bool = False, limit: int = 0
-    ) -> list[Item]:
-        keys = [key for key in self._items if key[0] == partition and key[1].startswith(prefix)]
-        found = [self._items[key] for key in sorted(keys, reverse=newest_first)]
-        return found[:limit] if limit else found
-
-    def delete(self, item: Item) -> None:
-        del self._items[item.partition, item.sort]
+def fill(ledger: Ledger, items: Iterable[Item]) -> None:
+    """Put the items in, over what was there."""
+    for item in items:
+        found = ledger.get(type(item), item.partition, item.sort)
+        ledger.put(item.model_copy(update={"version": found.version if found else 0}))
 
 
 @dataclass
 class FakeBackend:
     """Answers as a controller would, and remembers what it was asked."""
 
-    ledger: Record
+    ledger: Ledger = field(default_factory=MemoryLedger)
     refusal: TidegateError | None = None
     asked: list[tuple[str, ...]] = field(default_factory=list)
     started: list[ArtifactRef] = field(default_factory=list)
@@ -63,7 +46,7 @@ class FakeBackend:
 class Time:
     """Passes only when somebody pauses; each pause brings the next change to the record."""
 
-    record: Record
+    ledger: Ledger
     moment: datetime
     changes: Iterator[list[Item]] = field(default_factory=lambda: iter(()))
 
@@ -72,8 +55,7 @@ class Time:
 
     def pause(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
-        for item in next(self.changes, []):
-            self.record.put(item)
+        fill(self.ledger, next(self.changes, []))
 
 
 def numbered(number: int = 7) -> Execution:
