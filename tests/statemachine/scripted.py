@@ -122,6 +122,7 @@ class Scenario:
 class Outcome:
     """How an execution ended, and what it and the executions inside it did."""
 
+    arn: str
     status: str
     error: str
     cause: str
@@ -279,6 +280,7 @@ class Theatre:
             for execution in states.list_executions(stateMachineArn=arns[machine])["executions"]
         }
         return Outcome(
+            arn=arn,
             status=described["status"],
             error=described.get("error", ""),
             cause=described.get("cause", ""),
@@ -286,8 +288,8 @@ class Theatre:
             calls=play.calls,
             entered=frozenset(
                 (machine, state)
-                for arn, (machine, _) in executions.items()
-                for state in _entered(states, arn)
+                for one, (machine, _) in executions.items()
+                for state in _entered(states, one)
             ),
             executions=[name for _, name in executions.values()],
         )

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from scripted import Answer, Raises, Refused, Scenario, Silence, Theatre
 
+pytestmark = pytest.mark.xdist_group("statemachine")  # each scenario is played once
+
 BACK = ["restore-traffic", "restore-stack"]
 STILL_SHIFTING = {"promoted": False, "bake_seconds": 1}
 PROMOTED = {"promoted": True, "bake_seconds": 0}
@@ -46,8 +48,8 @@ def test_shifts_traffic_between_the_hooks_and_finishes_the_stack(theatre: Theatr
 def test_tasks_are_given_references_and_nothing_more(theatre: Theatre) -> None:
     outcome = theatre.play(GOOD)
     for task, event in outcome.calls:
-        extra = {"run-hook": {"when", "function"}, "bake": {"token"}}.get(task, set())
-        assert event.keys() == {"release", "stage", "target"} | extra
+        extra = {"run-hook": {"when", "function", "execution"}, "bake": {"token"}}
+        assert event.keys() == {"release", "stage", "target"} | extra.get(task, set())
 
 
 NO_HOOKS = Scenario(
@@ -117,6 +119,17 @@ def test_all_hooks_run_when_one_fails(theatre: Theatre) -> None:
     outcome = theatre.play(ONE_HOOK_OF_THREE_FAILS)
     assert outcome.error == "HookFailed"
     assert {event["function"] for event in outcome.events("run-hook")} == {"A", "B", "C"}
+
+
+HOOK_STILL_RUNS = Scenario(
+    "rollout", {"run-hook": [*[Raises("RecordConflict")] * 20, {"outcome": "passed"}]}
+)
+
+
+def test_waits_for_a_hook_whose_first_attempt_still_runs(theatre: Theatre) -> None:
+    outcome = theatre.play(HOOK_STILL_RUNS)
+    assert outcome.status == "SUCCEEDED"
+    assert {event["execution"] for event in outcome.events("run-hook")} == {outcome.arn}
 
 
 UNHEALTHY_AT_THE_SECOND_STEP = Scenario(
@@ -274,7 +287,7 @@ TRANSIENT = Scenario(
             Raises("StackBusy"),
             {"done": True},
         ],
-        "find-candidates": [Raises("RecordConflict"), {"pre_traffic": [], "post_traffic": []}],
+        "find-candidates": [Raises("ServiceUnavailable"), {"pre_traffic": [], "post_traffic": []}],
         "tick": [Raises("AliasConflict"), Raises("Runtime.ExitError"), PROMOTED],
         "finish": [Raises("Sandbox.Timedout"), {"done": True}],
     },

@@ -143,6 +143,22 @@ def test_errors_that_machines_name_are_errors_that_exist(machine: str) -> None:
     assert {error for error in named if not hasattr(errors, error)} == set()
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_task_retries_what_may_pass(machine: str) -> None:
+    passing = {
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.TooManyRequestsException",
+        "Lambda.ClientExecutionTimedOutException",
+        "ServiceUnavailable",
+        "RecordConflict",
+    }
+    for task, state in invocations(machine):
+        retried = {error for retrier in state["Retry"] for error in retrier["ErrorEquals"]}
+        assert passing - retried == set(), task
+
+
 def test_no_machine_can_fill_its_history() -> None:
     rollout = machine_properties("rollout")["DefinitionSubstitutions"]
     polls = 3 * rollout["MaxPolls"] * EVENTS_OF_A_POLL  # deploy, finish or restore, and one spare
