@@ -342,6 +342,33 @@ def test_an_alarm_on_metric_math_goes_off(alarms: Alarms) -> None:
     alarms.await_state("ALARM", seconds=3)
 
 
+def test_a_template_may_have_an_alarm_on_metric_math(alarms: Alarms) -> None:
+    queries = [
+        stat_query("errors", "Errors", "Sum", 10, returned=False),
+        {"Id": "twice", "Expression": "errors * 2", "ReturnData": "true"},
+    ]
+    properties = {
+        "AlarmName": "errors",
+        "Metrics": queries,
+        "EvaluationPeriods": 1,
+        "Threshold": 5,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+    stacks = alarms.aws.client("cloudformation", account=alarms.account)
+    template = {"Resources": {"A": {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}}}
+    stacks.create_stack(StackName="alarms", TemplateBody=json.dumps(template))
+    stacks.get_waiter("stack_create_complete").wait(
+        StackName="alarms", WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+    alarms.await_state("OK", seconds=3)
+
+    put(alarms.aws, alarms.account, "Errors", {now() - 10: [3]})
+
+    alarms.await_state("ALARM", seconds=3)
+    assert [each["Id"] for each in alarms.state()["Metrics"]] == ["errors", "twice"]
+
+
 def test_a_change_is_an_event_with_what_and_why(alarms: Alarms) -> None:
     alarms.create(AlarmDescription="Errors of the shop", Dimensions=[{"Name": "A", "Value": "b"}])
     put(alarms.aws, alarms.account, "Errors", {now(): [6]}, A="b")

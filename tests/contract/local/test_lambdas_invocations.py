@@ -415,6 +415,33 @@ def test_invocations_are_counted_under_each_set_of_dimensions(
     }
 
 
+def test_an_alarm_on_the_errors_of_one_version_goes_off(aws: EmbeddedAws, account: str) -> None:
+    function = Function.create(aws, account, "def handler(event, context): raise ValueError")
+    function.publish()
+    function.alias("live", "1")
+    alarms = aws.client("cloudwatch", account=account)
+    dimensions = {"FunctionName": "fn", "Resource": "fn:live", "ExecutedVersion": "1"}
+    alarms.put_metric_alarm(
+        AlarmName="errors",
+        Namespace="AWS/Lambda",
+        MetricName="Errors",
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        Statistic="Sum",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )
+
+    function.invoke(qualifier="live")
+
+    def state() -> str:
+        found: str = alarms.describe_alarms(AlarmNames=["errors"])["MetricAlarms"][0]["StateValue"]
+        return found
+
+    wait_until(lambda: state() == "ALARM", seconds=3)
+
+
 def test_durations_are_measured(aws: EmbeddedAws, account: str) -> None:
     function = Function.create(
         aws, account, "import time\ndef handler(event, context): time.sleep(event)"

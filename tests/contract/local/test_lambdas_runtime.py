@@ -163,6 +163,17 @@ def test_calls_aws_as_its_own_account(aws: EmbeddedAws, account: str) -> None:
     assert function.invoke().payload == account
 
 
+@pytest.mark.parametrize("runtime", ["python3.9", "python3.13"])
+def test_runs_with_the_interpreter_of_this_machine_whatever_the_runtime(
+    aws: EmbeddedAws, account: str, runtime: str
+) -> None:
+    source = "import sys\ndef handler(event, context): return list(sys.version_info[:2])"
+    function = Function.create(aws, account, source, Runtime=runtime)
+
+    assert function.invoke().payload == list(sys.version_info[:2])
+    assert function.invoke().error is None
+
+
 def test_imports_from_its_layers(aws: EmbeddedAws, account: str) -> None:
     client = aws.client("lambda", account=account)
     layer = client.publish_layer_version(

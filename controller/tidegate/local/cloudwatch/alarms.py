@@ -4,13 +4,14 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from ministack.core import responses
 from ministack.services import cloudwatch
+from ministack.services.cloudformation import provisioners
 
 from tidegate.local.cloudwatch.evaluation import COMPARISONS, AlarmState, Criterion, evaluate
 from tidegate.local.cloudwatch.expressions import ExpressionError
@@ -253,6 +254,7 @@ def evaluate_alarms(patches: Patches, evaluator: AlarmEvaluator, events: ChangeE
     patches.replace(cloudwatch, "_evaluate_all_alarms", lambda _: look_soon)
     patches.replace(cloudwatch, "_record_history", lambda own: _recording(own, events))
     patches.replace(cloudwatch, "_put_metric_alarm", _putting)
+    patches.replace(provisioners, "_cw_metric_alarm_record", _reading_template)
 
 
 def _recording(own: Callable[..., None], events: ChangeEvents) -> Callable[..., None]:
@@ -271,12 +273,41 @@ def _putting(own: Callable[..., Any]) -> Callable[..., Any]:
         answer = own(form, data, *protocol)
         alarm = cloudwatch._alarms.get(data.get("AlarmName"))
         if alarm is not None and data.get("Metrics"):
-            alarm["Metrics"] = data["Metrics"]
-            for name in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period"):
-                alarm.pop(name, None)
+            _set_queries(alarm, data["Metrics"])
         return answer
 
     return put
+
+
+def _reading_template(own: Callable[..., Alarm]) -> Callable[..., Alarm]:
+    """Take metric math in templates, which ministack refuses."""
+
+    def read(name: str, properties: Mapping[str, Any]) -> Alarm:
+        queries = properties.get("Metrics")
+        if not queries:
+            return own(name, properties)
+        single = {key: value for key, value in properties.items() if key != "Metrics"}
+        alarm = own(name, {**single, "MetricName": "-", "Namespace": "-"})
+        _set_queries(alarm, [_query_of_template(query) for query in queries])
+        return alarm
+
+    return read
+
+
+def _query_of_template(query: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A query with the types of the API: templates may write numbers and booleans as strings."""
+    typed = {**query, "ReturnData": str(query.get("ReturnData", True)).lower() == "true"}
+    if "MetricStat" in query:
+        stat = query["MetricStat"]
+        typed["MetricStat"] = {**stat, "Period": int(stat["Period"])}
+    return typed
+
+
+def _set_queries(alarm: Alarm, queries: Sequence[Mapping[str, Any]]) -> None:
+    alarm["Metrics"] = list(queries)
+    for single in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period"):
+        alarm.pop(single, None)
+    alarm.pop("Dimensions", None)
 
 
 def _state(alarm: Mapping[str, Any]) -> Mapping[str, str]:

@@ -84,5 +84,6 @@ def _link_distribution(distribution: metadata.Distribution, folder: Path) -> Non
     for top_level in {file.parts[0] for file in distribution.files or []}:
         source = Path(str(distribution.locate_file(top_level)))
         link = folder / top_level
-        if top_level not in ("..", "__pycache__") and not link.exists():
+        if top_level not in ("..", "__pycache__"):
+            link.unlink(missing_ok=True)  # of another installation
             link.symlink_to(source)
