@@ -212,7 +212,16 @@ def test_each_attempt_has_a_token_of_its_own(keeper: StateMachines) -> None:
 
 def test_heartbeats_keep_a_task_alive_and_their_absence_is_an_error(keeper: StateMachines) -> None:
     execution = keeper.start(
-        keeper.create({"Bake": waiting(TimeoutSeconds=60, HeartbeatSeconds=1)})
+        keeper.create(
+            {
+                "Bake": waiting(
+                    TimeoutSeconds=60,
+                    HeartbeatSeconds=1,
+                    Catch=[{"ErrorEquals": ["States.Timeout"], "Next": "Caught"}],
+                ),
+                "Caught": {"Type": "Succeed"},
+            }
+        )
     )
     token = keeper.token()
     started = time.monotonic()
@@ -223,7 +232,7 @@ def test_heartbeats_keep_a_task_alive_and_their_absence_is_an_error(keeper: Stat
     ended = keeper.wait(execution)
 
     assert alive == "RUNNING"
-    assert ended["error"] == "States.HeartbeatTimeout"
+    assert json.loads(ended["output"])["Error"] == "States.HeartbeatTimeout"
 
 
 def test_an_unknown_token_is_refused(machines: StateMachines) -> None:
@@ -511,3 +520,99 @@ def test_errors_of_other_services_have_the_names_of_the_java_sdk(
     )
 
     assert ended["error"] == error
+
+
+@pytest.mark.parametrize(
+    ("error", "equals", "caught"),
+    [
+        ("Odd", "Odd", True),
+        ("Odd", "States.TaskFailed", True),
+        ("Odd", "States.ALL", True),
+        ("Odd", "Other", False),
+    ],
+)
+def test_catches_the_errors_that_the_names_stand_for(
+    machines: StateMachines, error: str, equals: str, caught: bool
+) -> None:
+    branch = {"StartAt": "Fail", "States": {"Fail": {"Type": "Fail", "Error": error}}}
+
+    ended = machines.run(
+        {
+            "Try": {
+                "Type": "Parallel",
+                "Branches": [branch],
+                "Catch": [{"ErrorEquals": [equals], "Next": "Caught"}],
+                "End": True,
+            },
+            "Caught": {"Type": "Succeed"},
+        }
+    )
+
+    assert (ended["status"] == "SUCCEEDED") == caught
+
+
+def test_states_all_does_not_catch_what_the_interpreter_could_not_do(
+    machines: StateMachines,
+) -> None:
+    ended = machines.run(
+        {
+            "Look": {
+                "QueryLanguage": "JSONPath",
+                "Type": "Task",
+                "Resource": CALLER,
+                "Parameters": {"Missing.$": "$.missing"},
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}],
+                "End": True,
+            },
+            "Caught": {"Type": "Succeed"},
+        },
+        QueryLanguage="JSONPath",
+    )
+
+    assert ended["error"] == "States.Runtime"
+
+
+def test_a_timeout_is_not_a_failure_of_the_task(keeper: StateMachines) -> None:
+    ended = keeper.run(
+        {
+            "Bake": waiting(
+                TimeoutSeconds=1,
+                Catch=[{"ErrorEquals": ["States.TaskFailed"], "Next": "Caught"}],
+            ),
+            "Caught": {"Type": "Succeed"},
+        }
+    )
+
+    assert ended["error"] == "States.Timeout"
+
+
+def test_a_failed_branch_calls_off_its_siblings(keeper: StateMachines) -> None:
+    def branch(name: str, state: dict[str, Any]) -> dict[str, Any]:
+        return {"StartAt": name, "States": {name: state}}
+
+    fail = {
+        "StartAt": "Pause",
+        "States": {
+            "Pause": {"Type": "Wait", "Seconds": 1, "Next": "Fail"},
+            "Fail": {"Type": "Fail", "Error": "Odd"},
+        },
+    }
+    execution = keeper.start(
+        keeper.create(
+            {
+                "Both": {
+                    "Type": "Parallel",
+                    "Branches": [branch("Bake", waiting(TimeoutSeconds=600)), fail],
+                    "Catch": [{"ErrorEquals": ["Odd"], "Next": "Done"}],
+                    "End": True,
+                },
+                "Done": {"Type": "Succeed"},
+            }
+        )
+    )
+    token = keeper.token()
+
+    assert keeper.wait(execution)["status"] == "SUCCEEDED"
+    assert "TaskTimedOut" not in keeper.events(execution)
+    with pytest.raises(ClientError, match="TaskTimedOut"):
+        keeper.client.send_task_success(taskToken=token, output="{}")

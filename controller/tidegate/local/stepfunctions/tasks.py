@@ -22,6 +22,9 @@ from moto.stepfunctions.parser.api import (
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
     CustomErrorName,
 )
+from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import (
+    ErrorEqualsDecl,
+)
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import (
     StatesErrorName,
@@ -61,6 +64,11 @@ Original = Callable[..., Any]
 _POLL_SECONDS: Final = (0.05, 0.1, 0.2, 0.3)
 """Waits between looks at a job, the last one for good."""
 
+_TIMEOUT: Final = "States.Timeout"
+_HEARTBEAT: Final = "States.HeartbeatTimeout"
+_UNCATCHABLE: Final = ("States.DataLimitExceeded", "States.Runtime")
+"""Errors that only their own names match."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -79,7 +87,10 @@ def install(patches: Patches) -> None:
     patches.replace(StateTaskService, "_normalise_response", _normalise_response)
     patches.replace(StateTaskServiceCallback, "_eval_execution", _fresh_token)
     patches.replace(StateTaskServiceCallback, "_eval_sync", lambda _original: _wait_for_job)
-    patches.replace(StateTask, "_from_error", _heartbeat_timeout)
+    for ending in ("set_ended", "set_error", "set_stop", "set_timed_out"):
+        patches.replace(Environment, ending, _closing_token)
+    patches.replace(StateTask, "_from_error", _timeout_or_abort)
+    patches.replace(ErrorEqualsDecl, "_eval_body", lambda _original: _match_error)
     patches.replace(StateTaskServiceLambda, "_from_error", _lambda_error)
     patches.replace(StateTaskServiceAwsSdk, "_normalise_service_error_name", _java_name)
     patches.replace(StateTaskService, "_SERVICE_NAME_SFN_TO_BOTO_OVERRIDES", _with_more_names)
@@ -204,10 +215,22 @@ def _fresh_token(original: Original) -> Original:
 
     def evaluate(self: Any, env: Environment) -> None:
         if self.resource.condition == ResourceCondition.WaitForTaskToken:
-            env.callback_pool_manager.add(env.states.context_object.update_task_token())
+            token = env.states.context_object.update_task_token()
+            env.token_endpoint = env.callback_pool_manager.add(token)
         original(self, env)
 
     return evaluate
+
+
+def _closing_token(original: Original) -> Original:
+    """The end of a task, however it comes, is the end of its token."""
+
+    def end(self: Any, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        if endpoint := vars(self).get("token_endpoint"):
+            endpoint.interrupt_all()
+
+    return end
 
 
 def _wait_for_job(
@@ -233,8 +256,14 @@ def _waits() -> Iterator[float]:
     return itertools.chain(_POLL_SECONDS, itertools.repeat(_POLL_SECONDS[-1]))
 
 
-def _heartbeat_timeout(original: Original) -> Original:
+class _TaskAborted(Exception):  # noqa: N818 - no error of the state machine
+    """A task was called off, as its branch or execution ended: that is no failure of its own."""
+
+
+def _timeout_or_abort(original: Original) -> Original:
     def from_error(self: Any, env: Environment, ex: Exception) -> FailureEvent:
+        if not env.is_running():
+            raise _TaskAborted from ex
         if not isinstance(ex, HeartbeatTimeoutError):
             return original(self, env=env, ex=ex)
         error = StatesErrorName(typ=StatesErrorNameType.StatesHeartbeatTimeout)
@@ -252,6 +281,23 @@ def _heartbeat_timeout(original: Original) -> Original:
         )
 
     return from_error
+
+
+def _match_error(self: Any, env: Environment) -> None:
+    """Stands in for `ErrorEqualsDecl._eval_body`: whether a Retry or Catch is for the error."""
+    error = env.stack.pop()
+    wanted = {name.error_name for name in self.error_names}
+    env.stack.append(_matches(error.error_name if error else None, wanted))
+
+
+def _matches(error: str | None, wanted: set[str]) -> bool:
+    if error in wanted or (error == _HEARTBEAT and _TIMEOUT in wanted):
+        return True
+    if error in _UNCATCHABLE:
+        return False
+    return "States.ALL" in wanted or (
+        "States.TaskFailed" in wanted and error not in (_TIMEOUT, _HEARTBEAT)
+    )
 
 
 def _lambda_error(original: Original) -> Original:
