@@ -12,16 +12,13 @@ from tidegate.core.record import ReleasePhase
 
 UNKNOWN = "Unknown"
 
-_PHASES: Mapping[type[errors.TidegateError], ReleasePhase] = {
-    errors.ApprovalRejected: ReleasePhase.REJECTED,
-    errors.ApprovalExpired: ReleasePhase.REJECTED,
-    errors.Aborted: ReleasePhase.ABORTED,
-    errors.Superseded: ReleasePhase.SUPERSEDED,
-    errors.AliasChangedByOthers: ReleasePhase.STUCK,
-    errors.LockLost: ReleasePhase.STUCK,
-    errors.RestoreFailed: ReleasePhase.STUCK,
+_PHASES: Mapping[str, ReleasePhase] = {
+    errors.ApprovalRejected.__name__: ReleasePhase.REJECTED,
+    errors.ApprovalExpired.__name__: ReleasePhase.REJECTED,
+    errors.Aborted.__name__: ReleasePhase.ABORTED,
+    errors.Superseded.__name__: ReleasePhase.SUPERSEDED,
+    **{error.__name__: ReleasePhase.STUCK for error in errors.NeedsOperator.__subclasses__()},
 }
-_PHASE_BY_NAME = {error.__name__: phase for error, phase in _PHASES.items()}
 
 # What a nested execution says when it ended without an error of its own.
 _ENDINGS = {
@@ -53,7 +50,7 @@ def root_cause(error_output: Mapping[str, Any]) -> Failure:
 
 def release_phase(error: str) -> ReleasePhase:
     """Where a release is after this error ended it."""
-    return _PHASE_BY_NAME.get(error, ReleasePhase.FAILED)
+    return _PHASES.get(error, ReleasePhase.FAILED)
 
 
 def _inside(cause: Mapping[str, Any]) -> tuple[Any, Any] | None:

@@ -56,7 +56,7 @@ def _check_application(
         "the manifest": contents.manifest.application,
     }
     if len(set(named.values())) > 1:
-        said = ", ".join(f"{name} {where}" for where, name in named.items())
+        said = ", ".join(f"{name} in {where}" for where, name in named.items())
         raise InputError(
             f"The artifact is not this application's: it is {said}.", mend="Build it again."
         )

@@ -1,0 +1,150 @@
+"""The next move of a rollout, one test for each reason to move."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tidegate.core.plan import Checks, ErrorPolicy, Step, StrategyPlan, TooFew
+from tidegate.core.record import Judgement, Rollout, RolloutPhase, Verdict, Wish
+from tidegate.core.rollout import Action, Hold, Promote, Restore, SetWeight, decide
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+TWO_STEPS = StrategyPlan(
+    name="steps",
+    steps=(Step(weight=0.1, bake_seconds=300), Step(weight=0.5, bake_seconds=600)),
+)
+CHECKS = Checks(errors=ErrorPolicy(extend_seconds=150))
+ABORT = Wish(release_id="shop-1", verb="abort", who="ada", reason="wrong commit", at=START)
+
+
+def rollout(**changes: Any) -> Rollout:
+    return Rollout(
+        release_id="shop-1",
+        stage="prod",
+        target="333333333333/eu-west-1",
+        phase=RolloutPhase.SHIFTING,
+        started_at=START,
+        **changes,
+    )
+
+
+def at_step(step: int) -> Rollout:
+    return rollout(step=step, weight=TWO_STEPS.steps[step].weight, step_started_at=START)
+
+
+def says(judgement: Judgement) -> Verdict:
+    return Verdict(judgement=judgement, reasons=("because of this", "and of that"))
+
+
+def move(
+    record: Rollout,
+    judgement: Judgement = Judgement.HEALTHY,
+    *,
+    after: timedelta = timedelta(0),
+    strategy: StrategyPlan = TWO_STEPS,
+    checks: Checks = CHECKS,
+    wishes: tuple[Wish, ...] = (),
+) -> Action:
+    return decide(strategy, checks, record, says(judgement), wishes, START + after)
+
+
+class TestGoingForward:
+    @pytest.mark.parametrize("judgement", [j for j in Judgement if j is not Judgement.UNHEALTHY])
+    def test_begins_with_the_first_step_whatever_little_is_known(
+        self, judgement: Judgement
+    ) -> None:
+        action = move(rollout(), judgement)
+        assert action == SetWeight(0.1, 5 * MINUTE, "the shift begins", 0)
+
+    def test_promotes_at_once_when_there_are_no_steps(self) -> None:
+        assert isinstance(move(rollout(), strategy=StrategyPlan(name="all-at-once")), Promote)
+
+    def test_holds_for_the_rest_of_the_bake(self) -> None:
+        action = move(at_step(0), after=2 * MINUTE)
+        assert isinstance(action, Hold)
+        assert action.wait == 3 * MINUTE
+        assert action.why == "baking at 10%, 3m left"
+
+    def test_takes_the_next_step_when_the_bake_is_over_and_the_candidate_healthy(self) -> None:
+        action = move(at_step(0), after=5 * MINUTE)
+        assert action == SetWeight(
+            0.5, 10 * MINUTE, "healthy at 10%: because of this; and of that", 1
+        )
+
+    def test_promotes_after_the_last_step(self) -> None:
+        assert isinstance(move(at_step(1), after=10 * MINUTE), Promote)
+
+    def test_takes_one_step_at_a_time_however_late_it_wakes(self) -> None:
+        action = move(at_step(0), after=timedelta(days=3))
+        assert isinstance(action, SetWeight)
+        assert action.step == 1
+
+
+class TestGoingBack:
+    def test_restores_when_an_operator_aborts(self) -> None:
+        action = move(at_step(0), wishes=(ABORT,))
+        assert action == Restore("Aborted", "ada: wrong commit")
+
+    def test_other_wishes_are_no_abort(self) -> None:
+        pause = ABORT.model_copy(update={"verb": "pause"})
+        assert isinstance(move(at_step(0), wishes=(pause,)), Hold)
+
+    def test_restores_in_the_middle_of_a_bake_when_the_candidate_is_unhealthy(self) -> None:
+        action = move(at_step(1), Judgement.UNHEALTHY, after=MINUTE)
+        assert action == Restore("Unhealthy", "because of this; and of that")
+
+    def test_restores_before_the_first_step_when_an_alarm_fires_by_then(self) -> None:
+        assert isinstance(move(rollout(), Judgement.UNHEALTHY), Restore)
+
+    def test_an_abort_is_named_before_an_unhealthy_verdict(self) -> None:
+        action = move(at_step(0), Judgement.UNHEALTHY, wishes=(ABORT,))
+        assert isinstance(action, Restore)
+        assert action.error == "Aborted"
+
+
+@pytest.mark.parametrize("judgement", [Judgement.INSUFFICIENT_TRAFFIC, Judgement.UNDECIDED])
+class TestTooLittleToJudge:
+    def test_extends_the_bake_in_slices(self, judgement: Judgement) -> None:
+        action = move(at_step(0), judgement, after=5 * MINUTE)
+        assert isinstance(action, Hold)
+        assert action.wait == MINUTE
+        assert "extended, 2m30s left: because of this" in action.why
+
+    def test_ends_the_extension_on_time(self, judgement: Judgement) -> None:
+        action = move(at_step(0), judgement, after=7 * MINUTE)
+        assert isinstance(action, Hold)
+        assert action.wait == timedelta(seconds=30)
+
+    def test_restores_when_the_extension_is_over(self, judgement: Judgement) -> None:
+        action = move(at_step(0), judgement, after=7.5 * MINUTE)
+        assert isinstance(action, Restore)
+        assert action.error == "Unhealthy"
+        assert "no judgement at 10% after the extended bake: because of this" in action.why
+
+    def test_goes_on_when_the_manifest_says_so(self, judgement: Judgement) -> None:
+        policy = ErrorPolicy(extend_seconds=0, when_too_few=TooFew.PROMOTE)
+        action = move(at_step(0), judgement, after=5 * MINUTE, checks=Checks(errors=policy))
+        assert isinstance(action, SetWeight)
+        assert action.step == 1
+        assert action.why.startswith("going on at 10% without a judgement")
+
+    def test_goes_on_at_once_when_traffic_comes(self, judgement: Judgement) -> None:
+        assert isinstance(move(at_step(0), judgement, after=6 * MINUTE), Hold)
+        assert isinstance(move(at_step(0), Judgement.HEALTHY, after=6 * MINUTE), SetWeight)
+
+
+class TestOddRecords:
+    def test_a_clock_that_went_back_makes_the_bake_no_longer(self) -> None:
+        action = move(at_step(0), after=timedelta(hours=-9))
+        assert isinstance(action, Hold)
+        assert action.wait == 5 * MINUTE
+
+    def test_takes_a_step_again_whose_start_was_not_recorded(self) -> None:
+        action = move(rollout(step=1, weight=0.5))
+        assert isinstance(action, SetWeight)
+        assert action.step == 1
+
+    def test_promotes_when_the_record_is_past_the_last_step(self) -> None:
+        assert isinstance(move(rollout(step=2, weight=1.0, step_started_at=START)), Promote)

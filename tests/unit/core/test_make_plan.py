@@ -1,0 +1,215 @@
+"""The plan: every default filled in, every name checked, the manifest before the template."""
+
+import json
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from tidegate.core.artifact import ArtifactContents, TemplateDefaults
+from tidegate.core.errors import InputError
+from tidegate.core.manifest import parse_manifest
+from tidegate.core.plan import (
+    ApprovalPlan,
+    ArtifactRef,
+    HookPlan,
+    ManagedAlias,
+    OnFirstFailure,
+    ReleasePlan,
+    ReleaseRef,
+    StagePlan,
+    WhenNotCanaryable,
+)
+from tidegate.core.planning import make_plan
+
+RELEASE = ReleaseRef(id="shop-4", application="shop", number=4)
+ARTIFACT = ArtifactRef(
+    application="shop",
+    digest="sha256:" + "0" * 64,
+    bucket="artifacts",
+    prefix="applications/shop/artifacts/0",
+    commit="c0ffee",
+)
+ALIAS = ManagedAlias(
+    function="Shop",
+    alias="live",
+    alias_logical_id="ShopAliaslive",
+    version_logical_id="ShopVersion1",
+    pin_parameter="TidegatePinnedVersionShopAliaslive",
+)
+DEFAULTS = TemplateDefaults(
+    strategy="Canary10Percent5Minutes",
+    pre_traffic=("Smoke",),
+    post_traffic=("Smoke",),
+    alarms=("ShopErrors",),
+)
+
+
+def contents(stage: str = "", top: str = "", **changes: Any) -> ArtifactContents:
+    lines = "".join(f"    {line}\n" for line in dedent(stage).strip().splitlines())
+    text = (
+        f"version: 1\napplication: shop\n{dedent(top)}"
+        f"stages:\n  - name: prod\n    account: '333333333333'\n{lines}"
+    )
+    if "regions" not in text and "waves" not in text:
+        text += "    regions: [eu-west-1]\n"
+    made = {
+        "application": "shop",
+        "manifest": parse_manifest(text),
+        "template_sha256": "0" * 64,
+        "aliases": (ALIAS,),
+        "functions": ("Shop", "Smoke", "Probe"),
+    }
+    return ArtifactContents(**{**made, **changes})
+
+
+def plan(*args: str, **changes: Any) -> ReleasePlan:
+    return make_plan(RELEASE, ARTIFACT, contents(*args, **changes))
+
+
+def stage(*args: str, **changes: Any) -> StagePlan:
+    return plan(*args, **changes).stage("prod")
+
+
+class TestDefaults:
+    def test_names_role_and_stack_after_the_application(self) -> None:
+        target = stage().target("333333333333/eu-west-1")
+        assert target.role_arn == "arn:aws:iam::333333333333:role/tidegate-target"
+        assert target.stack_name == "shop-prod"
+
+    @pytest.mark.parametrize(
+        ("region", "partition"),
+        [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eu-west-1", "aws")],
+    )
+    def test_knows_the_partition_of_a_region(self, region: str, partition: str) -> None:
+        target = stage(f"regions: [{region}]").target(f"333333333333/{region}")
+        assert target.role_arn.startswith(f"arn:{partition}:iam::")
+
+    def test_takes_what_the_manifest_says_instead(self) -> None:
+        role = "arn:aws:iam::333333333333:role/deployer"
+        target = stage(f"role: {role}\nstack: my-shop").target("333333333333/eu-west-1")
+        assert (target.role_arn, target.stack_name) == (role, "my-shop")
+
+    def test_deploys_all_regions_in_one_wave(self) -> None:
+        (wave,) = stage("regions: [eu-west-1, us-east-1]").waves
+        assert [target.region for target in wave] == ["eu-west-1", "us-east-1"]
+
+    def test_deploys_in_waves_when_there_are_waves(self) -> None:
+        waves = stage("waves: [[eu-west-1], [us-east-1, ap-south-1]]").waves
+        assert [len(wave) for wave in waves] == [1, 2]
+
+    def test_asks_nobody_unless_told_to(self) -> None:
+        assert stage().approval is None
+
+    def test_carries_the_rest_of_the_manifest(self) -> None:
+        found = stage(
+            "approval: {timeout: 1h, approvers: 2, author_may_approve: false}\n"
+            "parameters: {Stage: prod}\n"
+            "checks: {errors: {max_increase: 1%, extend: 5m}}",
+            "on_first_failure: keep\nwhen_not_canaryable: all-at-once\n",
+        )
+        assert found.approval == ApprovalPlan(
+            approvers=2, timeout_seconds=3600, author_may_approve=False
+        )
+        assert found.parameters == {"Stage": "prod"}
+        assert (found.checks.errors.max_increase, found.checks.errors.extend_seconds) == (0.01, 300)
+        assert found.on_first_failure is OnFirstFailure.KEEP
+        assert found.when_not_canaryable is WhenNotCanaryable.ALL_AT_ONCE
+
+
+class TestTests:
+    def test_writes_commands_as_a_buildspec(self) -> None:
+        top = "tests: [{name: unit, commands: ['echo \"a: b\"', make], timeout: 330s}]\n"
+        (test,) = plan("", top).tests
+        assert test.project == "shop-tests"
+        assert test.timeout_minutes == 6
+        assert json.loads(test.buildspec) == {
+            "version": "0.2",
+            "phases": {"build": {"commands": ['echo "a: b"', "make"]}},
+        }
+
+    def test_names_a_buildspec_of_the_source(self) -> None:
+        (test,) = plan("", "tests: [{name: scan, buildspec: ci/scan.yml}]\n").tests
+        assert test.buildspec == "ci/scan.yml"
+
+
+class TestTemplateDefaults:
+    def test_a_team_that_comes_from_codedeploy_changes_nothing(self) -> None:
+        found = stage(defaults=DEFAULTS)
+        assert found.strategy.name == "Canary10Percent5Minutes"
+        assert [step.weight for step in found.strategy.steps] == [0.1]
+        assert found.checks.alarms == ("ShopErrors",)
+        assert found.pre_traffic == (HookPlan(function="Smoke"),)
+        assert found.post_traffic == (HookPlan(function="Smoke"),)
+
+    def test_the_manifest_wins(self) -> None:
+        found = stage(
+            "strategy: all-at-once\nchecks: {alarms: [Other]}\nhooks: {pre_traffic: [Probe]}",
+            defaults=DEFAULTS,
+        )
+        assert found.strategy.steps == ()
+        assert found.checks.alarms == ("Other",)
+        assert found.pre_traffic == (HookPlan(function="Probe"),)
+        assert found.post_traffic == (HookPlan(function="Smoke"),)
+
+    def test_the_stage_wins_over_the_application(self) -> None:
+        top = "hooks: {pre_traffic: [Smoke], post_traffic: [{function: Smoke, timeout: 9s}]}\n"
+        found = stage("hooks: {pre_traffic: [Probe]}", top)
+        assert found.pre_traffic == (HookPlan(function="Probe"),)
+        assert found.post_traffic == (HookPlan(function="Smoke", timeout_seconds=9),)
+
+    def test_an_empty_list_means_none(self) -> None:
+        found = stage("hooks: {pre_traffic: []}\nchecks: {alarms: []}", defaults=DEFAULTS)
+        assert (found.pre_traffic, found.checks.alarms) == ((), ())
+
+    def test_a_preference_that_is_not_enabled_is_none(self) -> None:
+        off = DEFAULTS.model_copy(update={"enabled": False})
+        found = stage(defaults=off)
+        assert found.strategy.steps == ()
+        assert (found.pre_traffic, found.post_traffic, found.checks.alarms) == ((), (), ())
+
+    def test_all_at_once_when_nobody_says_anything(self) -> None:
+        assert stage().strategy.name == "all-at-once"
+
+    def test_a_type_of_the_template_that_does_not_exist_is_said(self) -> None:
+        with pytest.raises(InputError, match='no strategy "Canary99"'):
+            stage(defaults=TemplateDefaults(strategy="Canary99"))
+
+
+class TestWhatCannotBePlanned:
+    def test_a_template_without_an_alias_names_its_functions(self) -> None:
+        with pytest.raises(InputError) as caught:
+            plan(aliases=())
+        assert "functions: Shop, Smoke, Probe" in caught.value.message
+        assert "AutoPublishAlias" in caught.value.mend
+
+    def test_a_template_without_functions_says_so(self) -> None:
+        with pytest.raises(InputError, match="it has none"):
+            plan(aliases=(), functions=())
+
+    @pytest.mark.parametrize(
+        ("hook", "mend"), [("Smoek", 'Did you mean "Smoke"?'), ("Zz", "Name a function")]
+    )
+    def test_a_hook_that_the_template_does_not_have(self, hook: str, mend: str) -> None:
+        with pytest.raises(InputError) as caught:
+            plan(f"hooks: {{pre_traffic: [{hook}]}}")
+        assert f'no function "{hook}"' in caught.value.message
+        assert caught.value.mend.startswith(mend)
+
+    def test_a_hook_elsewhere_is_named_by_its_arn(self) -> None:
+        arn = "arn:aws:lambda:eu-west-1:333333333333:function:probe"
+        found = stage(f"hooks: {{pre_traffic: ['{arn}']}}")
+        assert found.pre_traffic == (HookPlan(function=arn),)
+
+    def test_an_artifact_of_another_application(self) -> None:
+        with pytest.raises(InputError, match=r"cart in artifact\.json"):
+            plan(application="cart")
+
+
+def test_the_same_artifact_gives_the_same_plan() -> None:
+    assert plan(defaults=DEFAULTS) == plan(defaults=DEFAULTS)
+
+
+def test_the_plan_survives_being_stored() -> None:
+    made = plan("strategy: {linear: {step: 20%, every: 1m}}", defaults=DEFAULTS)
+    assert ReleasePlan.model_validate_json(made.model_dump_json()) == made

@@ -1,0 +1,142 @@
+"""Approvals: who may answer, how often, how late, and to what."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tidegate.core.approval import bound_digest, expire, request, vote
+from tidegate.core.errors import NotAllowedNow
+from tidegate.core.plan import ApprovalPlan
+from tidegate.core.record import Approval, Decision, Preview, Vote
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ROLE = "arn:aws:sts::111111111111:assumed-role/Developer"
+ADA, BOB = f"{ROLE}/ada", f"{ROLE}/bob"
+
+
+def asked(**policy: Any) -> Approval:
+    return request(
+        "shop-7",
+        "prod",
+        ApprovalPlan(**policy),
+        digest="sha256:1",
+        author="Ada Lovelace <ada@example.org>",
+        now=NOW,
+    )
+
+
+def yes(who: str) -> Vote:
+    return Vote(who=who, approve=True, at=NOW)
+
+
+def no(who: str, reason: str = "not on a Friday") -> Vote:
+    return Vote(who=who, approve=False, reason=reason, at=NOW)
+
+
+def test_a_request_is_pending_until_its_deadline() -> None:
+    approval = asked(timeout_seconds=3600, approvers=2, author_may_approve=False)
+    assert approval.decision is Decision.PENDING
+    assert approval.requested_at == NOW
+    assert approval.deadline == NOW + timedelta(hours=1)
+    assert (approval.approvers, approval.author_may_approve) == (2, False)
+    assert (approval.release_id, approval.stage, approval.digest) == ("shop-7", "prod", "sha256:1")
+
+
+def test_one_person_approves_when_one_is_enough() -> None:
+    approval = vote(asked(), yes(ADA), NOW)
+    assert approval.decision is Decision.APPROVED
+    assert [counted.who for counted in approval.votes] == [ADA]
+
+
+def test_two_people_approve_when_two_are_needed() -> None:
+    first = vote(asked(approvers=2), yes(ADA), NOW)
+    assert first.decision is Decision.PENDING
+    assert vote(first, yes(BOB), NOW).decision is Decision.APPROVED
+
+
+def test_one_person_is_not_two_even_in_another_role() -> None:
+    first = vote(asked(approvers=2), yes(ADA), NOW)
+    for again in (ADA, "arn:aws:sts::111111111111:assumed-role/Admin/Ada"):
+        with pytest.raises(NotAllowedNow, match="already voted"):
+            vote(first, yes(again), NOW)
+
+
+def test_one_rejection_rejects() -> None:
+    first = vote(asked(approvers=2), yes(ADA), NOW)
+    assert vote(first, no(BOB), NOW).decision is Decision.REJECTED
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_rejection_needs_a_reason(reason: str) -> None:
+    with pytest.raises(NotAllowedNow, match="needs a reason"):
+        vote(asked(), no(ADA, reason), NOW)
+
+
+@pytest.mark.parametrize("who", [ADA, f"{ROLE}/ada@example.org", f"{ROLE}/Ada Lovelace"])
+def test_the_author_may_not_approve_when_the_manifest_says_so(who: str) -> None:
+    with pytest.raises(NotAllowedNow, match="is the author"):
+        vote(asked(author_may_approve=False), yes(who), NOW)
+
+
+def test_the_author_may_reject_all_the_same() -> None:
+    assert vote(asked(author_may_approve=False), no(ADA), NOW).decision is Decision.REJECTED
+
+
+def test_others_may_approve_what_the_author_may_not() -> None:
+    assert vote(asked(author_may_approve=False), yes(BOB), NOW).decision is Decision.APPROVED
+
+
+def test_an_unknown_author_is_nobody() -> None:
+    approval = asked(author_may_approve=False).model_copy(update={"author": ""})
+    assert vote(approval, yes(BOB), NOW).decision is Decision.APPROVED
+
+
+def test_nobody_decides_twice() -> None:
+    approved = vote(asked(), yes(ADA), NOW)
+    with pytest.raises(NotAllowedNow, match=f"already approved by {ADA}"):
+        vote(approved, no(BOB), NOW)
+
+
+def test_nobody_decides_at_the_deadline_or_later() -> None:
+    approval = asked(timeout_seconds=60)
+    assert vote(approval, yes(ADA), NOW + timedelta(seconds=59)).decision is Decision.APPROVED
+    with pytest.raises(NotAllowedNow, match=r"expired at 2026-03-01T12:01:00\+00:00"):
+        vote(approval, yes(ADA), NOW + timedelta(seconds=60))
+
+
+def test_nobody_decides_what_has_expired() -> None:
+    with pytest.raises(NotAllowedNow, match="expired"):
+        vote(expire(asked()), yes(ADA), NOW)
+
+
+def test_a_decision_does_not_expire() -> None:
+    approved = vote(asked(), yes(ADA), NOW)
+    assert expire(approved) is approved
+    assert expire(asked()).decision is Decision.EXPIRED
+
+
+def preview(target: str, digest: str, stage: str = "prod") -> Preview:
+    return Preview(release_id="shop-7", stage=stage, target=target, digest=digest)
+
+
+def test_what_was_shown_is_bound_in_any_order() -> None:
+    here, there = preview("1/eu-west-1", "a"), preview("1/us-east-1", "b")
+    assert bound_digest("sha256:1", [here, there]) == bound_digest("sha256:1", [there, here])
+
+
+@pytest.mark.parametrize(
+    ("artifact", "shown"),
+    [
+        ("sha256:2", [preview("1/eu-west-1", "a")]),
+        ("sha256:1", [preview("1/eu-west-1", "b")]),
+        ("sha256:1", [preview("1/us-east-1", "a")]),
+        ("sha256:1", [preview("1/eu-west-1", "a", stage="test")]),
+        ("sha256:1", []),
+        ("sha256:1", [preview("1/eu-west-1", "a")] * 2),
+    ],
+)
+def test_anything_else_than_what_was_shown_is_another_digest(
+    artifact: str, shown: list[Preview]
+) -> None:
+    assert bound_digest(artifact, shown) != bound_digest("sha256:1", [preview("1/eu-west-1", "a")])
