@@ -81,7 +81,9 @@ def approve(
     """
     here: Context = context.obj
     view = _awaiting(here, release_id, stage)
-    _operate(here, "approve", view.id, _the_stage(view, stage), reason)
+    name = _the_stage(view, stage)
+    _say_what_changes(view, name)
+    _operate(here, "approve", view.id, name, reason)
     typer.echo(f'To stop it: tidegate abort {view.id} --reason "..."')
 
 
@@ -169,6 +171,17 @@ def _the_stage(view: ReleaseView, stage: str) -> str:
             f"{view.id} waits for approval of {' and '.join(names)}.", mend="Name one with --stage."
         )
     return names[0]
+
+
+def _say_what_changes(view: ReleaseView, stage: str) -> None:
+    from tidegate.cli import text
+
+    artifact = view.artifact
+    typer.echo(f"{view.id} in {stage}: {text.commit(artifact.commit)} {artifact.subject}")
+    rollouts = [r for s in view.stages if s.name == stage for r in s.rollouts]
+    for rollout in rollouts:
+        for change in rollout.changes:
+            typer.echo(f"  {rollout.target}  {change.change} {change.logical_id} ({change.type})")
 
 
 def _operate(here: Context, verb: str, release_id: str, stage: str, reason: str) -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.cli import text
-from tidegate.core.plan import Checks, HookPlan, ReleasePlan, StagePlan
+from tidegate.core.plan import ApprovalPlan, Checks, HookPlan, ReleasePlan, StagePlan
 
 
 def draw_plan(plan: ReleasePlan, advice: Sequence[str]) -> RenderableType:
@@ -40,7 +40,7 @@ def _stage(stage: StagePlan) -> Group:
         targets = ", ".join(f"{target.id} (stack {target.stack_name})" for target in wave)
         facts.add_row(f"   {label}", targets)
     if stage.approval:
-        facts.add_row("   approval", _approval(stage))
+        facts.add_row("   approval", _approval(stage.approval))
     facts.add_row("   before traffic", _hooks(stage.pre_traffic))
     for label, words in _shift(stage):
         facts.add_row(label, words)
@@ -48,10 +48,7 @@ def _stage(stage: StagePlan) -> Group:
     return Group(head, facts)
 
 
-def _approval(stage: StagePlan) -> str:
-    approval = stage.approval
-    if approval is None:
-        return ""
+def _approval(approval: ApprovalPlan) -> str:
     who = "1 person" if approval.approvers == 1 else f"{approval.approvers} people"
     author = "" if approval.author_may_approve else ", not the author"
     return f"by {who}{author}, within {text.span(approval.timeout_seconds)}"

@@ -75,11 +75,6 @@ def person(who: str) -> str:
     return name.rpartition("/")[2]
 
 
-def people(names: tuple[str, ...]) -> str:
-    """``ana, jo``."""
-    return ", ".join(person(name) for name in names)
-
-
 def commit(sha: str) -> str:
     """The first characters of a commit, as git shows them."""
     return sha[:_SHORT_COMMIT]

@@ -53,6 +53,8 @@ class Node:
 
 def next_words(view: ReleaseView) -> str:
     """What happens next, or what a person has to do; empty when the release is over."""
+    if view.mood is Mood.ALERT:
+        return "a person must look: 'It is stuck' in docs/operate.md says how"
     if view.awaiting:
         return "; ".join(_ask(view, stage) for stage in view.awaiting)
     moving = [r for stage in view.stages for r in stage.rollouts if r.next_weight is not None]

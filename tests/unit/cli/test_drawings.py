@@ -151,6 +151,21 @@ def test_draws_a_release_that_is_over_as_a_line_among_others() -> None:
     assert lines[2] == "shop-7  ◌ progressing in prod  9m18s"
 
 
+def test_says_where_to_read_on_when_a_person_must_look() -> None:
+    stuck = shop.rollout(phase=RolloutPhase.STUCK, error="RestoreFailed", cause="AccessDenied")
+    items = [*shop.tested(), shop.stage("prod", StagePhase.FAILED, started=3), stuck]
+    shown = seen(items, phase=ReleasePhase.STUCK, error="RestoreFailed", cause="AccessDenied")
+    picture = drawn(draw_release(shown))
+    assert "⚠ stuck" in picture
+    assert "docs/operate.md" in picture
+    assert "why    RestoreFailed: AccessDenied" in picture
+
+
+def test_names_the_command_even_before_the_request_is_recorded() -> None:
+    items = [*shop.tested(), shop.stage("prod", StagePhase.AWAITING_APPROVAL, started=3)]
+    assert next_words(seen(items)) == "tidegate approve shop-7 --stage prod"
+
+
 def test_says_how_many_samples_a_step_still_waits_for() -> None:
     late = seen(shop.shifting(), minutes=14)
     assert next_words(late) == "333333333333/eu-west-1: 50 % at 50 samples (14 so far)"

@@ -10,9 +10,11 @@ from typing import Any
 import doubles
 import pytest
 import shop
+from botocore.exceptions import NoCredentialsError
 
+from tidegate.cli.console import ExitCode, explain
 from tidegate.core.errors import NotAllowedNow, RecordConflict
-from tidegate.core.record import ReleasePhase
+from tidegate.core.record import ReleasePhase, StagePhase
 
 OpenShop = Callable[..., Any]
 
@@ -133,7 +135,21 @@ def test_approve_finds_the_stage_that_waits(the_shop: OpenShop) -> None:
     result = here.run("approve", "shop-7")
     assert result.exit_code == 0
     assert here.backend.asked == [("approve", "shop-7", "prod", "")]
-    assert "To stop it: tidegate abort shop-7" in result.stdout
+    assert result.stdout.splitlines() == [
+        "shop-7 in prod: 0000007 Add coupons",
+        "  333333333333/eu-west-1  Modify Orders (AWS::Lambda::Function)",
+        "  333333333333/eu-west-1  Replace Table (AWS::DynamoDB::Table)",
+        "approve: done",
+        'To stop it: tidegate abort shop-7 --reason "..."',
+    ]
+
+
+def test_approve_asks_which_stage_is_meant_when_two_wait(the_shop: OpenShop) -> None:
+    waiting = shop.stage("test", StagePhase.AWAITING_APPROVAL)
+    here = the_shop([shop.release(), *shop.asking(), waiting])
+    result = here.run("approve", "shop-7")
+    assert result.exit_code == 2
+    assert "waits for approval of test and prod. Name one with --stage" in result.stderr
 
 
 def test_approve_refuses_when_nothing_waits(the_shop: OpenShop) -> None:
@@ -236,3 +252,13 @@ def test_an_unknown_verb_is_a_usage_error(the_shop: OpenShop) -> None:
 
 def test_version_is_the_package_version(the_shop: OpenShop) -> None:
     assert the_shop([]).run("version").stdout.strip().count(".") == 2
+
+
+def test_a_file_that_cannot_be_read_is_an_input_error() -> None:
+    error = PermissionError(13, "Permission denied", "tidegate.yaml")
+    assert explain(error) == ("tidegate.yaml: Permission denied.", ExitCode.INPUT)
+
+
+def test_what_aws_says_is_passed_on_in_one_line() -> None:
+    message, code = explain(NoCredentialsError())
+    assert (message, code) == ("AWS: Unable to locate credentials", ExitCode.FAILED)
