@@ -235,6 +235,34 @@ def test_variables_of_the_caller_win_and_parameters_are_read(builds: Builds) -> 
     assert "\nspec caller s3cret s3cret\n" in builds.log(build)
 
 
+def test_secrets_are_read_whole_or_by_key(builds: Builds) -> None:
+    secrets = builds.aws.client("secretsmanager", account=builds.account)
+    arn = secrets.create_secret(Name="app", SecretString='{"user": "ada"}')["ARN"]
+    build = builds.run(
+        {},
+        buildspecOverride=spec(
+            'echo "$USER_NAME $WHOLE"', env={"secrets-manager": {"USER_NAME": "app:user"}}
+        ),
+        environmentVariablesOverride=[{"name": "WHOLE", "value": arn, "type": "SECRETS_MANAGER"}],
+    )
+    assert '\nada {"user": "ada"}\n' in builds.log(build)
+
+
+def test_a_source_that_is_not_there_fails_the_build(builds: Builds) -> None:
+    started = builds.codebuild.start_build(
+        projectName="app",
+        sourceTypeOverride="S3",
+        sourceLocationOverride=f"{builds.bucket}/none.zip",
+    )
+    [message] = problems(builds.wait(started["build"]["id"]))
+    assert message.startswith(f"source s3://{builds.bucket}/none.zip")
+
+
+def test_a_project_for_pipelines_needs_a_source_to_be_built_alone(builds: Builds) -> None:
+    with pytest.raises(ClientError, match="start the build with sourceTypeOverride S3"):
+        builds.codebuild.start_build(projectName="app")
+
+
 def test_a_missing_parameter_fails_the_build_before_its_commands(builds: Builds) -> None:
     build = builds.run(
         {}, buildspecOverride=spec("true", env={"parameter-store": {"KEY": "/app/none"}})

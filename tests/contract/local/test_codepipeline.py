@@ -484,3 +484,54 @@ def test_the_source_artifact_has_the_files_and_no_history(pipelines: Pipelines) 
     answer = pipelines.client("s3").get_object(Bucket=location["bucket"], Key=location["key"])
     with zipfile.ZipFile(io.BytesIO(answer["Body"].read())) as archive:
         assert archive.namelist() == ["file.txt"]
+
+
+def test_the_output_of_the_state_machine_is_the_output_artifact(pipelines: Pipelines) -> None:
+    machine = pipelines.make_machine({"Type": "Pass", "End": True})
+    pipelines.copy.push({})
+    settings = {"StateMachineArn": machine, "Input": '{"passed": true}'}
+    pipelines.create(stage("Release", "Invoke", "StepFunctions", settings, makes="Outcome"))
+    details = pipelines.actions(pipelines.wait()["pipelineExecutionId"])["Release"]
+    [artifact] = details["output"]["outputArtifacts"]
+    location = artifact["s3location"]
+    answer = pipelines.client("s3").get_object(Bucket=location["bucket"], Key=location["key"])
+    with zipfile.ZipFile(io.BytesIO(answer["Body"].read())) as archive:
+        [name] = archive.namelist()
+        assert json.loads(archive.read(name)) == {"passed": True}
+
+
+def test_each_of_several_outputs_is_a_secondary_artifact_of_the_build(pipelines: Pipelines) -> None:
+    pipelines.make_project()
+    files = {name: {"files": [f"{name}.txt"]} for name in ("One", "Two")}
+    buildspec = {
+        "version": 0.2,
+        "phases": {"build": {"commands": ["echo 1 > One.txt", "echo 2 > Two.txt"]}},
+        "artifacts": {"secondary-artifacts": files},
+    }
+    pipelines.copy.push({"buildspec.yml": json.dumps(buildspec)})
+    build = build_stage()
+    build["actions"][0]["outputArtifacts"] = [{"name": "One"}, {"name": "Two"}]
+    pipelines.create(build)
+    details = pipelines.actions(pipelines.wait()["pipelineExecutionId"])["Build"]
+    assert details["status"] == "Succeeded"
+    assert [item["name"] for item in details["output"]["outputArtifacts"]] == ["One", "Two"]
+
+
+def test_a_stopped_execution_finishes_its_action_and_begins_no_other(pipelines: Pipelines) -> None:
+    machine = waiting_machine(pipelines)
+    pipelines.copy.push({})
+    after = {**release_stage(machine), "name": "After"}
+    pipelines.create(release_stage(machine), after)
+    identifier = pipelines.executions()[0]["pipelineExecutionId"]
+    wait_until(is_releasing(pipelines, identifier))
+    stop = {"pipelineName": "app", "pipelineExecutionId": identifier}
+    pipelines.codepipeline.stop_pipeline_execution(**stop)
+    assert pipelines.executions()[0]["status"] == "Stopping"
+    with pytest.raises(ClientError, match="already stopping"):
+        pipelines.codepipeline.stop_pipeline_execution(**stop)
+    let_go(pipelines, machine)
+    assert pipelines.wait()["status"] in {"Failed", "Stopped"}
+    state = pipelines.codepipeline.get_pipeline_state(name="app")["stageStates"]
+    assert "latestExecution" not in state[2]
+    with pytest.raises(ClientError, match="NotStoppable"):
+        pipelines.codepipeline.stop_pipeline_execution(**stop)
