@@ -150,3 +150,33 @@ def test_a_rule_can_start_a_state_machine(aws: EmbeddedAws, machines: StateMachi
     described = machines.wait(eventually(execution))
 
     assert json.loads(described["input"])["detail"] == {"n": 1}
+
+
+def test_a_rule_hands_the_end_of_an_execution_to_a_function(
+    aws: EmbeddedAws, machines: StateMachines
+) -> None:
+    machines.token_table()
+    machines.function(
+        "guardian",
+        "import boto3\n"
+        "table = boto3.client('dynamodb')\n"
+        "def handler(event, context):\n"
+        "    item = {'id': {'S': 'task'}, 'token': {'S': event['detail']['status']}}\n"
+        "    table.put_item(TableName='tokens', Item=item)\n",
+    )
+    arn = f"arn:aws:lambda:eu-west-1:{machines.account}:function:guardian"
+    aws.client("lambda", account=machines.account).add_permission(
+        FunctionName="guardian",
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+    )
+    rules = aws.client("events", account=machines.account)
+    pattern = {"source": ["aws.states"], "detail": {"status": ["FAILED", "TIMED_OUT", "ABORTED"]}}
+    rules.put_rule(Name="ended", EventPattern=json.dumps(pattern))
+    rules.put_targets(Rule="ended", Targets=[{"Id": "guardian", "Arn": arn}])
+
+    execution = machines.start(machines.create(BAKE))
+    machines.client.stop_execution(executionArn=execution)
+
+    assert machines.token() == "ABORTED"
