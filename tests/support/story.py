@@ -42,6 +42,20 @@ hooks: {pre_traffic: [Pre], post_traffic: [Post]}
 """
 
 
+CANARY = """
+version: 1
+application: hello
+stages:
+  - name: prod
+    account: "333333333333"
+    regions: [eu-west-1]
+    parameters: {Stage: prod}
+    strategy: {canary: {weight: 10%, bake: 2m}}
+    checks: {errors: {min_samples: 20, extend: 5m}}
+hooks: {pre_traffic: [Pre], post_traffic: [Post]}
+"""
+
+
 class Story:
     """A world, an application, and people and users who behave until a test says otherwise."""
 

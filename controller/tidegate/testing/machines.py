@@ -46,6 +46,7 @@ class Machines:
     while_baking: Callable[[RolloutRef, int], None] = _nothing
     tests: Callable[[str], str] = _pass
     poll_seconds: float = 5.0
+    transient: tuple[type[BaseException], ...] = (Transient,)  # what ``Retry`` names
     _tokens: Iterator[int] = field(default_factory=count)
 
     def release(self, artifact: ArtifactRef, execution: str) -> str:
@@ -86,7 +87,7 @@ class Machines:
 
     def attempt(self, task: Callable[[], _Result], *retried: type[TidegateError]) -> _Result:
         """Repeat a task while it fails in passing, or with one of these."""
-        errors: tuple[type[TidegateError], ...] = (Transient, *retried)
+        errors = (*self.transient, *retried)
         for _ in range(_ATTEMPTS - 1):
             try:
                 return task()

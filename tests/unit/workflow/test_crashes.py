@@ -1,0 +1,120 @@
+"""A task may die at any call. Its repetition goes on from what is recorded and what is there."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+
+from support.faults import Crash, Faults
+from support.story import CANARY, PROD, Story
+from tidegate.core.errors import Transient
+from tidegate.core.record import Execution, HookRun, Live, Lock, RolloutPhase, Tick
+from tidegate.core.workflow.items import find
+from tidegate.testing.functions import MemoryAliases
+
+ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
+ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
+
+
+def good(story: Story) -> None:
+    story.error_rates["2"] = 0.0
+
+
+def unhealthy(story: Story) -> None:
+    story.error_rates["2"] = 0.9
+
+
+def refused_in_the_end(story: Story) -> None:
+    story.at(PROD).functions.code["hello-prod-Post"] = lambda payload: {"status": "Failed"}
+
+
+def failing_deployment(story: Story) -> None:
+    story.at(PROD).stacks.fail_next.append("no room")
+
+
+@pytest.fixture(scope="module")
+def first() -> Story:
+    """The first release is live."""
+    story = Story(CANARY)
+    story.release("one")
+    return story
+
+
+def second_release(
+    first: Story, case: Callable[[Story], None], faults: Faults
+) -> tuple[Story, str]:
+    """The second release runs into the faults, in a world of its own."""
+    story = copy.deepcopy(first)
+    case(story)
+    story.machines.ports = faults.wrap(story.ports)
+    story.machines.transient = (Transient, Crash)
+    return story, story.release("two")
+
+
+CASES = [
+    pytest.param(good, "succeeded", ALL_ON_2, id="good"),
+    pytest.param(unhealthy, "failed", ALL_ON_1, id="unhealthy"),
+    pytest.param(refused_in_the_end, "failed", ALL_ON_1, id="refused after the traffic"),
+    pytest.param(failing_deployment, "failed", ALL_ON_1, id="failing deployment"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before its effect", "after its effect"])
+@pytest.mark.parametrize(("case", "phase", "serves"), CASES)
+def test_crash_at_any_call_changes_nothing_about_the_end(
+    first: Story, case: Callable[[Story], None], phase: str, serves: object, after: bool
+) -> None:
+    counted = Faults()
+    second_release(first, case, counted)
+    for call in range(1, counted.calls + 1):
+        faults = Faults(frozenset({call}), after)
+        story, ended = second_release(first, case, faults)
+        assert (ended, story.serves()) == (phase, serves), faults.crashed
+        assert_tidy(story, phase, faults)
+
+
+def assert_tidy(story: Story, phase: str, faults: Faults) -> None:
+    """Nothing is left half done. A number may be skipped, but no execution has two."""
+    execution = find(story.world.ledger, Execution, arn="execution-2")
+    assert execution, faults.crashed
+    number = execution.number
+    lock = find(story.world.ledger, Lock, application="hello")
+    assert lock, faults.crashed
+    assert (lock.owner, lock.release_number) == ("", number), faults.crashed
+    over = RolloutPhase.SUCCEEDED if phase == "succeeded" else RolloutPhase.RESTORED
+    assert story.rollout(number).phase is over, faults.crashed
+    live = find(story.world.ledger, Live, application="hello", stage="prod", target=PROD)
+    assert live, faults.crashed
+    serving = f"hello-{number}" if phase == "succeeded" else "hello-1"
+    assert live.release_id == serving, faults.crashed
+    ticks = [item.number for item in story.items(number, "TICK#") if isinstance(item, Tick)]
+    assert ticks == list(range(1, len(ticks) + 1)), faults.crashed
+    runs = [item for item in story.items(number, "HOOK#") if isinstance(item, HookRun)]
+    assert all(run.outcome != "running" for run in runs), faults.crashed
+
+
+def test_tick_that_died_between_two_aliases_is_completed_by_the_next() -> None:
+    story = Story(CANARY)
+    story.release("one")
+    seen = []
+
+    def look(ref: object, seconds: int) -> None:
+        seen.append(story.serves())
+        story.serve(ref, seconds)
+
+    story.machines.while_baking = look
+    aliases = story.at(PROD).aliases
+    write = MemoryAliases.write
+
+    def die_at_the_second(ref: object, **wanted: object) -> object:
+        if ref.function == "hello-prod-Bye":
+            aliases.write = write.__get__(aliases)
+            raise Crash
+        return write(aliases, ref, **wanted)
+
+    aliases.write = die_at_the_second
+    story.machines.transient = (Transient, Crash)
+    assert story.release("two") == "succeeded"
+    assert seen[0] == {"Hello": ("1", {"2": 0.1}), "Bye": ("1", {"2": 0.1})}
