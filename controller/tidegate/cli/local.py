@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -25,31 +26,39 @@ _TELL_EVERY_SECONDS = 5.0
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(help="Another one is taken when it is in use.")] = 4566,
-    accounts: Annotated[
-        list[str] | None,
-        typer.Option("--account", help="A target account to prepare; may be repeated."),
+    application: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of an application with its tidegate.yaml.", file_okay=False),
     ] = None,
+    port: Annotated[int, typer.Option(help="Another one is taken when it is in use.")] = 4566,
 ) -> None:
-    """Start the embedded AWS, with Tidegate installed in it.
+    """Start the embedded AWS with Tidegate in it, and with a pipeline for an application.
 
     \b
     Examples:
       tidegate local up
-      tidegate local up --account 222222222222 --account 333333333333
+      tidegate local up ~/shop && git -C ~/shop push "$PWD/.tidegate/origin.git" main
       eval "$(tidegate local env)"
     """
-    from tidegate.local import install, process
+    from tidegate.core.manifest import parse_manifest
+    from tidegate.local import git, install, process
 
     _end_on_sigterm()
+    path = application / "tidegate.yaml" if application else None
+    manifest = parse_manifest(path.read_text(), str(path)) if path else None
     aws = process.start(FOLDER, port=port, keep=True)
     try:
         installer = install.Installer(aws, install.find_checkout(), FOLDER / "install.log")
-        targets = accounts or [install.CONTROLLER_ACCOUNT]
         typer.echo(f"The embedded AWS answers at {aws.endpoint}. Installing Tidegate ...")
-        installer.controller(targets)
-        for account in targets:
-            installer.target(account)
+        accounts = install.target_accounts(manifest) if manifest else [install.CONTROLLER_ACCOUNT]
+        installer.controller(accounts)
+        if manifest:
+            repository = f"local/{manifest.application}"
+            bare = (FOLDER / "origin.git").resolve()
+            shutil.rmtree(bare, ignore_errors=True)
+            git.create(bare, full_repository_id=repository, endpoint=aws.endpoint)
+            installer.application(manifest, repository)
+            typer.echo(f"To release {manifest.application}: git push {bare} HEAD:main")
     except BaseException:
         aws.stop()
         raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tidegate.core.errors import InputError, TidegateError
+from tidegate.core.manifest import Manifest
 from tidegate.local.process import LocalAws
 
 CONTROLLER_ACCOUNT: Final = "111111111111"
@@ -67,23 +68,16 @@ class Installer:
         )
         return self._outputs(CONTROLLER_ACCOUNT, CONTROLLER_STACK)
 
-    def target(self, account: str) -> None:
-        """Make the roles that the controller needs in a target account."""
-        self._deploy(
-            account,
-            "tidegate-target",
-            self.checkout / "pipeline" / "target-account.yaml",
-            {
-                "ControllerAccount": CONTROLLER_ACCOUNT,
-                "ControllerStack": CONTROLLER_STACK,
-                "ExternalId": _EXTERNAL_ID,
-            },
-        )
+    def application(self, manifest: Manifest, full_repository_id: str) -> None:
+        """Make an application's pipeline, and what its target accounts need."""
+        accounts = target_accounts(manifest)
+        pipeline = self._pipeline(manifest.application, full_repository_id, accounts)
+        for account in accounts:
+            self._target(account, manifest.application, pipeline)
 
-    def pipeline(
-        self, application: str, full_repository_id: str, target_accounts: Sequence[str]
+    def _pipeline(
+        self, application: str, full_repository_id: str, accounts: Sequence[str]
     ) -> dict[str, str]:
-        """Make the pipeline of an application. Returns the outputs of its stack."""
         controller = self._outputs(CONTROLLER_ACCOUNT, CONTROLLER_STACK)
         return self._deploy(
             CONTROLLER_ACCOUNT,
@@ -95,8 +89,23 @@ class Installer:
                 ":connection/00000000-0000-0000-0000-000000000000",
                 "FullRepositoryId": full_repository_id,
                 "ReleaseStateMachineArn": controller["ReleaseStateMachineArn"],
-                "TargetAccounts": ",".join(target_accounts),
+                "TargetAccounts": ",".join(accounts),
                 "PythonRuntime": f"python{_RUNTIME}",
+            },
+        )
+
+    def _target(self, account: str, application: str, pipeline: Mapping[str, str]) -> None:
+        self._deploy(
+            account,
+            "tidegate-target",
+            self.checkout / "pipeline" / "target-account.yaml",
+            {
+                "ControllerAccount": CONTROLLER_ACCOUNT,
+                "ControllerStack": CONTROLLER_STACK,
+                "ExternalId": _EXTERNAL_ID,
+                "ApplicationPrefix": application,
+                "ArtifactBucket": pipeline["ArtifactBucketName"],
+                "ArtifactKeyArn": pipeline["ArtifactKeyArn"],
             },
         )
 
@@ -154,6 +163,11 @@ class Installer:
             )
         if result.returncode:
             raise TidegateError(f"sam {arguments[0]} failed.", mend=f"See {self.log}.")
+
+
+def target_accounts(manifest: Manifest) -> list[str]:
+    """The accounts that the stages of an application are in, each once."""
+    return list(dict.fromkeys(stage.account for stage in manifest.stages))
 
 
 def find_checkout() -> Path:

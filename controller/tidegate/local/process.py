@@ -62,6 +62,7 @@ def start(folder: Path, *, port: int = 4566, keep: bool = False) -> LocalAws:
     It ends with this process unless ``keep``. When ``port`` is in use it takes another. Raises
     ``TidegateError`` when one is running from this folder already, or when it does not start.
     """
+    folder = folder.resolve()
     if (running := find(folder)) is not None:
         raise TidegateError(
             f"the embedded AWS is running already, at {running.endpoint}.",

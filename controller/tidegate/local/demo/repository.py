@@ -33,7 +33,7 @@ class Repository:
         repository = cls(clone)
         clone.mkdir(parents=True)
         repository.git("init", "--quiet", "--initial-branch=main")
-        repository.git("remote", "add", "origin", str(bare))
+        repository.git("remote", "add", "origin", str(bare.resolve()))
         repository.git("config", "user.name", _AUTHOR[0])
         repository.git("config", "user.email", _AUTHOR[1])
         for name in APPLICATION_FILES:

@@ -25,7 +25,13 @@ from tidegate.local.demo.scenario import CHAPTERS, PAYLOADS, REQUESTS_PER_SECOND
 from tidegate.local.demo.story import Story
 from tidegate.local.demo.summary import differences, print_summary, read_served
 from tidegate.local.demo.traffic import Traffic
-from tidegate.local.install import CONTROLLER_ACCOUNT, CONTROLLER_STACK, Installer, find_checkout
+from tidegate.local.install import (
+    CONTROLLER_ACCOUNT,
+    CONTROLLER_STACK,
+    Installer,
+    find_checkout,
+    target_accounts,
+)
 from tidegate.local.process import LocalAws
 
 _METRICS_SETTLE_SECONDS: Final = 2
@@ -85,19 +91,16 @@ class Demo:
         console, checkout = self.console, find_checkout()
         installer = Installer(aws, checkout, self.folder / "install.log")
         manifest = parse_manifest((checkout / "tidegate.yaml").read_text())
-        accounts = [stage.account for stage in manifest.stages]
         console.print(f"The embedded AWS answers at {aws.endpoint}.")
         with console.status("Installing Tidegate: sam build, sam deploy"):
-            installer.controller(accounts)
+            installer.controller(target_accounts(manifest))
         with console.status("Preparing the accounts and the pipeline"):
-            for account in accounts:
-                installer.target(account)
             repository_id = f"example/{manifest.application}"
             repository = Repository.create(
                 self.folder, checkout, full_repository_id=repository_id, endpoint=aws.endpoint
             )
             shorten(repository.clone / "tidegate.yaml")
-            installer.pipeline(manifest.application, repository_id, accounts)
+            installer.application(manifest, repository_id)
         console.print(f"Tidegate is installed, with a pipeline for {manifest.application}.\n")
         return Story(
             application=manifest.application,
