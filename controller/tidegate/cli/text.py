@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from tidegate.core.record import Verdict
@@ -10,6 +11,7 @@ from tidegate.core.view import error_rate
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _BAR_CELLS = 10
 _SHORT_COMMIT = 7
+_RANDOM = re.compile(r"-[A-Za-z0-9]{8,13}$")  # what CloudFormation adds to a name
 
 
 def duration(seconds: float) -> str:
@@ -80,6 +82,12 @@ def commit(sha: str) -> str:
     return sha[:_SHORT_COMMIT]
 
 
+def function(name: str, stack: str) -> str:
+    """The part of a function's name that a person gave it, of ``<stack>-<part>-<random>``."""
+    part = name.removeprefix(f"{stack}-")
+    return part if part == name else _RANDOM.sub("", part)
+
+
 def numbers(verdict: Verdict) -> str:
     """The requests that a verdict rests on, of candidate and stable."""
     candidate = _failed(verdict.candidate_invocations, verdict.candidate_errors)
@@ -91,4 +99,5 @@ def _failed(invocations: int, errors: int) -> str:
     rate = error_rate(invocations, errors)
     if rate is None:
         return "no requests"
-    return f"{errors}/{invocations} failed ({percent(rate)})"
+    share = f" ({percent(rate)})" if errors else ""
+    return f"{errors}/{invocations} errors{share}"

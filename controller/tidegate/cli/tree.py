@@ -195,7 +195,7 @@ def _alias_nodes(rollout: RolloutView) -> list[Node]:
     """Each alias that moves, with the share of its traffic that the candidate has."""
     return [
         Node(
-            name=f"λ {shift.function}:{shift.alias}",
+            name=f"λ {text.function(shift.function, rollout.stack)}:{shift.alias}",
             mood=rollout.mood,
             status=f"{text.bar(rollout.weight)} {text.percent(rollout.weight)}",
             info=_versions(shift, rollout.phase),
@@ -213,13 +213,12 @@ def _versions(shift: Shift, phase: RolloutPhase | None) -> str:
 
 
 def _verdict_node(verdict: Verdict) -> Node:
-    reasons = "; ".join(verdict.reasons)
-    figures = text.numbers(verdict)
+    """The reasons, which have the numbers; the bare numbers when no reason was given."""
     return Node(
         name="health",
         mood=_JUDGEMENT_MOODS[verdict.judgement],
         status=verdict.judgement.value,
-        info=f"{figures}; {reasons}" if reasons else figures,
+        info="; ".join(verdict.reasons) or text.numbers(verdict),
     )
 
 

@@ -57,14 +57,13 @@ next   333333333333/eu-west-1: 50 % in 3m42s
 NAME                       STATUS                AGE  INFO
 test                       ✔ succeeded         1m00s  all-at-once
 └─ 222222222222/eu-west-1  ✔ succeeded         1m00s  stack shop-test
-   └─ λ shop-orders:live   ✔ ██████████ 100 %         version 4
+   └─ λ Orders:live        ✔ ██████████ 100 %         version 4
 prod                       ◌ rolling-out       6m18s  canary
 ├─ approval                ✔ approved                 ana (Admin)
 └─ 333333333333/eu-west-1  ◌ shifting          3m18s  step 1/2  50 % in 3m42s
    ├─ pre-traffic Smoke    ✔ passed 0.4s
-   ├─ λ shop-orders:live   ◌ █░░░░░░░░░ 10 %          version 3 → 4
-   └─ health               ◌ undecided                candidate 0/14 failed (0 %), stable 0/120
-                                                      failed (0 %)"""
+   ├─ λ Orders:live        ◌ █░░░░░░░░░ 10 %          version 3 → 4
+   └─ health               ◌ undecided                candidate 0/14 errors, stable 0/120 errors"""
 
 ASKING = """\
 shop-7  ◷ awaiting approval  4m00s
@@ -75,7 +74,7 @@ next   1 person has to decide within 59m00s: tidegate approve shop-7 --stage pro
 NAME                       STATUS                 AGE  INFO
 test                       ✔ succeeded          1m00s  all-at-once
 └─ 222222222222/eu-west-1  ✔ succeeded          1m00s  stack shop-test
-   └─ λ shop-orders:live   ✔ ██████████ 100 %          version 4
+   └─ λ Orders:live        ✔ ██████████ 100 %          version 4
 prod                       ◷ awaiting-approval  1m00s  canary
 ├─ approval                ◷ pending 0 of 1     1m00s
 └─ 333333333333/eu-west-1  ○ not begun                 stack shop-prod
@@ -99,7 +98,7 @@ def test_draws_why_a_release_was_taken_back_with_the_numbers() -> None:
         )
     )
     assert "why    Unhealthy: too many errors" in picture
-    assert "candidate 21/104 failed (20.2 %)" in picture
+    assert "candidate fails 21 of 104 (20.2 %)" in picture
     assert "version 4 out, 3 serves" in picture
     assert "next " not in picture
 
@@ -260,4 +259,21 @@ def test_a_bar_shows_any_weight_above_zero(weight: float, cells: int) -> None:
 
 def test_figures_say_when_there_were_no_requests() -> None:
     quiet = Verdict(judgement="insufficient-traffic", stable_invocations=10)
-    assert text.numbers(quiet) == "candidate no requests, stable 0/10 failed (0 %)"
+    assert text.numbers(quiet) == "candidate no requests, stable 0/10 errors"
+    assert (
+        text.numbers(shop.UNHEALTHY)
+        == "candidate 21/104 errors (20.2 %), stable 1/950 errors (0.1 %)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("hello-prod-HelloFunction-1A2B3C4D5E6F", "HelloFunction"),
+        ("hello-prod-HelloFunction", "HelloFunction"),
+        ("greeter", "greeter"),
+        ("other-HelloFunction-1A2B3C4D5E6F", "other-HelloFunction-1A2B3C4D5E6F"),
+    ],
+)
+def test_functions_go_by_the_part_of_their_name_that_a_person_gave(name: str, part: str) -> None:
+    assert text.function(name, "hello-prod") == part
