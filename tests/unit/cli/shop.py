@@ -274,8 +274,10 @@ def hook(
 UNHEALTHY = Verdict(
     judgement=Judgement.UNHEALTHY,
     reasons=(
-        "candidate fails 21 of 104 (20.2 %), stable 1 of 950 (0.1 %):"
-        " 20.1 points more, 5.0 allowed",
+        (
+            "candidate fails 21 of 104 (20.2 %), stable 1 of 950 (0.1 %):"
+            " 20.1 points more, 5.0 allowed"
+        ),
     ),
     stable_invocations=950,
     stable_errors=1,
