@@ -245,6 +245,48 @@ def test_one_uncaught_iteration_fails_the_map(machines: StateMachines) -> None:
     assert output == {"Error": "TestFailed", "Cause": "no"}
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "status"),
+    [
+        ({}, "FAILED"),
+        ({"ToleratedFailureCount": 1}, "SUCCEEDED"),
+        ({"ToleratedFailurePercentage": 25}, "SUCCEEDED"),
+        ({"ToleratedFailurePercentage": 24}, "FAILED"),
+        ({"ToleratedFailureCount": 1, "ToleratedFailurePercentage": 20}, "FAILED"),
+    ],
+)
+def test_a_distributed_map_tolerates_as_many_failures_as_it_says(
+    machines: StateMachines, tolerance: dict[str, int], status: str
+) -> None:
+    ended = machines.run(
+        {
+            "Fleet": {
+                "Type": "Map",
+                "Items": [1, 2, 3, 4],
+                **tolerance,
+                "ItemProcessor": {
+                    "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                    "StartAt": "Is it bad?",
+                    "States": {
+                        "Is it bad?": {
+                            "Type": "Choice",
+                            "Choices": [{"Condition": "{% $states.input = 2 %}", "Next": "Fail"}],
+                            "Default": "Done",
+                        },
+                        "Fail": {"Type": "Fail", "Error": "Bad"},
+                        "Done": DONE,
+                    },
+                },
+                "End": True,
+            }
+        }
+    )
+
+    assert ended["status"] == status
+    if status == "FAILED":
+        assert ended["error"] == "States.ExceedToleratedFailureThreshold"
+
+
 def test_parallel_branches_give_their_outputs_to_assign_and_output(
     machines: StateMachines,
 ) -> None:

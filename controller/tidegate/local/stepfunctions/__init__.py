@@ -8,7 +8,7 @@ from ministack.services import eventbridge
 
 from tidegate.local.cloud import Cloud
 from tidegate.local.patching import Patches
-from tidegate.local.stepfunctions import definitions, jobs, jsonata, tasks
+from tidegate.local.stepfunctions import definitions, jobs, jsonata, maps, tasks
 from tidegate.local.stepfunctions.api import StepFunctionsApi
 from tidegate.local.stepfunctions.clients import TaskClients
 from tidegate.local.stepfunctions.events import StatusEvents
@@ -35,6 +35,7 @@ class StepFunctions:
         definitions.install(patches)
         jsonata.install(patches)
         tasks.install(patches)
+        maps.install(patches)
         jobs.install(patches, clients, store.find_execution)
         patches.replace(
             eventbridge, "_dispatch_to_stepfunctions", lambda _original: _starter(store)

@@ -1,18 +1,22 @@
 """Definitions of state machines: their text is JSON, down to the escapes of its strings."""
 
 import json
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from moto.stepfunctions.parser.asl.parse import preprocessor
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
 from tidegate.local.patching import Patches
 
+_WHOLE_PERCENTAGE: Final = re.compile(r'("ToleratedFailurePercentage"\s*:\s*\d+)(?=\s*[,}])')
+
 
 def parse(definition: str) -> Any:
     """The program that `definition` describes; the exception says what is wrong with it."""
-    return AmazonStateLanguageParser.parse(definition)[0]
+    # The interpreter's grammar wants a fraction there.
+    return AmazonStateLanguageParser.parse(_WHOLE_PERCENTAGE.sub(r"\1.0", definition))[0]
 
 
 def install(patches: Patches) -> None:
