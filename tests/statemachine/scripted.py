@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from tidegate.local.cloud import EmbeddedAws
 from tidegate.local.gateway import Request, Response
 
 DEFINITIONS: Final = Path(__file__).parents[2] / "statemachine"
-MACHINES: Final = ("rollout", "stage", "release")
+MACHINES: Final = ("rollout", "stage", "release")  # each starts the one before
 TARGET: Final = "222222222222/eu-west-1"
 OTHER_TARGET: Final = "222222222222/us-east-1"
 RELEASE: Final = {"id": "hello-3", "application": "hello", "number": 3}
@@ -108,7 +109,7 @@ GOOD: Final[Script] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scenario:
     """One execution of a machine, where tasks answer as in ``GOOD`` unless ``script`` differs."""
 
@@ -242,7 +243,7 @@ class Theatre:
         self._aws = aws
         self._accounts = accounts
         self._stagehand = Stagehand(aws)
-        self._outcomes: dict[int, Outcome] = {}
+        self._outcomes: dict[Scenario, Outcome] = {}
         aws.cloud.routes.insert(0, self._stagehand)
 
     def close(self) -> None:
@@ -251,15 +252,15 @@ class Theatre:
 
     def play(self, scenario: Scenario) -> Outcome:
         """How the scenario ends."""
-        if id(scenario) not in self._outcomes:
-            self._outcomes[id(scenario)] = self._perform(scenario)
-        return self._outcomes[id(scenario)]
+        if scenario not in self._outcomes:
+            self._outcomes[scenario] = self._perform(scenario)
+        return self._outcomes[scenario]
 
     def _perform(self, scenario: Scenario) -> Outcome:
         account = self._accounts()
         play = self._stagehand.plays[account] = Play(scenario.script)
         states = self._aws.client("stepfunctions", account=account)
-        arns = _create_machines(states, account)
+        arns = _create_machines(states, account, scenario.machine)
         event = ARTIFACT
         if scenario.machine != "release":
             event = {"release": RELEASE, "stage": "prod", "target": TARGET}
@@ -276,8 +277,8 @@ class Theatre:
         described = _wait(states, arn)
         executions = {
             execution["executionArn"]: (machine, execution["name"])
-            for machine in MACHINES
-            for execution in states.list_executions(stateMachineArn=arns[machine])["executions"]
+            for machine, machine_arn in arns.items()
+            for execution in states.list_executions(stateMachineArn=machine_arn)["executions"]
         }
         return Outcome(
             arn=arn,
@@ -295,22 +296,28 @@ class Theatre:
         )
 
 
-def definition(machine: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """The machine as it is deployed, with these substitutions."""
+@cache
+def definition(machine: str) -> str:
+    """The machine as JSON, its substitutions not yet made."""
     text = (DEFINITIONS / f"{machine}.asl.yaml").read_text("utf-8")
+    return json.dumps(YAML(typ="safe", pure=True).load(text))
+
+
+def _substituted(machine: str, values: Mapping[str, str]) -> str:
+    text = definition(machine)
     for name, value in values.items():
         text = text.replace(f"${{{name}}}", value)
-    loaded: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return loaded
+    return text
 
 
-def _create_machines(states: Any, account: str) -> dict[str, str]:
+def _create_machines(states: Any, account: str, outermost: str) -> dict[str, str]:
+    """The machine and those that it starts."""
     arns: dict[str, str] = {}
-    for machine in MACHINES:
+    for machine in MACHINES[: MACHINES.index(outermost) + 1]:
         nested = {f"{name.title()}StateMachine": arn for name, arn in arns.items()}
         arns[machine] = states.create_state_machine(
             name=f"tidegate-{machine}",
-            definition=json.dumps(definition(machine, _QUICK | nested)),
+            definition=_substituted(machine, _QUICK | nested),
             roleArn=f"arn:aws:iam::{account}:role/machine",
         )["stateMachineArn"]
     return arns
