@@ -37,13 +37,6 @@ class YamlDocument:
             path = path[:-1]
         return self.lines[path]
 
-    def value(self, path: Path) -> Any:
-        """The value at this path. Raises ``LookupError`` when there is none."""
-        found: Any = self.data
-        for part in path:
-            found = found[part]
-        return found
-
 
 def read_yaml(text: str, path: str) -> YamlDocument:
     """The mapping in this text. Raises ``ManifestError`` when it is not exactly one mapping."""

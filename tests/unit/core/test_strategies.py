@@ -97,6 +97,10 @@ class TestOurs:
             steps=(Step(weight=0.05, bake_seconds=120), Step(weight=1.0, bake_seconds=300)),
         )
 
+    def test_takes_a_strategy_that_was_read_before(self) -> None:
+        spec = SPEC.validate_python({"canary": {"weight": "5%", "bake": "90s"}})
+        assert SPEC.validate_python(spec) == spec
+
     def test_a_plan_refuses_weights_that_do_not_rise(self) -> None:
         step = Step(weight=0.5, bake_seconds=60)
         with pytest.raises(ValidationError, match="must rise"):

@@ -1,0 +1,157 @@
+"""Imports point down: the core is pure, and what ships in Lambda ships without what does not."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import tidegate
+
+PACKAGE = Path(tidegate.__file__).parent
+
+# What each layer may import of the package, besides itself.
+BELOW: dict[str, set[str]] = {
+    "": set(),
+    "core": set(),
+    "aws": {"core"},
+    "build": {"core"},
+    "hooks": set(),
+    "handlers": {"core", "aws"},
+    "web": {"core", "aws", "handlers"},
+    "cli": {"core", "aws", "build", "local"},
+    "testing": {"core", "aws", "build", "handlers", "local"},
+    "local": {"core", "aws", "build", "handlers", "testing", "cli"},
+}
+
+# What the core may use of the world: values and text, no clock, no environment, no input or output.
+CORE_LIBRARIES = {
+    "__future__",
+    "base64",
+    "collections",
+    "dataclasses",
+    "datetime",
+    "difflib",
+    "enum",
+    "fractions",
+    "functools",
+    "hashlib",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "pydantic",
+    "pydantic_core",
+    "re",
+    "ruamel",
+    "string",
+    "textwrap",
+    "types",
+    "typing",
+}
+
+
+# What a Lambda package of the controller contains besides the standard library.
+IN_LAMBDA = {"aws_lambda_powertools", "boto3", "botocore", "pydantic", "pydantic_core", "ruamel"}
+
+
+class RunTime(ast.NodeTransformer):
+    """Leaves out what only the type checker reads."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the package by its dotted name without the package's own."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = file.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        yield name, RunTime().visit(ast.parse(file.read_text()))
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """The dotted names of the modules that are imported anywhere in it, lazily too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"a relative import: {ast.unparse(node)}"
+            assert node.module is not None
+            yield node.module
+            if node.module == "tidegate":
+                yield from (f"tidegate.{alias.name}" for alias in node.names)
+
+
+TREES = dict(modules())
+
+
+def layer(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@cache
+def own_imports(module: str) -> set[str]:
+    """What a module imports of the package, without the package's own name."""
+    names = imports(TREES[module])
+    return {name.removeprefix("tidegate.") for name in names if name.startswith("tidegate.")}
+
+
+def nearest_module(name: str) -> str:
+    """The module that a name is or lies in: `from tidegate.core import errors` names a module."""
+    return name if name in TREES else name.rpartition(".")[0]
+
+
+@cache
+def outside_imports(module: str) -> set[str]:
+    """The other packages that a module imports."""
+    return {name.partition(".")[0] for name in imports(TREES[module])} - {"tidegate"}
+
+
+def reachable(module: str) -> set[str]:
+    """All modules that are imported when this one is."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        found = waiting.pop()
+        if found not in seen:
+            seen.add(found)
+            waiting += map(nearest_module, own_imports(found))
+    return seen
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_imports_point_down(module: str) -> None:
+    own = layer(module)
+    used = {layer(name) for name in own_imports(module)} - {own}
+    assert used <= BELOW[own]
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "core"])
+def test_the_core_knows_no_world(module: str) -> None:
+    assert outside_imports(module) <= CORE_LIBRARIES
+    calls = (node for node in ast.walk(TREES[module]) if isinstance(node, ast.Call))
+    called = {ast.unparse(call.func) for call in calls}
+    assert not called & {"open", "print", "input", "datetime.now", "datetime.today", "date.today"}
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "cli"])
+def test_only_the_local_verbs_of_the_command_line_use_the_embedded_aws(module: str) -> None:
+    if "local" in {layer(name) for name in own_imports(module)}:
+        assert module.startswith("cli.local")
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "handlers"])
+def test_handlers_ship_without_what_runs_elsewhere(module: str) -> None:
+    layers = {layer(name) for name in reachable(module)}
+    assert not layers & {"build", "cli", "local", "testing", "web"}
+    outside = {name for found in reachable(module) for name in outside_imports(found)}
+    assert outside - sys.stdlib_module_names <= IN_LAMBDA
+
+
+def test_no_two_test_modules_share_a_name() -> None:
+    """Test modules are imported by their bare names."""
+    files = [file.name for file in Path(__file__).parents[1].rglob("*.py")]
+    assert not {name for name in files if files.count(name) > 1} - {"conftest.py", "__init__.py"}
