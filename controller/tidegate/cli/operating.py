@@ -114,6 +114,7 @@ def abort(
     """Abort a release that is under way.
 
     Traffic goes back to the stable version at once, then the stack follows.
+    Of a stuck release it frees the lock: put traffic right before.
 
     \b
     Examples:
