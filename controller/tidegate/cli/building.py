@@ -19,7 +19,9 @@ def build(
             envvar="ARTIFACT_BUCKET", help="Where artifacts are kept.", show_default=False
         ),
     ],
-    file: Annotated[Path, typer.Argument(help="The manifest.")] = Path("tidegate.yaml"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The manifest.")] = Path(
+        "tidegate.yaml"
+    ),
     template: Annotated[
         Path | None,
         typer.Option(help="What `sam build` wrote, not the manifest's.", show_default=False),

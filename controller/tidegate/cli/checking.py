@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tidegate.core.artifact import ArtifactContents
     from tidegate.core.plan import ReleasePlan
 
-ManifestArgument = Annotated[Path, typer.Argument(help="The manifest.")]
+ManifestArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest.")]
 TemplateOption = Annotated[
     Path | None,
     typer.Option(help="Take this template, not the manifest's.", show_default=False),

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _NUMBERED_WITHIN_SECONDS = 30
 
-ReleaseArgument = Annotated[str, typer.Argument(help="Its id, or an application for its newest.")]
+ReleaseArgument = Annotated[
+    str, typer.Argument(metavar="RELEASE", help="Its id, or an application for its newest.")
+]
 StageOption = Annotated[
     str,
     typer.Option(help="The stage; needed only when more than one waits.", show_default=False),
@@ -27,7 +29,7 @@ StageOption = Annotated[
 def release(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(help="What `tidegate build` wrote.", dir_okay=False)
+        Path, typer.Argument(metavar="FILE", help="What `tidegate build` wrote.", dir_okay=False)
     ] = Path("release.json"),
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow it until it is over.")

@@ -23,7 +23,8 @@ TimeoutOption = Annotated[
 def list_releases(
     context: typer.Context,
     application: Annotated[
-        str | None, typer.Argument(help="Of one application only.", show_default=False)
+        str | None,
+        typer.Argument(metavar="APPLICATION", help="This one only.", show_default=False),
     ] = None,
     limit: LimitOption = 10,
     output: OutputOption = Output.TABLE,
@@ -49,7 +50,9 @@ def list_releases(
 
 def get(
     context: typer.Context,
-    release: Annotated[str, typer.Argument(help="Its id, or an application for its newest.")],
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="Its id, or an application for its newest.")
+    ],
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow it until it is over.")
     ] = False,
@@ -83,7 +86,7 @@ def get(
 
 def history(
     context: typer.Context,
-    application: Annotated[str, typer.Argument(help="Name of the application.")],
+    application: Annotated[str, typer.Argument(metavar="APPLICATION", help="Its name.")],
     limit: LimitOption = 20,
     output: OutputOption = Output.TABLE,
 ) -> None:
