@@ -79,6 +79,17 @@ def _read_hook(value: Any) -> Any:
     return {"function": value} if isinstance(value, str) else value
 
 
+def _check_distinct(
+    what: str, mend: str, names: Iterable[tuple[str, tuple[str | int, ...]]]
+) -> None:
+    """Raise for the first name that was there before; each comes with the path that leads to it."""
+    seen: set[str] = set()
+    for name, at in names:
+        if name in seen:
+            raise problem(f"there are two {what} {describe(name)}.", mend, at)
+        seen.add(name)
+
+
 def _pattern(pattern: str) -> FieldInfo:
     """The pattern in the JSON Schema; `matching` checks it with a better message."""
     info: FieldInfo = Field(json_schema_extra={"pattern": pattern})
@@ -87,7 +98,7 @@ def _pattern(pattern: str) -> FieldInfo:
 
 _NAME = r"^[a-z][a-z0-9-]{0,39}$"
 _ACCOUNT = r"^[0-9]{12}$"
-_REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
+_REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$"
 _STACK = r"^[A-Za-z][A-Za-z0-9-]{0,127}$"
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$"
 _PARAMETER = r"^[A-Za-z0-9]{1,255}$"
@@ -174,6 +185,14 @@ class Hooks(Spec):
     post_traffic: tuple[Hook, ...] | None = None
     """Run after the candidate has all traffic."""
 
+    @model_validator(mode="after")
+    def _are_distinct(self) -> Self:
+        lists = {"pre_traffic": self.pre_traffic, "post_traffic": self.post_traffic}
+        for key, hooks in lists.items():
+            names = ((hook.function, (key, index)) for index, hook in enumerate(hooks or ()))
+            _check_distinct("hooks called", "Name each once.", names)
+        return self
+
 
 _ERRORS = ErrorPolicy()
 
@@ -209,17 +228,6 @@ class ApprovalSpec(Spec):
     """How many distinct people must approve."""
     author_may_approve: bool = True
     """Whether the author of the commit is one of them."""
-
-
-def _check_distinct(
-    what: str, mend: str, names: Iterable[tuple[str, tuple[str | int, ...]]]
-) -> None:
-    """Raise for the first name that was there before; each comes with the path that leads to it."""
-    seen: set[str] = set()
-    for name, at in names:
-        if name in seen:
-            raise problem(f"there are two {what} {describe(name)}.", mend, at)
-        seen.add(name)
 
 
 class StageSpec(Spec):

@@ -23,7 +23,18 @@ from tidegate.core.plan import (
     Target,
     TestPlan,
 )
-from tidegate.core.strategy import ALL_AT_ONCE, expand_strategy
+from tidegate.core.strategy import ALL_AT_ONCE, NAMED, expand_strategy
+
+# By what a region's name begins with; all others are in `aws`.
+_PARTITIONS = {
+    "cn": "aws-cn",
+    "eusc-de": "aws-eusc",
+    "us-gov": "aws-us-gov",
+    "us-iso": "aws-iso",
+    "us-isob": "aws-iso-b",
+    "eu-isoe": "aws-iso-e",
+    "us-isof": "aws-iso-f",
+}
 
 
 def make_plan(
@@ -97,7 +108,7 @@ def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePla
             tuple(_target(stage, region, manifest.application) for region in wave)
             for wave in stage.region_waves
         ),
-        strategy=_strategy(stage, defaults),
+        strategy=_strategy(stage, defaults, manifest.template),
         checks=_checks(stage.checks, defaults),
         pre_traffic=_hooks(
             (stage.hooks.pre_traffic, manifest.hooks.pre_traffic), defaults.pre_traffic, contents
@@ -128,15 +139,21 @@ def _target(stage: StageSpec, region: str, application: str) -> Target:
 
 
 def _partition(region: str) -> str:
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    prefix = region.rsplit("-", 2)[0]
+    return _PARTITIONS.get(prefix, "aws")
 
 
-def _strategy(stage: StageSpec, defaults: TemplateDefaults) -> StrategyPlan:
+def _strategy(stage: StageSpec, defaults: TemplateDefaults, template: str) -> StrategyPlan:
     if stage.strategy is not None:
         return expand_strategy(stage.strategy)
-    return expand_strategy(defaults.strategy or ALL_AT_ONCE)
+    name = defaults.strategy or ALL_AT_ONCE
+    if name not in NAMED:
+        raise InputError(
+            f'{template}: the DeploymentPreference has the type "{name}", whose steps only'
+            " CodeDeploy knows.",
+            mend=f"Give the stage {stage.name} a `strategy` in the manifest.",
+        )
+    return expand_strategy(name)
 
 
 def _checks(checks: ChecksSpec, defaults: TemplateDefaults) -> Checks:
@@ -168,7 +185,7 @@ def _hooks(
     contents: ArtifactContents,
 ) -> tuple[HookPlan, ...]:
     """The hooks of the first who says any: the stage, the application, the template."""
-    by_default = tuple(HookSpec(function=function) for function in default)
+    by_default = tuple(HookSpec(function=function) for function in dict.fromkeys(default))
     hooks = next((hooks for hooks in said if hooks is not None), by_default)
     return tuple(_hook(hook, contents) for hook in hooks)
 

@@ -107,13 +107,16 @@ def between(shortest: str, longest: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _check_weight(share: float) -> float:
-    if share < SMALLEST_WEIGHT:
-        raise problem(
-            f"expected a weight from {write_share(SMALLEST_WEIGHT)} to 100%,"
-            f" found {write_share(share)}."
-        )
-    return share
+def weight_from(smallest: float) -> AfterValidator:
+    """A lower bound for a weight."""
+
+    def check(share: float) -> float:
+        if share < smallest:
+            bounds = f"from {write_share(smallest)} to 100%"
+            raise problem(f"expected a weight {bounds}, found {write_share(share)}.")
+        return share
+
+    return AfterValidator(check)
 
 
 def write_share(share: float) -> str:
@@ -140,7 +143,7 @@ Duration = Annotated[
     WithJsonSchema(_DURATION_SCHEMA),
 ]
 Share = Annotated[float, BeforeValidator(read_share), WithJsonSchema(_SHARE_SCHEMA)]
-ShiftWeight = Annotated[Share, AfterValidator(_check_weight)]
+ShiftWeight = Annotated[Share, weight_from(SMALLEST_WEIGHT)]
 
 
 def matching(pattern: str, expected: str) -> AfterValidator:

@@ -19,7 +19,15 @@ from pydantic import (
 
 from tidegate.core.errors import InputError
 from tidegate.core.plan import Model, Step, StrategyPlan
-from tidegate.core.quantities import Duration, ShiftWeight, describe, problem, write_share
+from tidegate.core.quantities import (
+    Duration,
+    Share,
+    ShiftWeight,
+    describe,
+    problem,
+    weight_from,
+    write_share,
+)
 
 ALL_AT_ONCE = "all-at-once"
 MOST_STEPS = 100
@@ -52,7 +60,7 @@ class Canary(Spec):
 class Linear(Spec):
     """Equal steps, the first at once, until the candidate has all traffic."""
 
-    step: Annotated[ShiftWeight, Field(ge=0.01)]
+    step: Annotated[Share, weight_from(1 / MOST_STEPS)]
     """Share of the traffic that each step adds."""
     every: Duration
     """How long each step is watched."""

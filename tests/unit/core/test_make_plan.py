@@ -79,7 +79,12 @@ class TestDefaults:
 
     @pytest.mark.parametrize(
         ("region", "partition"),
-        [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eu-west-1", "aws")],
+        [
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("ap-southeast-2", "aws"),
+        ],
     )
     def test_knows_the_partition_of_a_region(self, region: str, partition: str) -> None:
         target = stage(f"regions: [{region}]").target(f"333333333333/{region}")
@@ -172,8 +177,20 @@ class TestTemplateDefaults:
         assert stage().strategy.name == "all-at-once"
 
     def test_a_type_of_the_template_that_does_not_exist_is_said(self) -> None:
-        with pytest.raises(InputError, match='no strategy "Canary99"'):
-            stage(defaults=TemplateDefaults(strategy="Canary99"))
+        with pytest.raises(InputError) as caught:
+            stage(defaults=TemplateDefaults(strategy="OurOwnConfig"))
+        assert 'template.yaml: the DeploymentPreference has the type "OurOwnConfig"' in str(
+            caught.value
+        )
+        assert "Give the stage prod a `strategy`" in caught.value.mend
+
+    def test_a_manifest_with_a_strategy_needs_no_type_of_the_template(self) -> None:
+        found = stage("strategy: all-at-once", defaults=TemplateDefaults(strategy="OurOwnConfig"))
+        assert found.strategy.name == "all-at-once"
+
+    def test_a_hook_that_two_functions_share_runs_once(self) -> None:
+        found = stage(defaults=TemplateDefaults(pre_traffic=("Smoke", "Smoke")))
+        assert found.pre_traffic == (HookPlan(function="Smoke"),)
 
 
 class TestWhatCannotBePlanned:

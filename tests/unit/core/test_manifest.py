@@ -201,6 +201,12 @@ class TestWhereAndWhatIsWrong:
                 "26: stages[1].checks.alarms",
                 ('a list, found "ShopErrors"',),
             ),
+            (
+                "[PreTraffic]",
+                "[A, A]",
+                "28: stages[1].hooks.pre_traffic[1]",
+                ('two hooks called "A"',),
+            ),
             ("[PreTraffic]", "['']", "28: stages[1].hooks.pre_traffic[0]", ("not empty",)),
             (
                 "role: arn:aws:iam::222222222222:role/deployer",
@@ -356,7 +362,7 @@ class TestStrategies:
                 ".exponential.factor",
                 "at least 1.1",
             ),
-            ("{linear: {step: 0.5%, every: 1m}}", ".linear.step", "at least 0.01"),
+            ("{linear: {step: 0.5%, every: 1m}}", ".linear.step", "from 1% to 100%, found 0.5%"),
             (
                 "{canary: {weight: 5%, bake: 1m}, linear: {step: 5%, every: 1m}}",
                 "",
