@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -42,6 +43,8 @@ PLUGINS: Final = (
 """The plug-ins of the embedded AWS, as `module:class`, in the order of installation."""
 
 _SECRET: Final = "any"  # noqa: S105 - nothing checks it
+_MINISTACK_PORT: Final = "4566"
+"""What ministack believes its port to be when nobody said."""
 _START_SECONDS: Final = 20.0
 _WORKERS: Final = 256
 _CLIENT_CONFIG: Final = Config(
@@ -298,11 +301,26 @@ def _bind(port: int) -> socket.socket:
     return listener
 
 
+def _readdress(earlier_port: str, port: str) -> None:
+    """Tell our address to the modules of ministack that were imported before it was known."""
+    for module_name, module in list(sys.modules.items()):
+        if not module_name.startswith("ministack."):
+            continue
+        for name, value in list(vars(module).items()):
+            if name.endswith("_PORT") and value == earlier_port:
+                setattr(module, name, port)
+            elif name.endswith("_HOST") and value == "localhost":
+                setattr(module, name, HOST)
+            elif name == "REGION":
+                setattr(module, name, DEFAULT_REGION)
+
+
 def _load_ministack(port: int) -> AsgiApp:
     """Import ministack set up for this machine: quiet, on our port, with no other port or Docker.
 
     It reads most of its settings from the environment at import, some later.
     """
+    earlier_port = os.environ.get("GATEWAY_PORT", _MINISTACK_PORT)
     os.environ.update(
         GATEWAY_PORT=str(port),
         MINISTACK_HOST=HOST,
@@ -310,8 +328,9 @@ def _load_ministack(port: int) -> AsgiApp:
         SFTP_ENABLED="0",
         IOT_MTLS_ENABLED="0",
     )
-    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    logging.basicConfig(level=logging.WARNING)  # else ministack does, and logs every request
     app: Any = importlib.import_module("ministack.app")
+    _readdress(earlier_port, str(port))
     app._docker_socket_present = lambda: False
     docker.from_env = _refuse_docker
     app._reset_lock = None  # a lock belongs to one event loop
