@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's, which is not Python's
+    HTTPClientError,
+    IncompleteReadError,
+)
 
 from tidegate.core.errors import ServiceRefused, ServiceUnavailable, TidegateError
 
@@ -53,8 +59,10 @@ def calling(
         raise ServiceRefused(
             message, mend="See that Tidegate's role may do this, and that its settings are right."
         ) from error
-    except BotoCoreError as error:
+    except (HTTPClientError, ConnectionError, IncompleteReadError) as error:
         raise ServiceUnavailable(f"Tidegate cannot {what}: {error}.") from error
+    except BotoCoreError as error:  # credentials, region, parameters: nothing that passes
+        raise ServiceRefused(f"Tidegate cannot {what}: {error}.") from error
 
 
 def error_code(error: ClientError) -> str:

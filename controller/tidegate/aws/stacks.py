@@ -152,7 +152,11 @@ class CloudFormationStacks:
         if self._was_begun(stack["StackId"], _request_token(token)):
             return True
         _refuse_unusable(spec.stack_name, stack["StackStatus"])
-        with calling(f"update {spec.stack_name}", {"InsufficientCapabilities": StackFailed}):
+        with calling(
+            f"update {spec.stack_name}",
+            {"ValidationError": StackFailed, "InsufficientCapabilitiesException": StackFailed},
+            mend="Correct the template or the stage's parameters.",
+        ):
             try:
                 self._once_idle(
                     lambda: self._client.update_stack(
@@ -180,7 +184,10 @@ class CloudFormationStacks:
     def _create_change_set(self, spec: StackSpec, name: str, kind: ChangeSetTypeType) -> None:
         with calling(
             f"preview {spec.stack_name}",
-            {"ValidationError": ChangeSetFailed, "InsufficientCapabilities": ChangeSetFailed},
+            {
+                "ValidationError": ChangeSetFailed,
+                "InsufficientCapabilitiesException": ChangeSetFailed,
+            },
             mend="Correct the template or the stage's parameters.",
         ):
             try:

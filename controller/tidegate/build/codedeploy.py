@@ -24,7 +24,7 @@ def remove_codedeploy(template: Template, path: str) -> TemplateDefaults:
     conditions = used_conditions(template)
     updates = _take_updates(template)
     groups = {id_: _resource(template, id_) for id_ in _named(updates, "DeploymentGroupName")}
-    defaults = _defaults(updates, groups, path)
+    defaults = _defaults(updates, groups, template, path)
     removed = {*groups, *_named(updates, "ApplicationName")}
     _remove(template["Resources"], removed)
     if _SAM_ROLE not in set(references(template)):
@@ -57,7 +57,10 @@ def _resource(template: Template, logical_id: str) -> Mapping[str, Any]:
 
 
 def _defaults(
-    updates: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Mapping[str, Any]], path: str
+    updates: Mapping[str, Mapping[str, Any]],
+    groups: Mapping[str, Mapping[str, Any]],
+    template: Template,
+    path: str,
 ) -> TemplateDefaults:
     properties = [group.get("Properties", {}) for group in groups.values()]
     strategies = _unique(_strategy(p.get("DeploymentConfigName"), path) for p in properties)
@@ -67,11 +70,11 @@ def _defaults(
             " all functions of a stack shift together.",
             mend="Give them the same `Type`.",
         )
-    alarms = [_alarms(p.get("AlarmConfiguration") or {}, path) for p in properties]
+    alarms = [_alarms(p.get("AlarmConfiguration") or {}, template, path) for p in properties]
     return TemplateDefaults(
         strategy=strategies[0] if strategies else "",
-        pre_traffic=_hooks(updates, "BeforeAllowTrafficHook", path),
-        post_traffic=_hooks(updates, "AfterAllowTrafficHook", path),
+        pre_traffic=_hooks(updates, "BeforeAllowTrafficHook", template, path),
+        post_traffic=_hooks(updates, "AfterAllowTrafficHook", template, path),
         alarms=tuple(_unique(name for names in alarms for name in names)),
     )
 
@@ -91,7 +94,7 @@ def _strategy(config: Any, path: str) -> str:
     return config.removeprefix(_PREFIX)
 
 
-def _alarms(configuration: Mapping[str, Any], path: str) -> list[str]:
+def _alarms(configuration: Mapping[str, Any], template: Template, path: str) -> list[str]:
     if "Fn::If" in configuration:
         raise TemplateError(
             f"{path}: `DeploymentPreference.Alarms` depends on a condition, which is known only in"
@@ -99,18 +102,22 @@ def _alarms(configuration: Mapping[str, Any], path: str) -> list[str]:
             mend=_MEND,
         )
     alarms = configuration.get("Alarms", [])
-    return [_name(alarm.get("Name"), "Alarms", path) for alarm in alarms]
+    return [_name(alarm.get("Name"), "Alarms", template, path) for alarm in alarms]
 
 
-def _hooks(updates: Mapping[str, Mapping[str, Any]], key: str, path: str) -> tuple[str, ...]:
+def _hooks(
+    updates: Mapping[str, Mapping[str, Any]], key: str, template: Template, path: str
+) -> tuple[str, ...]:
     given = (update[key] for update in updates.values() if update.get(key))
-    return tuple(_unique(_name(value, "Hooks", path) for value in given))
+    return tuple(_unique(_name(value, "Hooks", template, path) for value in given))
 
 
-def _name(value: Any, key: str, path: str) -> str:
+def _name(value: Any, key: str, template: Template, path: str) -> str:
     """A logical id, or a physical name that is written out."""
-    name = value if isinstance(value, str) else target_of(value)
-    if not name:
+    if isinstance(value, str):
+        return value
+    name = target_of(value)
+    if name not in template["Resources"]:
         raise TemplateError(
             f"{path}: `DeploymentPreference.{key}` has {value!r}, which is known only in a stack.",
             mend=_MEND,

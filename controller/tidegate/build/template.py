@@ -64,6 +64,20 @@ def walk(value: Any) -> Iterator[Any]:
         yield from walk(child)
 
 
+def of_type(template: Template, resource_type: str) -> list[str]:
+    """The logical ids of the resources of this type, sorted."""
+    return sorted(id_ for id_, r in template["Resources"].items() if r.get("Type") == resource_type)
+
+
+def add(template: Template, section: str, name: str, path: str, value: Template) -> None:
+    """Give a section an entry of ours. Raises ``TemplateError`` when the name is taken."""
+    if name in template.setdefault(section, {}):
+        raise TemplateError(
+            f"{path}: {section}.{name} is a name that Tidegate needs.", mend="Rename yours."
+        )
+    template[section][name] = value
+
+
 class _Constructor(SafeConstructor):
     """Makes intrinsic functions of short tags, and leaves dates as they are written."""
 

@@ -1,5 +1,6 @@
 """What the contract tests of the AWS adapters share: an account of the embedded AWS."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,3 +39,9 @@ def bucket(client: Callable[[str], Any], account: str) -> str:
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": DEFAULT_REGION}
     )
     return name
+
+
+@pytest.fixture
+def wait() -> Callable[[], None]:
+    """Lets the embedded CloudFormation work between two looks."""
+    return lambda: time.sleep(0.05)

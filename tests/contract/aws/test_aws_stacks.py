@@ -1,7 +1,6 @@
 """Stacks in CloudFormation keep the contract of their port."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -68,11 +67,6 @@ def specify(put: Put) -> Specify:
     return lambda code: StackSpec(
         NAME, put(hello(code), f"{code}.json"), {"Stage": "test"}, {"team": "shop"}
     )
-
-
-@pytest.fixture
-def wait() -> Wait:
-    return lambda: time.sleep(0.05)
 
 
 @pytest.fixture

@@ -108,9 +108,10 @@ class TestTargets:
             period_seconds=60,
         )
 
-        with Stubber(sts) as answers, pytest.raises(ServiceRefused) as refused:
+        with Stubber(sts) as answers:
             answers.add_client_error("assume_role", "AccessDenied", "Not authorized to assume it")
-            targets.open(target)
+            with pytest.raises(ServiceRefused) as refused:
+                targets.open(target)
 
         assert f"act in {target.id} as {target.role_arn}: Not authorized" in str(refused.value)
         assert "asks for its external id" in refused.value.mend

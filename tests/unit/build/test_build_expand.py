@@ -198,6 +198,33 @@ def test_is_the_same_in_every_region_and_process(application: MakeApplication) -
     assert digest("1", "eu-west-1") == digest("2", "cn-north-1")
 
 
+def test_keeps_references_to_parameters_that_stages_set() -> None:
+    text = (
+        SAM + "Parameters: {Stage: {Type: String, Default: test}}\n"
+        "Resources:\n"
+        "  Web:\n"
+        "    Type: AWS::Serverless::HttpApi\n"
+        "    Properties:\n"
+        "      CorsConfiguration: {AllowOrigins: [!Ref Stage]}\n"
+        '      Domain: {DomainName: !Sub "${Stage}.example.com", CertificateArn: !Ref Stage}\n'
+    )
+
+    expanded = json.dumps(expand_template(parse_template(text)).template["Resources"])
+
+    assert "${Stage}.example.com" in expanded
+    assert '"allowOrigins": [{"Ref": "Stage"}]' in expanded
+    assert '"test"' not in expanded
+
+
+def test_an_alias_may_have_its_name_from_a_parameter(expand: Expand) -> None:
+    def change(template: Any) -> None:
+        template["Parameters"]["Alias"] = {"Type": "String", "Default": "current"}
+        template["Resources"]["Greeter"]["Properties"]["AutoPublishAlias"] = {"Ref": "Alias"}
+        template["Outputs"] = {}
+
+    assert expand("plain", change).aliases[0].alias == "current"
+
+
 def test_keeps_references_to_region_and_account(expand: Expand) -> None:
     text = json.dumps(expand("plain").template)
 
@@ -242,6 +269,15 @@ def test_leaves_other_macros_to_cloudformation() -> None:
         ),
         (
             (
+                SAM + "Parameters: {Keep: {Type: String, Default: Retain}}\n"
+                "Resources:\n"
+                "  L: {Type: AWS::Serverless::LayerVersion,\n"
+                "    Properties: {ContentUri: s3://b/k, RetentionPolicy: !Ref Keep}}\n"
+            ),
+            r"must know the value of a parameter.*\[L\].*Write the value out",
+        ),
+        (
+            (
                 "Parameters: {TidegateArtifactBucket: {Type: String}}\n"
                 "Resources: {T: {Type: AWS::SNS::Topic}}"
             ),
@@ -260,6 +296,7 @@ def test_says_why_a_template_cannot_be_taken_over(text: str, complaint: str) -> 
         ({"Type": "AllAtOnce"}, "`DeploymentPreference` differ"),
         ({"Type": {"Fn::ImportValue": "type"}}, "Type` is .* known only in a stack"),
         ({"Hooks": {"PreTraffic": {"Fn::ImportValue": "hook"}}}, "Hooks` has .* known only in a"),
+        ({"Alarms": [{"Ref": "Stage"}]}, "Alarms` has .* known only in a stack"),
         ({"Alarms": {"Fn::If": ["IsProd", ["A"], ["B"]]}}, "Alarms` depends on a condition"),
     ],
 )
