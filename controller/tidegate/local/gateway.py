@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from ministack.core import responses
 from ministack.core.router import extract_access_key_id, extract_region
+from ministack.core.sigv4 import decode_header_value
 
 logger = logging.getLogger(__name__)
 
@@ -126,8 +127,11 @@ class Gateway:
 
 
 def _request(scope: Scope, body: bytes) -> Request:
-    headers = {name.decode("latin-1").lower(): value.decode() for name, value in scope["headers"]}
-    query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
+    headers = {
+        name.decode("latin-1").lower(): decode_header_value(value)
+        for name, value in scope["headers"]
+    }
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     responses.set_request_account_id(extract_access_key_id(headers, query))
     responses.set_request_region(extract_region(headers, query))
     return Request(
