@@ -17,7 +17,7 @@ from tidegate.local.process import LocalAws
 CONTROLLER_ACCOUNT: Final = "111111111111"
 CONTROLLER_STACK: Final = "tidegate"
 _EXTERNAL_ID: Final = "tidegate-on-this-machine"
-_RUNTIME: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHON_RUNTIME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Installer:
             "SlowPollSeconds": "5",
             "QueuePollSeconds": "5",
             "RecordDeletionProtection": "false",
-            "PythonRuntime": f"python{_RUNTIME}",
+            "PythonRuntime": PYTHON_RUNTIME,
         }
         self._sam(
             "build",
@@ -90,7 +90,7 @@ class Installer:
                 "FullRepositoryId": full_repository_id,
                 "ReleaseStateMachineArn": controller["ReleaseStateMachineArn"],
                 "TargetAccounts": ",".join(accounts),
-                "PythonRuntime": f"python{_RUNTIME}",
+                "PythonRuntime": PYTHON_RUNTIME,
             },
         )
 
@@ -148,7 +148,7 @@ class Installer:
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": "1",
             "PYTHON": sys.executable,
-            "PYTHON_VERSION": _RUNTIME,
+            "PYTHON_VERSION": PYTHON_RUNTIME.removeprefix("python"),
         }
         sam = Path(sys.executable).with_name("sam")
         with self.log.open("ab") as log:

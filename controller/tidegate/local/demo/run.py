@@ -21,7 +21,7 @@ from tidegate.core.ports import AliasRef
 from tidegate.core.record import Live
 from tidegate.local import process
 from tidegate.local.demo.repository import Repository
-from tidegate.local.demo.scenario import CHAPTERS, PAYLOADS, REQUESTS_PER_SECOND, shorten
+from tidegate.local.demo.scenario import CHAPTERS, PAYLOADS, REQUESTS_PER_SECOND, adapt
 from tidegate.local.demo.story import Story
 from tidegate.local.demo.summary import differences, print_summary, read_served
 from tidegate.local.demo.traffic import Traffic
@@ -99,7 +99,7 @@ class Demo:
             repository = Repository.create(
                 self.folder, checkout, full_repository_id=repository_id, endpoint=aws.endpoint
             )
-            shorten(repository.clone / "tidegate.yaml")
+            adapt(repository.clone / "tidegate.yaml")
             installer.application(manifest, repository_id)
         console.print(f"Tidegate is installed, with a pipeline for {manifest.application}.\n")
         return Story(

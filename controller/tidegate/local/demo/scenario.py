@@ -10,6 +10,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 
 from tidegate.core.record import ReleasePhase
+from tidegate.local.install import PYTHON_RUNTIME
 
 PAYLOADS: Final = tuple({"name": name} for name in ("Ada", "Grace", "Linus", "Maria", "Zoë"))
 """What users send. One of the five has a name that not every change copes with."""
@@ -73,11 +74,12 @@ CHAPTERS: Final = (
 )
 
 
-def shorten(manifest: Path) -> None:
-    """Make the bakes of a manifest last seconds, and judge from fewer samples."""
+def adapt(manifest: Path) -> None:
+    """Fit a manifest to a demonstration: bakes of seconds, few samples, this machine's Python."""
     yaml = YAML()
     document: Any = yaml.load(manifest)
     for stage in document["stages"]:
+        stage["parameters"]["PythonRuntime"] = PYTHON_RUNTIME
         if isinstance(stage["strategy"], dict):
             for step, bake in zip(stage["strategy"]["steps"], ("8s", "6s"), strict=True):
                 step["bake"] = bake

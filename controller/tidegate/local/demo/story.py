@@ -14,7 +14,7 @@ from rich.padding import Padding
 
 from tidegate.cli.backend import Backend
 from tidegate.cli.reading import newest_releases, read_again
-from tidegate.cli.view import draw_releases
+from tidegate.cli.view import draw_release
 from tidegate.cli.watch import follow
 from tidegate.core.errors import TidegateError
 from tidegate.core.record import Live, Release, application_partition
@@ -113,7 +113,7 @@ class Story:
             read,
             lambda views: until(views[0]),
             console=self.console,
-            draw=lambda views: Padding(draw_releases(views), (0, 0, 1, 0)),
+            draw=lambda views: Padding(draw_release(views[0]), (1, 0)),
             every_seconds=_EVERY_SECONDS,
             timeout_seconds=None if self.interactive else _OVER_WITHIN_SECONDS,
             now=lambda: datetime.now(UTC),
