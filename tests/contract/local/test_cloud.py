@@ -12,6 +12,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from statemachines import eventually
 
 from tidegate.local.cloud import EmbeddedAws
 
@@ -163,3 +164,28 @@ except ValueError as error:
 
     assert ended.stdout.split() == ["stopped", "cannot", "1"]
     assert ended.stderr == ""
+
+
+def test_stops_with_the_process_that_started_it_when_told_so() -> None:
+    script = """
+import subprocess, sys
+command = [sys.executable, "-m", "tidegate.local", "--port", "0", "--exit-with-parent"]
+process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+print(process.stdout.readline(), flush=True)
+"""
+    parent = subprocess.run(
+        [sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True, timeout=60
+    )
+    endpoint = parent.stdout.strip()
+
+    def gone() -> bool | None:
+        try:
+            urllib.request.urlopen(endpoint, timeout=1).close()
+        except urllib.error.HTTPError as answered:
+            answered.close()
+            return None
+        except OSError:
+            return True
+        return None
+
+    assert eventually(gone)
