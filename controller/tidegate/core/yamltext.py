@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from tidegate.core.errors import ManifestError
 from tidegate.core.quantities import describe
 
 Path = tuple[str | int, ...]
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # no text to store, to send or to print
 
 DEEPEST = 20  # levels of nesting
 LARGEST = 20_000  # values, with each alias counted as often as it is used
@@ -82,6 +85,7 @@ def _marked(error: MarkedYAMLError) -> tuple[int, str]:
     problem = (error.problem or error.context or "unreadable").splitlines()[0]
     if isinstance(error, DuplicateKeyError):
         problem = problem.partition(" with value")[0]
+    problem = _SURROGATE.sub("?", problem)
     return (mark.line + 1 if mark else 0), problem
 
 
@@ -113,22 +117,22 @@ class _Reader:
             return {key: self.read(value, (*at, key)) for key, value in self._entries(node, at)}
         if isinstance(node, CommentedSeq):
             return [self._item(node, index, at) for index in range(len(node))]
-        return _plain_scalar(node)
+        return self._checked(_plain_scalar(node), at)
 
-    def _entries(self, node: CommentedMap, at: Path) -> list[tuple[str, Any]]:
-        entries = []
+    def _entries(self, node: CommentedMap, at: Path) -> Iterator[tuple[str, Any]]:
         for key, value in node.items():
-            line = self._line(node.lc.data, key, at)
+            self.lines[*at, str(key)] = self._line(node.lc.data, key, at)
             if not isinstance(key, str):
-                self.lines[*at, str(key)] = line
-                raise self._error(
-                    f"expected a text as key, found {describe(_plain_scalar(key))}.",
-                    (*at, str(key)),
-                    "Put it in quotes.",
-                )
-            self.lines[*at, str(key)] = line
-            entries.append((str(key), value))
-        return entries
+                found = describe(_plain_scalar(key))
+                message = f"expected a text as key, found {found}."
+                raise self._error(message, (*at, str(key)), "Put it in quotes.")
+            yield self._checked(str(key), at), value
+
+    def _checked(self, scalar: Any, at: Path) -> Any:
+        if isinstance(scalar, str) and _SURROGATE.search(scalar):
+            message = "a text has an escaped surrogate, which is half a character."
+            raise self._error(message, at, "Write the character itself.")
+        return scalar
 
     def _item(self, node: CommentedSeq, index: int, at: Path) -> Any:
         self.lines[*at, index] = self._line(node.lc.data, index, at)

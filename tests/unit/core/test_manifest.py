@@ -1,14 +1,17 @@
 """The manifest: what is accepted, what it means, and what is said when something is wrong."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from textwrap import dedent
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from tidegate.core.errors import ManifestError
 from tidegate.core.manifest import Manifest, parse_manifest
+from tidegate.core.manifest_errors import explain
 from tidegate.core.plan import OnFirstFailure, TooFew, WhenNotCanaryable
 from tidegate.core.strategy import Canary, CanaryStrategy
+from tidegate.core.yamltext import read_yaml
 
 WHOLE = """\
 version: 1
@@ -303,6 +306,20 @@ class TestWhereAndWhatIsWrong:
         error = failure("version: 1\napplication: shop\nstages: [test]\n")
         assert error.message == 'expected a mapping, found "test".'
 
+    def test_says_when_it_found_a_mapping(self) -> None:
+        assert failure_with("timeout: 10m", "timeout: {m: 10}").message.endswith("found a mapping.")
+
+    def test_an_error_without_words_of_its_own_keeps_those_of_the_validator(self) -> None:
+        class Calendar(BaseModel):
+            day: date
+
+        document = read_yaml("\nday: never\n", "calendar.yaml")
+        with pytest.raises(ValidationError) as caught:
+            Calendar.model_validate(document.data)
+        (error,) = explain(caught.value, document, Calendar)
+        assert str(error).startswith("calendar.yaml:2: day: Input should be a valid date")
+        assert error.message.endswith('found "never".')
+
     def test_does_not_print_a_whole_novel(self) -> None:
         assert len(failure_with("name: unit", f"name: {'x' * 5000}").message) < 200
 
@@ -401,6 +418,9 @@ class TestYaml:
             ("version: 1\n7: x\n", 2, "expected a text as key, found 7", "quotes"),
             ("version: 1\napplication: !Ref Name\n", 2, "the tag !Ref means nothing", "Remove"),
             ("version: 1\nstages: !Seq [a]\n", 2, "the tag !Seq means nothing", "Remove"),
+            ('version: 1\napplication: "\\ud83d\\ude00"\n', 2, "surrogate", "character itself"),
+            ('version: 1\nhooks: {"\\ud83d": 1}\n', 2, "surrogate", "character itself"),
+            ('"\\ud83d": 1\n"\\ud83d": 2\n', 2, 'duplicate key "?"', "Remove one"),
             ("version: \x00\n", 0, "not YAML", ""),
             ("&a\nversion: *a\n", 2, "nested too deeply", ""),
             ("version: " + "[" * 400, 1, "not YAML", "brackets"),
