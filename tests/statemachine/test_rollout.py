@@ -121,6 +121,21 @@ def test_all_hooks_run_when_one_fails(theatre: Theatre) -> None:
     assert {event["function"] for event in outcome.events("run-hook")} == {"A", "B", "C"}
 
 
+TWO_HOOKS_FAIL = Scenario(
+    "rollout",
+    {
+        "find-candidates": {"pre_traffic": ["A", "B", "C"], "post_traffic": []},
+        "run-hook": hooks_fail("pre-traffic", "B", "C"),
+    },
+)
+
+
+def test_of_several_failed_hooks_the_first_is_told(theatre: Theatre) -> None:
+    outcome = theatre.play(TWO_HOOKS_FAIL)
+    assert (outcome.error, outcome.cause) == ("HookFailed", "B")
+    assert outcome.tasks[-2:] == BACK
+
+
 HOOK_STILL_RUNS = Scenario(
     "rollout", {"run-hook": [*[Raises("RecordConflict")] * 20, {"outcome": "passed"}]}
 )
@@ -142,7 +157,7 @@ def test_restores_traffic_before_the_stack_when_the_candidate_is_unhealthy(
 ) -> None:
     outcome = theatre.play(UNHEALTHY_AT_THE_SECOND_STEP)
     assert (outcome.status, outcome.error) == ("FAILED", "Unhealthy")
-    assert json.loads(outcome.cause)["errorMessage"] == UNHEALTHY.message
+    assert outcome.cause == UNHEALTHY.message
     assert outcome.tasks[-3:] == ["tick", *BACK]
     (event,) = outcome.events("restore-traffic")
     assert event["failure"]["Error"] == "Unhealthy"

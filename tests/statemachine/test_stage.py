@@ -1,6 +1,5 @@
 """The stage machine: previews, approval, and waves of rollouts."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +23,7 @@ NEEDS_APPROVAL = {"waves": [[TARGET]], "approval_timeout_seconds": 600}
 TWO_WAVES = {"waves": [[TARGET, OTHER_TARGET], [THIRD_TARGET]]}
 
 
-def at(targets: Mapping[str, Answer], otherwise: Mapping[str, Any]) -> Any:
+def at(targets: Mapping[str, Answer], otherwise: Answer) -> Any:
     def answer(event: Mapping[str, Any]) -> Answer:
         return targets.get(event["target"], otherwise)
 
@@ -156,9 +155,23 @@ def test_other_rollouts_of_the_wave_end_by_themselves_and_no_wave_follows(
 ) -> None:
     outcome = theatre.play(ONE_TARGET_FAILS)
     assert (outcome.status, outcome.error) == ("FAILED", "StackFailed")
-    assert json.loads(outcome.cause)["errorMessage"] == "no such bucket"
+    assert outcome.cause == "no such bucket"
     assert [event["target"] for event in outcome.events("finish")] == [OTHER_TARGET]
     assert THIRD_TARGET not in {event["target"] for event in outcome.events("deploy")}
+
+
+BOTH_TARGETS_FAIL = Scenario(
+    "stage",
+    {
+        "review": {"waves": [[TARGET, OTHER_TARGET]], "approval_timeout_seconds": 0},
+        "deploy": at({TARGET: Raises("StackFailed", "one")}, Raises("ChangeSetStale", "other")),
+    },
+)
+
+
+def test_of_several_failed_targets_the_first_is_told(theatre: Theatre) -> None:
+    outcome = theatre.play(BOTH_TARGETS_FAIL)
+    assert (outcome.error, outcome.cause) == ("StackFailed", "one")
 
 
 ONE_FAILS_AND_ONE_IS_STUCK = Scenario(
