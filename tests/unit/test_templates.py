@@ -208,6 +208,15 @@ def test_both_sides_call_the_roles_the_same(name: str) -> None:
     assert ours["Default"] == theirs["Default"]
 
 
+def test_the_tasks_run_on_the_very_dependencies_that_the_tests_run_on() -> None:
+    def pins(path: str) -> set[str]:
+        return set(re.findall(r"^\S+==\S+", (ROOT / path).read_text("utf-8"), re.MULTILINE))
+
+    shipped = pins("controller/requirements.txt")
+    assert shipped
+    assert shipped - pins("requirements/dev.txt") == set()
+
+
 def test_outputs_are_what_the_command_line_looks_for() -> None:
     names = {"TableName", "BusName", "ReleaseStateMachineArn", "OperateFunction", "Region"}
     assert names <= TEMPLATE["Outputs"].keys()
