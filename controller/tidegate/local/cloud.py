@@ -46,6 +46,7 @@ _SECRET: Final = "any"  # noqa: S105 - nothing checks it
 _MINISTACK_PORT: Final = "4566"
 """What ministack believes its port to be when nobody said."""
 _START_SECONDS: Final = 20.0
+_END_SECONDS: Final = 2.0
 _WORKERS: Final = 256
 _CLIENT_CONFIG: Final = Config(
     read_timeout=910,  # the longest Lambda invocation, and a little
@@ -283,10 +284,11 @@ class _Connection(TCPServer):  # type: ignore[misc]  # mypy does not read hyperc
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    """End what still runs. A task that waits for a thread does not hear of it and is left."""
+    if tasks := asyncio.all_tasks(loop):
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks, timeout=_END_SECONDS))
     loop.run_until_complete(loop.shutdown_asyncgens())
 
 
