@@ -55,8 +55,7 @@ class LambdaFunctions:
         """Why a weighted alias cannot serve both versions; often none."""
         before, after = (self._routing_facts(function, version) for version in (stable, candidate))
         return [
-            f"{function}: the {name} of version {stable} is {before[name]}, that of version"
-            f" {candidate} is {after[name]}; a weighted alias needs the same."
+            f"its {name} changes from {before[name]} to {after[name]}"
             for name in before
             if before[name] != after[name]
         ]

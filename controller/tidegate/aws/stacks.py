@@ -164,6 +164,8 @@ class CloudFormationStacks:
                     )
                 )
             except ClientError as error:
+                if error_code(error) == "TokenAlreadyExistsException":
+                    return True
                 if _NO_CHANGES.search(error_message(error)):
                     return False
                 raise

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from tidegate.build.expand import expand_template
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
-from tidegate.build.source import Revision, find_revision, source_files
+from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
 from tidegate.build.template import Template, read_template
 from tidegate.core.artifact import ArtifactContents, Package
 from tidegate.core.errors import ArtifactError, InputError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 OUTPUT_FOLDER: Final = ".tidegate/build"
 MANIFEST: Final = "tidegate.yaml"
-RELEASE_FILE: Final = "release.json"
 TEMPLATE_FILE: Final = "template.json"
 CONTENTS_FILE: Final = "artifact.json"
 SOURCE_FILE: Final = "source.zip"

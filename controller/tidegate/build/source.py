@@ -12,12 +12,16 @@ from typing import Final
 from tidegate.build.package import files_under
 from tidegate.core.errors import InputError
 
-_FORMAT: Final = "%H%x00%an <%ae>%x00%s"
+RELEASE_FILE: Final = "release.json"
+"""What a build leaves beside the source, for the release."""
+
+_FORMAT: Final = "%H%x00%an <%ae>%x00%B"
+_MOST_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The commit that is built."""
+    """The commit that is built. Its texts are one line each, of characters that print."""
 
     commit: str
     branch: str = ""
@@ -28,48 +32,69 @@ class Revision:
 def find_revision(folder: Path, environment: Mapping[str, str], **known: str) -> Revision:
     """The commit in ``folder``, as arguments, the environment or git say it, in this order.
 
-    A pipeline's source may come without its git history: there CodeBuild names the commit
-    (``CODEBUILD_RESOLVED_SOURCE_VERSION``), and ``TIDEGATE_BRANCH``, ``TIDEGATE_AUTHOR`` and
-    ``TIDEGATE_SUBJECT`` the rest. Raises ``InputError`` when nothing names the commit.
+    CodeBuild names the commit (``CODEBUILD_RESOLVED_SOURCE_VERSION``), and has no branch checked
+    out: ``TIDEGATE_BRANCH`` says it. Where the source comes without its git history,
+    ``TIDEGATE_AUTHOR`` and ``TIDEGATE_SUBJECT`` say the rest. Raises ``InputError`` when nothing
+    names the commit.
     """
-    git = _ask_git(folder)
     told = {
         "commit": environment.get("CODEBUILD_RESOLVED_SOURCE_VERSION", ""),
         "branch": environment.get("TIDEGATE_BRANCH", ""),
         "author": environment.get("TIDEGATE_AUTHOR", ""),
         "subject": environment.get("TIDEGATE_SUBJECT", ""),
     }
-    found = {key: known.get(key) or told[key] or git.get(key, "") for key in told}
+    told = {key: known.get(key) or told[key] for key in told}
+    git = _ask_git(folder, told["commit"] or "HEAD")
+    found = {key: told[key] or git.get(key, "") for key in told}
     if not found["commit"]:
         raise InputError(
             f"{folder} is no git checkout, and nothing names the commit.",
             mend="Pass the commit, or set CODEBUILD_RESOLVED_SOURCE_VERSION.",
         )
-    found["subject"] = found["subject"].partition("\n")[0].strip()
-    return Revision(**found)
+    return Revision(**{key: _one_line(text) for key, text in found.items()})
 
 
 def source_files(folder: Path, *, output: Path) -> Iterable[tuple[str, Path]]:
-    """The files that git tracks, as they are now; all files where git tracks none."""
+    """What git tracks, as it is now; where git tracks nothing, all files that no build wrote."""
     tracked = _git(folder, "ls-files", "-z").split("\0")
     present = [(name, folder / name) for name in tracked if name and (folder / name).is_file()]
-    return present or files_under(folder, ignored_folder=output)
+    return present or [
+        (name, path)
+        for name, path in files_under(folder, ignored_folder=output)
+        if name != RELEASE_FILE
+    ]
 
 
-def _ask_git(folder: Path) -> dict[str, str]:
-    log = _git(folder, "log", "-1", f"--format={_FORMAT}").strip("\n")
+def _ask_git(folder: Path, commit: str) -> dict[str, str]:
+    """What git knows of this commit; nothing when it is of another repository."""
+    options = ("-1", "--no-show-signature", f"--format={_FORMAT}", "--end-of-options")
+    log = _git(folder, "log", *options, commit, "--")
     if not log:
         return {}
-    commit, author, subject = log.split("\0")
+    identifier, author, message = log.split("\0")
     branch = _git(folder, "symbolic-ref", "--short", "--quiet", "HEAD").strip()
-    return {"commit": commit, "author": author, "subject": subject, "branch": branch}
+    return {"commit": identifier, "author": author, "subject": message, "branch": branch}
+
+
+def _one_line(text: str) -> str:
+    """The first line, without what could move a terminal's cursor or hide other characters.
+
+    Whoever may commit writes this text; it goes into the record, into events and onto screens.
+    """
+    first = text.strip().partition("\n")[0]
+    shown = "".join(character for character in " ".join(first.split()) if character.isprintable())
+    return shown if len(shown) <= _MOST_CHARACTERS else f"{shown[: _MOST_CHARACTERS - 1]}…"
 
 
 def _git(folder: Path, *arguments: str) -> str:
     """What git says; "" where there is no git or no repository."""
     if (git := shutil.which("git")) is None:
         return ""
-    done = subprocess.run(  # noqa: S603 - no shell, no user input but the folder
-        [git, "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+    done = subprocess.run(  # noqa: S603 - no shell, no option among what is not ours
+        [git, "-C", str(folder), *arguments],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        errors="surrogateescape",
     )
     return done.stdout if done.returncode == 0 else ""

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 
 from tidegate.aws.metrics import CloudWatchMetrics
 from tidegate.aws.session import Clients
-from tidegate.core.errors import NotFound
+from tidegate.core.errors import NotFound, ServiceRefused, ServiceUnavailable
 from tidegate.core.ports import AliasRef, Counts, Pair, PairCounts
 
 pytestmark = pytest.mark.cloud
@@ -100,6 +101,21 @@ def test_counts_more_functions_than_fit_in_a_call(metrics: CloudWatchMetrics, se
     assert [c.pair for c in counted] == pairs
     assert (counted[0].candidate, counted[-1].candidate) == (Counts(3, 1), Counts(4, 2))
     assert sum(c.candidate.invocations for c in counted) == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("InternalError", ServiceUnavailable), ("Forbidden", ServiceRefused)]
+)
+def test_takes_data_that_it_may_not_see_for_an_error(
+    status: str, error: type[Exception], clients: Clients
+) -> None:
+    cloudwatch = clients.make("cloudwatch")
+    result = {"Id": "q0", "Label": "Invocations", "StatusCode": status, "Values": []}
+
+    with Stubber(cloudwatch) as answers:
+        answers.add_response("get_metric_data", {"MetricDataResults": [result]})
+        with pytest.raises(error, match="Invocations"):
+            CloudWatchMetrics(cloudwatch, 60).counts([PAIR], at(0), at(5))
 
 
 class TestAlarms:

@@ -111,6 +111,7 @@ def test_without_git_the_source_is_everything_but_what_builds_leave(
     folder = application("plain")
     (folder / "greeter" / "__pycache__").mkdir()
     (folder / "greeter" / "__pycache__" / "app.pyc").write_text("bytecode")
+    (folder / "release.json").write_text("of the build before")
 
     artifact = build_artifact(folder, output=folder / "out")
 
