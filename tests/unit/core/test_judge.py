@@ -69,6 +69,17 @@ def test_few_requests_and_few_errors_do_not_suffice() -> None:
     assert verdict(stable=(1000, 0), candidate=(49, 2)).judgement is Judgement.INSUFFICIENT_TRAFFIC
 
 
+def test_exactly_the_requests_that_are_needed_suffice() -> None:
+    assert verdict(stable=(1000, 0), candidate=(50, 2)).judgement is Judgement.HEALTHY
+
+
+def test_is_not_sure_while_the_errors_could_still_be_within_the_bound() -> None:
+    policy = ErrorPolicy(max_increase=0.06, min_samples=50)  # allows three errors in fifty
+    seen = [pair(stable=(1000, 0), candidate=(10, 3))]
+    found = judge(seen, (), (), Checks(errors=policy))
+    assert found.judgement is Judgement.INSUFFICIENT_TRAFFIC
+
+
 def test_is_sure_early_when_even_fifty_requests_could_not_excuse_the_errors() -> None:
     found = verdict(stable=(1000, 0), candidate=(10, 3))
     assert found.judgement is Judgement.UNHEALTHY

@@ -10,6 +10,7 @@ from tidegate.core.errors import ManifestError
 from tidegate.core.manifest import Manifest, parse_manifest
 from tidegate.core.manifest_errors import explain
 from tidegate.core.plan import OnFirstFailure, TooFew, WhenNotCanaryable
+from tidegate.core.quantities import write_duration
 from tidegate.core.strategy import Canary, CanaryStrategy
 from tidegate.core.yamltext import read_yaml
 
@@ -134,6 +135,11 @@ class TestWhatIsAccepted:
     def test_takes_a_truth_value_that_has_an_anchor(self) -> None:
         stage = parse_manifest(stage_with("approval: &ask true")).stages[0]
         assert stage.approval is not None
+
+    @pytest.mark.parametrize("timeout", ["5m", "36h"])
+    def test_takes_the_shortest_and_the_longest_timeout(self, timeout: str) -> None:
+        (test, _) = parse_manifest(WHOLE.replace("10m", timeout)).tests
+        assert write_duration(test.timeout) in {"5m", "1d12h"}
 
     def test_takes_numbers_as_parameters(self) -> None:
         stage = parse_manifest(stage_with("parameters: {Share: 0.5, Count: 7}")).stages[0]
@@ -431,6 +437,10 @@ class TestYaml:
         assert error.line == line
         assert words in error.message
         assert mend in error.mend
+
+    @pytest.mark.parametrize(("levels", "words"), [(20, "expected 1"), (21, "nested too deeply")])
+    def test_that_is_nested(self, levels: int, words: str) -> None:
+        assert words in failure("version: " + "[" * levels + "]" * levels).message
 
     def test_that_repeats_itself_without_end(self) -> None:
         bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
