@@ -1,9 +1,11 @@
 """Where items lie, when a phase is over, and how errors read."""
 
+import inspect
 from datetime import UTC, datetime
 
 import pytest
 
+from tidegate.core import errors
 from tidegate.core.errors import ManifestError, StackFailed, TidegateError
 from tidegate.core.plan import ArtifactRef, ReleasePlan, ReleaseRef
 from tidegate.core.ports import Counts, StackState
@@ -88,6 +90,12 @@ def test_counts_add_up() -> None:
 def test_an_error_reads_as_cause_and_mend() -> None:
     assert str(StackFailed("It failed.", mend="Fix it.")) == "It failed. Fix it."
     assert str(TidegateError("It failed.")) == "It failed."
+
+
+def test_the_tree_of_errors_is_drawn_whole() -> None:
+    drawn = {line.strip("│├└─ ").partition("  ")[0] for line in (errors.__doc__ or "").splitlines()}
+    classes = (value for value in vars(errors).values() if inspect.isclass(value))
+    assert {found.__name__ for found in classes if issubclass(found, TidegateError)} <= drawn
 
 
 def test_a_manifest_error_without_a_line_names_the_file() -> None:
