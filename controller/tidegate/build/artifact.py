@@ -92,7 +92,7 @@ def build_artifact(
 
     store = PackageStore(output / "packages", f"applications/{parsed.application}/packages")
     sam = read_template(template)
-    package_code(sam, template.parent, store)
+    package_code(sam, template, store)
     expansion = expand_template(sam, str(template))
     _write_json(output / TEMPLATE_FILE, expansion.template)
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))

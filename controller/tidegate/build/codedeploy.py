@@ -27,7 +27,7 @@ def remove_codedeploy(template: Template, path: str) -> TemplateDefaults:
     defaults = _defaults(updates, groups, template, path)
     removed = {*groups, *_named(updates, "ApplicationName")}
     _remove(template["Resources"], removed)
-    if _SAM_ROLE not in set(references(template)):
+    if updates and _SAM_ROLE not in set(references(template)):
         removed.add(_SAM_ROLE)
         _remove(template["Resources"], {_SAM_ROLE})
     _refuse_dangling(template, removed, path)

@@ -99,17 +99,16 @@ class PackageStore:
         return key
 
 
-def package_code(template: Template, base: Path, store: PackageStore) -> None:
+def package_code(template: Template, path: Path, store: PackageStore) -> None:
     """Store all local code that the template names, and make the template name the packages.
 
-    Paths are relative to ``base``. Raises ``TemplateError`` when code is missing.
+    ``path`` is the template's: local code is looked for from its folder. Raises ``TemplateError``
+    when code is missing.
     """
     code_of_all = template.get("Globals", {}).get("Function", {}).get("CodeUri")
     for logical_id, resource in template["Resources"].items():
-        if not isinstance(resource, dict) or not isinstance(resource.get("Properties", {}), dict):
-            continue  # the expansion says what is wrong with it
         properties = resource.setdefault("Properties", {})
-        _refuse_nested(logical_id, resource)
+        _refuse_nested(resource, f"{path}: {logical_id}")
         location = _LOCATIONS.get(resource.get("Type", ""))
         if location is None or _needs_no_package(resource["Type"], properties):
             continue
@@ -117,7 +116,7 @@ def package_code(template: Template, base: Path, store: PackageStore) -> None:
         if value is None and resource["Type"] == "AWS::Serverless::Function":
             value = code_of_all
         if isinstance(value, str) and "://" not in value:
-            source = _source(base, value, f"{logical_id}.{location.property}")
+            source = _source(path.parent, value, f"{path}: {logical_id}.{location.property}")
             key = store.add_code(source) if location.zipped else store.add_file(source)
             properties[location.property] = location.to(key)
 
@@ -180,7 +179,7 @@ def _source(base: Path, value: str, place: str) -> Path:
     source = base / value
     if not source.exists():
         raise TemplateError(
-            f"{place}: there is no {value} in {base}.",
+            f"{place}: there is no {value} in {base.resolve()}.",
             mend="Correct the path, or run `sam build` first if it makes that code.",
         )
     return source
@@ -193,12 +192,11 @@ def _needs_no_package(resource_type: str, properties: dict[str, Any]) -> bool:
     )
 
 
-def _refuse_nested(logical_id: str, resource: dict[str, Any]) -> None:
+def _refuse_nested(resource: dict[str, Any], place: str) -> None:
     name = _NESTED.get(resource.get("Type", ""))
     value = resource["Properties"].get(name) if name else None
     if isinstance(value, str) and "://" not in value:
         raise TemplateError(
-            f"{logical_id}.{name}: the template inside the template, {value}, is not released"
-            " with it.",
+            f"{place}.{name}: the template inside the template, {value}, is not released with it.",
             mend="Make it an application of its own, or name a template in a bucket.",
         )

@@ -51,7 +51,9 @@ def parse_template(text: str, path: str = "template.yaml") -> Template:
             f"{path}: the template has no `Resources`.",
             mend="Name a SAM or CloudFormation template in the manifest: `template: <path>`.",
         )
-    return template
+    for logical_id, resource in template["Resources"].items():
+        _check_resource(resource, f"{path}: Resources.{logical_id}")
+    return {section: value for section, value in template.items() if value is not None}
 
 
 def walk(value: Any) -> Iterator[Any]:
@@ -106,6 +108,18 @@ def _construct_boolean(constructor: SafeConstructor, node: ScalarNode) -> Any:
 _Constructor.add_multi_constructor("!", _construct_intrinsic)
 _Constructor.add_constructor(_BOOLEAN, _construct_boolean)
 _Constructor.add_constructor(_TIMESTAMP, SafeConstructor.construct_yaml_str)
+
+
+def _check_resource(resource: Any, place: str) -> None:
+    if isinstance(resource, dict) and isinstance(resource.get("Type"), str):
+        if isinstance(resource.get("Properties", {}), dict):
+            return
+        place += ".Properties"
+    raise TemplateError(
+        f"{place} is not what CloudFormation knows: a resource has a `Type` and a map of"
+        " `Properties`.",
+        mend="See to its indentation; loops (`Fn::ForEach`) are not supported.",
+    )
 
 
 def _place(path: str, error: YAMLError) -> str:

@@ -44,7 +44,7 @@ def expand(application: MakeApplication, store: PackageStore) -> Expand:
         template = read_template(folder / "template.yaml")
         if change:
             change(template)
-        package_code(template, folder, store)
+        package_code(template, folder / "template.yaml", store)
         return expand_template(template)
 
     return expand

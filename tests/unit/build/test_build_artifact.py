@@ -9,7 +9,6 @@ import pytest
 from applications import MakeApplication
 
 from tidegate.build.artifact import build_artifact
-from tidegate.build.source import Revision, find_revision
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import InputError, TemplateError
 
@@ -29,6 +28,11 @@ def commit(folder: Path) -> None:
 def names(archive: Path) -> set[str]:
     with zipfile.ZipFile(archive) as opened:
         return set(opened.namelist())
+
+
+def held_by(path: Path) -> set[str]:
+    """The names in an archive, none for another file."""
+    return names(path) if path.suffix == ".zip" else set()
 
 
 def test_the_same_application_gives_the_same_artifact(application: MakeApplication) -> None:
@@ -105,6 +109,20 @@ def test_the_source_is_what_git_tracks(application: MakeApplication) -> None:
     assert names(source(artifact.files)) == {"greeter/app.py", "template.yaml", "tidegate.yaml"}
 
 
+def test_history_authors_and_messages_do_not_change_the_artifact(
+    application: MakeApplication,
+) -> None:
+    without_git = build_artifact(application("plain", at="without"))
+    folder = application("plain", at="with")
+    commit(folder)
+    first = build_artifact(folder)
+    git(folder, "commit", "--amend", "--author=Grace <g@example.com>", "--message=Other")
+    git(folder, "checkout", "--detach")
+
+    assert without_git.digest == first.digest == build_artifact(folder).digest
+    assert not any(".git/" in name for path in first.files.values() for name in held_by(path))
+
+
 def test_without_git_the_source_is_everything_but_what_builds_leave(
     application: MakeApplication,
 ) -> None:
@@ -116,33 +134,6 @@ def test_without_git_the_source_is_everything_but_what_builds_leave(
     artifact = build_artifact(folder, output=folder / "out")
 
     assert names(source(artifact.files)) == {"greeter/app.py", "template.yaml", "tidegate.yaml"}
-
-
-def test_names_the_commit_that_git_knows(application: MakeApplication) -> None:
-    folder = application("plain")
-    commit(folder)
-
-    revision = find_revision(folder, {})
-
-    assert len(revision.commit) == 40
-    assert (revision.branch, revision.author, revision.subject) == (
-        "main",
-        "Ada <ada@example.com>",
-        "Greet people",
-    )
-
-
-def test_names_the_commit_that_the_build_was_told(application: MakeApplication) -> None:
-    environment = {"CODEBUILD_RESOLVED_SOURCE_VERSION": "c0ffee", "TIDEGATE_BRANCH": "main"}
-
-    revision = find_revision(application("plain"), environment, branch="", author="Ada")
-
-    assert revision == Revision("c0ffee", branch="main", author="Ada")
-
-
-def test_asks_for_the_commit_when_nothing_names_it(application: MakeApplication) -> None:
-    with pytest.raises(InputError, match="nothing names the commit"):
-        find_revision(application("plain"), {})
 
 
 def test_says_that_there_is_no_manifest(tmp_path: Path) -> None:

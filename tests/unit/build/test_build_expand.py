@@ -63,7 +63,7 @@ def test_differs_from_sams_expansion_only_in_what_it_says(
 ) -> None:
     folder = application(name)
     template = read_template(folder / "template.yaml")
-    package_code(template, folder, store)
+    package_code(template, folder / "template.yaml", store)
 
     expanded = expand_template(template).template
 
@@ -168,7 +168,9 @@ def test_a_version_is_new_only_when_the_code_is(
 ) -> None:
     def version(folder: Path) -> str:
         template = read_template(folder / "template.yaml")
-        package_code(template, folder, PackageStore(tmp_path / "out" / "p", "packages"))
+        package_code(
+            template, folder / "template.yaml", PackageStore(tmp_path / "out" / "p", "packages")
+        )
         return expand_template(template).aliases[0].version_logical_id
 
     folder, same = application("plain", at="one"), application("plain", at="another")

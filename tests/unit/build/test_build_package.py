@@ -73,7 +73,7 @@ def test_code_of_the_globals_serves_every_function_without_its_own(
         "  B: {Type: AWS::Serverless::Function, Properties: {PackageType: Image}}\n"
     )
 
-    package_code(template, tmp_path, store)
+    package_code(template, tmp_path / "template.yaml", store)
 
     assert template["Resources"]["A"]["Properties"]["CodeUri"]["Key"] in store.digests
     assert "CodeUri" not in template["Resources"]["B"]["Properties"]
@@ -84,8 +84,10 @@ def test_says_which_functions_code_is_missing(tmp_path: Path, store: PackageStor
         "Resources: {Greeter: {Type: AWS::Serverless::Function, Properties: {CodeUri: greeter/}}}"
     )
 
-    with pytest.raises(TemplateError, match=r"Greeter\.CodeUri: there is no greeter/ in .*sam bui"):
-        package_code(template, tmp_path, store)
+    with pytest.raises(
+        TemplateError, match=r"template\.yaml: Greeter\.CodeUri: there is no greeter/ in .*sam bui"
+    ):
+        package_code(template, tmp_path / "template.yaml", store)
 
 
 def test_refuses_a_local_template_inside_the_template(tmp_path: Path, store: PackageStore) -> None:
@@ -93,5 +95,7 @@ def test_refuses_a_local_template_inside_the_template(tmp_path: Path, store: Pac
         "Resources: {Sub: {Type: AWS::Serverless::Application, Properties: {Location: sub.yaml}}}"
     )
 
-    with pytest.raises(TemplateError, match=r"Sub\.Location: .* sub\.yaml, is not released with"):
-        package_code(template, tmp_path, store)
+    with pytest.raises(
+        TemplateError, match=r"template\.yaml: Sub\.Location: .* sub\.yaml, is not released with"
+    ):
+        package_code(template, tmp_path / "template.yaml", store)

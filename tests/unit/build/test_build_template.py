@@ -27,9 +27,9 @@ from tidegate.core.errors import TemplateError
     ],
 )  # fmt: skip
 def test_reads_what_is_written_as_what_it_means(written: str, meant: object) -> None:
-    template = parse_template(f"Resources:\n  A: {written}\n")
+    template = parse_template(f"Resources: {{}}\nMetadata:\n  A: {written}\n")
 
-    assert template["Resources"]["A"] == meant
+    assert template["Metadata"]["A"] == meant
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,9 @@ def test_reads_what_is_written_as_what_it_means(written: str, meant: object) -> 
     [
         ("Resources:\n  A: [", "t.yaml:2: the template is not valid YAML"),
         ("Resources:\n  A: 1\n  A: 2\n", "duplicate key"),
+        ("Resources: {Loop: []}", r"t\.yaml: Resources\.Loop is not what CloudFormation knows"),
+        ("Resources: {F: {Type: A, Properties: []}}", r"Resources\.F\.Properties is not what"),
+        ("Resources: {F: }", r"Resources\.F is not what"),
         ("Parameters: {}", "the template has no `Resources`"),
         ("", "the template has no `Resources`"),
     ],
@@ -44,6 +47,10 @@ def test_reads_what_is_written_as_what_it_means(written: str, meant: object) -> 
 def test_says_where_a_template_is_wrong(text: str, complaint: str) -> None:
     with pytest.raises(TemplateError, match=complaint):
         parse_template(text, "t.yaml")
+
+
+def test_takes_an_empty_section_for_none() -> None:
+    assert parse_template("Globals:\nParameters:\nResources: {}\n") == {"Resources": {}}
 
 
 def test_says_that_there_is_no_template(tmp_path: Path) -> None:
