@@ -6,9 +6,9 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Self
 
 from tidegate.local.gateway import Request, Response
 
@@ -50,6 +50,27 @@ class Commit:
     id: str
     message: str
     author_date: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloneReference:
+    """Names a commit instead of holding its files: whoever takes it clones the repository."""
+
+    CONTENT_TYPE: ClassVar[str] = "application/vnd.tidegate.clone-reference+json"
+
+    repository: str
+    """Its full id."""
+    url: str
+    commit: str
+
+    def encode(self) -> bytes:
+        """The reference as JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """What `encode` made."""
+        return cls(**json.loads(body))
 
 
 @dataclass(frozen=True, slots=True)

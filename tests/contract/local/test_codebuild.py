@@ -4,6 +4,8 @@ import importlib.util
 import io
 import json
 import os
+import shutil
+import subprocess
 import time
 import zipfile
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
+from tidegate.local.git import CloneReference
 
 pytestmark = pytest.mark.cloud
 
@@ -256,6 +259,34 @@ def test_a_source_that_is_not_there_fails_the_build(builds: Builds) -> None:
     )
     [message] = problems(builds.wait(started["build"]["id"]))
     assert message.startswith(f"source s3://{builds.bucket}/none.zip")
+
+
+def test_a_commit_that_cannot_be_cloned_fails_the_build(builds: Builds, tmp_path: Path) -> None:
+    reference = CloneReference("team/app", str(tmp_path / "gone.git"), "c0ffee")
+    builds.s3.put_object(
+        Bucket=builds.bucket,
+        Key="reference",
+        Body=reference.encode(),
+        ContentType=CloneReference.CONTENT_TYPE,
+    )
+    started = builds.codebuild.start_build(
+        projectName="app",
+        sourceTypeOverride="S3",
+        sourceLocationOverride=f"{builds.bucket}/reference",
+    )
+    build = builds.wait(started["build"]["id"])
+    assert problems(build) == [
+        "source team/app at c0ffee: git ended with exit status 128, see the log"
+    ]
+    assert "gone.git' does not exist" in builds.log(build)
+
+
+def test_a_build_is_in_no_repository_that_happens_to_be_around_it(builds: Builds) -> None:
+    around = builds.aws.cloud.state_dir
+    subprocess.run(["git", "init", "--quiet", str(around)], check=True)
+    build = builds.run({}, buildspecOverride=spec("! git rev-parse --show-toplevel"))
+    shutil.rmtree(around / ".git")
+    assert problems(build) == []
 
 
 def test_a_project_for_pipelines_needs_a_source_to_be_built_alone(builds: Builds) -> None:

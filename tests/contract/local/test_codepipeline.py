@@ -72,14 +72,16 @@ class Pipelines:
         )["stateMachineArn"]
         return arn
 
-    def create(self, *stages: dict[str, Any], **options: Any) -> None:
+    def create(
+        self, *stages: dict[str, Any], output_format: str = "CODE_ZIP", **options: Any
+    ) -> None:
         self.codepipeline.create_pipeline(
             pipeline={
                 "name": "app",
                 "roleArn": f"arn:aws:iam::{self.account}:role/pipeline",
                 "pipelineType": "V2",
                 "artifactStore": {"type": "S3", "location": self.bucket},
-                "stages": [self.source(), *stages],
+                "stages": [self.source(OutputArtifactFormat=output_format), *stages],
                 **options,
             }
         )
@@ -270,24 +272,34 @@ def test_a_failed_state_machine_fails_the_action_with_its_error(pipelines: Pipel
     assert message == "State machine execution ended as FAILED: TestsFailed: 2 of 3 tests failed"
 
 
+FROM_FILE = {"InputType": "FilePath", "Input": "none.json"}
+
+
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("output_format", "settings", "said"),
     [
-        ({"Input": "#{SourceVariables.Nothing}"}, "not set by an earlier action"),
-        ({"InputType": "FilePath", "Input": "none.json"}, "none.json is not in artifact Code"),
+        ("CODE_ZIP", {"Input": "#{SourceVariables.Nothing}"}, "not set by an earlier action"),
+        ("CODE_ZIP", FROM_FILE, "none.json is not in artifact Code"),
+        ("CODEBUILD_CLONE_REF", FROM_FILE, "Code is a CODEBUILD_CLONE_REF, which only CodeBuild"),
+        ("TARBALL", {}, "OutputArtifactFormat TARBALL: expected CODE_ZIP or"),
     ],
 )
 def test_says_what_is_wrong_with_an_action(
-    pipelines: Pipelines, settings: dict[str, str], said: str
+    pipelines: Pipelines, output_format: str, settings: dict[str, str], said: str
 ) -> None:
     machine = pipelines.make_machine({"Type": "Succeed"})
     pipelines.copy.push({})
-    pipelines.create(release_stage(machine, **settings))
-    execution = pipelines.wait()
-    result = pipelines.actions(execution["pipelineExecutionId"])["Release"]["output"]
-    details = result["executionResult"]["errorDetails"]
+    pipelines.create(release_stage(machine, **settings), output_format=output_format)
+    details = failure(pipelines, pipelines.wait())
     assert details["code"] == "ConfigurationError"
     assert said in details["message"]
+
+
+def failure(pipelines: Pipelines, execution: Mapping[str, Any]) -> dict[str, str]:
+    """Why the last action of a failed execution failed."""
+    last = next(iter(pipelines.actions(execution["pipelineExecutionId"]).values()))
+    found: dict[str, str] = last["output"]["executionResult"]["errorDetails"]
+    return found
 
 
 def waiting_machine(pipelines: Pipelines) -> str:
@@ -484,6 +496,43 @@ def test_the_source_artifact_has_the_files_and_no_history(pipelines: Pipelines) 
     answer = pipelines.client("s3").get_object(Bucket=location["bucket"], Key=location["key"])
     with zipfile.ZipFile(io.BytesIO(answer["Body"].read())) as archive:
         assert archive.namelist() == ["file.txt"]
+
+
+CLONED = """
+version: 0.2
+phases:
+  build:
+    commands:
+      - test "$(git rev-parse HEAD)" = "$CODEBUILD_RESOLVED_SOURCE_VERSION"
+      - test -z "$(git status --porcelain)" && ! git symbolic-ref --quiet HEAD
+      - git log --format='%an <%ae> %s' > history.txt
+artifacts: {files: [history.txt]}
+"""
+
+
+def test_a_build_of_a_reference_works_in_a_clone_of_the_commit(pipelines: Pipelines) -> None:
+    pipelines.make_project()
+    pipelines.copy.push({"buildspec.yml": CLONED}, message="First")
+    pipelines.copy.push({"more.txt": "more"}, message="Second")
+    commit = pipelines.copy.commit
+    pipelines.copy.push({"more.txt": "still more"}, message="Third")
+    pipelines.create(build_stage(), output_format="CODEBUILD_CLONE_REF")
+    pipelines.codepipeline.start_pipeline_execution(
+        name="app",
+        sourceRevisions=[
+            {"actionName": "Source", "revisionType": "COMMIT_ID", "revisionValue": commit}
+        ],
+    )
+    execution = pipelines.wait(2)
+    build = pipelines.actions(execution["pipelineExecutionId"])["Build"]["output"]
+    identifier = build["executionResult"]["externalExecutionId"]
+    [record] = pipelines.client("codebuild").batch_get_builds(ids=[identifier])["builds"]
+    assert (record["buildStatus"], record["resolvedSourceVersion"]) == ("SUCCEEDED", commit)
+    location = build["outputArtifacts"][0]["s3location"]
+    answer = pipelines.client("s3").get_object(Bucket=location["bucket"], Key=location["key"])
+    with zipfile.ZipFile(io.BytesIO(answer["Body"].read())) as archive:
+        history = archive.read("history.txt").decode().splitlines()
+    assert history == ["Ada <ada@example.com> Second", "Ada <ada@example.com> First"]
 
 
 def test_the_output_of_the_state_machine_is_the_output_artifact(pipelines: Pipelines) -> None:

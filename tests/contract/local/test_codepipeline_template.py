@@ -1,6 +1,8 @@
 """The pipeline template deploys through CloudFormation and takes a commit to the state machine."""
 
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from repositories import WorkingCopy, wait_until
 
+from tidegate.core.plan import ArtifactRef
 from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
 
 pytestmark = pytest.mark.cloud
@@ -22,13 +25,20 @@ version: 0.2
 phases:
   build:
     commands:
-      - echo "$PYTHON_RUNTIME $TIDEGATE_PACKAGE" > tools.txt
-      - >-
-        python3 -c "import boto3, os, sys; boto3.client('s3').upload_file('tools.txt',
-        os.environ['ARTIFACT_BUCKET'], 'applications/shop/' + os.environ['COMMIT_ID'])"
-      - echo "{\\"application\\":\\"$APPLICATION\\"}" > release.json
+      - test "$PYTHON_RUNTIME $TIDEGATE_PACKAGE" = "python3.12 tidegate[build]"
+      - tidegate build --bucket "$ARTIFACT_BUCKET"
 artifacts: {files: [release.json]}
 """
+MANIFEST = """
+version: 1
+application: shop
+stages: [{name: prod, account: "999988887777", regions: [eu-west-1]}]
+"""
+APPLICATION = {
+    "buildspec.yml": BUILDSPEC,
+    "tidegate.yaml": MANIFEST,
+    "template.yaml": "Resources: {Topic: {Type: AWS::SNS::Topic}}\n",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +124,22 @@ def test_a_push_is_built_uploaded_and_released(stack: Stack, copy: WorkingCopy) 
         return found
 
     before = newest()["pipelineExecutionId"]
-    copy.push({"buildspec.yml": BUILDSPEC})
+    copy.push(APPLICATION, message='Sell "things"\n\nAt last.')
     assert newest()["pipelineExecutionId"] != before
     wait_until(lambda: newest()["status"] != "InProgress")
     details = codepipeline.list_action_executions(pipelineName="shop")["actionExecutionDetails"]
     assert newest()["status"] == "Succeeded", details[0]
-    package = stack.client("s3").get_object(
-        Bucket=stack.bucket, Key=f"applications/shop/{copy.commit}"
-    )
-    assert package["Body"].read() == b"python3.12 tidegate[build]\n"
-    assert package["ServerSideEncryption"] == "aws:kms"
     client = stack.client("stepfunctions")
     [execution] = client.list_executions(stateMachineArn=stack.machine)["executions"]
     assert execution["name"].startswith("shop-")
     started = client.describe_execution(executionArn=execution["executionArn"])
-    assert json.loads(started["input"]) == {"application": "shop"}
+    release = ArtifactRef.model_validate_json(started["input"])
+    assert (release.application, release.commit, release.branch) == ("shop", copy.commit, "main")
+    assert (release.author, release.subject) == ("Ada <ada@example.com>", 'Sell "things"')
+    source = stack.client("s3").get_object(Bucket=stack.bucket, Key=f"{release.prefix}/source.zip")
+    assert source["ServerSideEncryption"] == "aws:kms"
+    with zipfile.ZipFile(io.BytesIO(source["Body"].read())) as archive:
+        assert set(archive.namelist()) == set(APPLICATION)
 
 
 def test_the_test_project_runs_what_it_is_given_and_nothing_alone(stack: Stack) -> None:

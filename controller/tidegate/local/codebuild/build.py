@@ -33,6 +33,7 @@ from tidegate.local.codebuild.record import BuildRecord
 from tidegate.local.codebuild.reports import ReportError
 from tidegate.local.codebuild.reportstore import ReportStore
 from tidegate.local.codebuild.shell import Shell
+from tidegate.local.codebuild.source import SourceError, fetch_source
 from tidegate.local.codebuild.toolchain import make_toolchain
 
 logger = logging.getLogger(__name__)
@@ -168,7 +169,12 @@ class Build:
 
     def _prepare(self, log: BuildLog) -> tuple[Buildspec, Shell]:
         """Fetch the source, read the build specification, and set up the shell."""
-        self._fetch_source()
+        image = base_environment(
+            home=self._home,
+            temporary=self._temporary,
+            toolchain=make_toolchain(self._work_dir / "python"),
+        )
+        self._fetch_source(image, log)
         try:
             buildspec = parse_buildspec(self._buildspec_text())
         except BuildspecError as error:
@@ -179,11 +185,7 @@ class Build:
         except (ClientError, BotoCoreError, ValueError, KeyError) as error:
             raise PhaseError("CLIENT_ERROR", f"environment variables: {error}") from error
         environment = {
-            **base_environment(
-                home=self._home,
-                temporary=self._temporary,
-                toolchain=make_toolchain(self._work_dir / "python"),
-            ),
+            **image,
             **self._aws_variables(),
             **codebuild_variables(self.record, self._source_dir),
             **users,
@@ -198,22 +200,20 @@ class Build:
         )
         return buildspec, shell
 
-    def _fetch_source(self) -> None:
+    def _fetch_source(self, image: Mapping[str, str], log: BuildLog) -> None:
         source = self.record["source"]
         if source["type"] == "NO_SOURCE":
             return
-        bucket, _, key = source["location"].removeprefix("arn:aws:s3:::").partition("/")
-        version = self.record.describe().get("sourceVersion")
+        run = partial(self._group.run, cwd=self._work_dir, env=image, output=log.descriptor)
+        version = self.record.describe().get("sourceVersion", "")
         try:
-            answer = self._clients("s3").get_object(
-                Bucket=bucket, Key=key, **({"VersionId": version} if version else {})
+            resolved = fetch_source(
+                self._clients("s3"), source["location"], version, self._source_dir, run
             )
-            files.unpack(answer["Body"].read(), self._source_dir)
-        except (ClientError, files.FilesError) as error:
-            location = f"s3://{bucket}/{key}"
-            raise PhaseError("CLIENT_ERROR", f"source {location}: {error}") from error
-        if "VersionId" in answer:
-            self.record.update(resolvedSourceVersion=answer["VersionId"])
+        except SourceError as error:
+            raise PhaseError("CLIENT_ERROR", str(error)) from error
+        if resolved:
+            self.record.update(resolvedSourceVersion=resolved)
 
     def _buildspec_text(self) -> str:
         given: str = self.record["source"].get("buildspec", "")

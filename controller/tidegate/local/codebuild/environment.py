@@ -39,6 +39,7 @@ def base_environment(*, home: Path, temporary: Path, toolchain: Path) -> dict[st
         "PATH": f"{toolchain}:{ours}:{os.environ.get('PATH', os.defpath)}",
         "HOME": str(home),
         "TMPDIR": str(temporary),
+        "GIT_CEILING_DIRECTORIES": str(home.parent),  # no repository around the build is its own
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from tidegate.local.codepipeline.records import ActionRun, Artifact, Execution
+from tidegate.local.codepipeline.records import ZIP, ActionRun, Artifact, Execution
 from tidegate.local.codepipeline.store import ArtifactStore
-from tidegate.local.git import GitError, GitHost
+from tidegate.local.git import CloneReference, Commit, GitError, GitHost, Repository
 
 _POLL_SECONDS: Final = 0.2
 _LITERAL_DEFAULT: Final = "{}"
@@ -62,17 +62,15 @@ Provider = Callable[[Job], None]
 
 
 def code_star_source(git: GitHost) -> Provider:
-    """The provider that fetches a commit through a connection, as CODE_ZIP."""
+    """The provider that fetches a commit through a connection."""
 
     def fetch(job: Job) -> None:
         full_id, branch = job.setting("FullRepositoryId"), job.setting("BranchName")
-        if job.run.settings.get("OutputArtifactFormat", "CODE_ZIP") != "CODE_ZIP":
-            raise ActionError("ConfigurationError", "OutputArtifactFormat: expected CODE_ZIP")
         revision = job.execution.revisions.get(job.run.name, f"refs/heads/{branch}")
         try:
             repository = git.repository(full_id)
             commit = repository.head(revision)
-            archive = repository.archive(commit.id)
+            body, content_type = _source_artifact(job, repository, commit)
         except GitError as error:
             raise ActionError(
                 "ConfigurationError", f"{full_id}, branch {branch}: {error}"
@@ -88,11 +86,29 @@ def code_star_source(git: GitHost) -> Provider:
         job.run.external_id = commit.id
         job.run.summary = commit.message.partition("\n")[0]
         for name in job.outputs():
-            artifact = job.store.place(name, revision=commit.id, summary=job.run.summary)
-            job.store.put(artifact, archive)
+            artifact = job.store.place(
+                name, revision=commit.id, summary=job.run.summary, content_type=content_type
+            )
+            job.store.put(artifact, body)
             job.run.outputs.append(artifact)
 
     return fetch
+
+
+def _source_artifact(job: Job, repository: Repository, commit: Commit) -> tuple[bytes, str]:
+    """The artifact in the format that the action asks for, and its content type."""
+    match job.run.settings.get("OutputArtifactFormat", "CODE_ZIP"):
+        case "CODE_ZIP":
+            return repository.archive(commit.id), ZIP
+        case "CODEBUILD_CLONE_REF":
+            full_id = job.setting("FullRepositoryId")
+            reference = CloneReference(full_id, str(repository.path), commit.id)
+            return reference.encode(), CloneReference.CONTENT_TYPE
+        case other:
+            raise ActionError(
+                "ConfigurationError",
+                f"OutputArtifactFormat {other}: expected CODE_ZIP or CODEBUILD_CLONE_REF",
+            )
 
 
 def code_build(job: Job) -> None:
@@ -213,6 +229,11 @@ def _state_machine_input(job: Job) -> str:
     if kind != "FilePath":
         raise ActionError("ConfigurationError", f"InputType {kind}: expected Literal or FilePath")
     path, artifact = job.setting("Input"), _primary_input(job)
+    if artifact.content_type == CloneReference.CONTENT_TYPE:
+        raise ActionError(
+            "ConfigurationError",
+            f"Artifact {artifact.name} is a CODEBUILD_CLONE_REF, which only CodeBuild can take",
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(job.store.get(artifact))) as archive:
             return archive.read(path).decode()

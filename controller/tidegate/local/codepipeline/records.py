@@ -4,7 +4,9 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+ZIP: Final = "application/zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class Artifact:
     revision: str = ""
     """The commit from which it was made, if one is known."""
     summary: str = ""
+    content_type: str = ZIP
 
 
 @dataclass(slots=True)

@@ -16,11 +16,11 @@ class ArtifactStore:
         self._pipeline = pipeline
         self._bucket: str = declaration["location"]
 
-    def place(self, name: str, *, revision: str = "", summary: str = "") -> Artifact:
-        """A new artifact that is not there yet."""
+    def place(self, name: str, **known: str) -> Artifact:
+        """A new artifact that is not there yet, with what is known of it."""
         unique = uuid.uuid4().hex[:7]
         key = f"{self._pipeline[:20]}/{name[:10]}/{unique}"
-        return Artifact(name, self._bucket, key, revision, summary)
+        return Artifact(name, self._bucket, key, **known)
 
     def put(self, artifact: Artifact, body: bytes) -> None:
         """Upload an artifact."""
@@ -31,7 +31,7 @@ class ArtifactStore:
             Bucket=artifact.bucket,
             Key=artifact.key,
             Body=body,
-            ContentType="application/zip",
+            ContentType=artifact.content_type,
             **encryption,
         )
 
