@@ -105,11 +105,11 @@ def package_code(template: Template, path: Path, store: PackageStore) -> None:
     ``path`` is the template's: local code is looked for from its folder. Raises ``TemplateError``
     when code is missing.
     """
-    code_of_all = template.get("Globals", {}).get("Function", {}).get("CodeUri")
+    code_of_all = (template.get("Globals", {}).get("Function") or {}).get("CodeUri")
     for logical_id, resource in template["Resources"].items():
-        properties = resource.setdefault("Properties", {})
-        _refuse_nested(resource, f"{path}: {logical_id}")
-        location = _LOCATIONS.get(resource.get("Type", ""))
+        properties = resource.get("Properties", {})
+        _refuse_nested(resource["Type"], properties, f"{path}: {logical_id}")
+        location = _LOCATIONS.get(resource["Type"])
         if location is None or _needs_no_package(resource["Type"], properties):
             continue
         value = properties.get(location.property)
@@ -118,7 +118,7 @@ def package_code(template: Template, path: Path, store: PackageStore) -> None:
         if isinstance(value, str) and "://" not in value:
             source = _source(path.parent, value, f"{path}: {logical_id}.{location.property}")
             key = store.add_code(source) if location.zipped else store.add_file(source)
-            properties[location.property] = location.to(key)
+            resource["Properties"] = {**properties, location.property: location.to(key)}
 
 
 def write_zip(target: Path, files: Iterable[tuple[str, Path]]) -> None:
@@ -192,9 +192,9 @@ def _needs_no_package(resource_type: str, properties: dict[str, Any]) -> bool:
     )
 
 
-def _refuse_nested(resource: dict[str, Any], place: str) -> None:
-    name = _NESTED.get(resource.get("Type", ""))
-    value = resource["Properties"].get(name) if name else None
+def _refuse_nested(resource_type: str, properties: dict[str, Any], place: str) -> None:
+    name = _NESTED.get(resource_type)
+    value = properties.get(name) if name else None
     if isinstance(value, str) and "://" not in value:
         raise TemplateError(
             f"{place}.{name}: the template inside the template, {value}, is not released with it.",
