@@ -318,3 +318,27 @@ def test_refuses_a_reference_to_what_it_removes(expand: Expand) -> None:
 
     with pytest.raises(TemplateError, match=r"Outputs\.Group refers to OrdersDeploymentGroup"):
         expand("codedeploy", change)
+
+
+def test_finds_the_function_of_an_alias_by_its_name(expand: Expand) -> None:
+    def change(template: Any) -> None:
+        template["Resources"]["Worker"]["Properties"]["FunctionName"] = "worker"
+        template["Resources"]["WorkerLive"]["Properties"]["FunctionName"] = "worker"
+
+    assert expand("handwritten", change).aliases[0].function == "Worker"
+
+
+def test_asks_for_an_alias_name_that_it_can_know(expand: Expand) -> None:
+    def change(template: Any) -> None:
+        template["Resources"]["WorkerLive"]["Properties"]["Name"] = {"Fn::ImportValue": "name"}
+
+    with pytest.raises(TemplateError, match=r"WorkerLive\.Name is .* must know the alias's name"):
+        expand("handwritten", change)
+
+
+def test_counts_the_parameters_that_pins_need(expand: Expand) -> None:
+    def change(template: Any) -> None:
+        template["Parameters"] |= {f"P{n}": {"Type": "String"} for n in range(198)}
+
+    with pytest.raises(TemplateError, match=r"the template has 201 parameters; .* allows 200"):
+        expand("handwritten", change)
