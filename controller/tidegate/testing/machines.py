@@ -93,7 +93,12 @@ class Machines:
                 return task()
             except errors:
                 self.world.clock.advance(1)
-        return task()
+        try:
+            return task()
+        except Exception:
+            raise
+        except errors as error:
+            raise OSError("The function never answered.") from error
 
     def _go_through(self, ref: ReleaseRef, execution: str, planned: Planned) -> None:
         self._poll(lambda: lock.take_lock(self.ports, ref, execution)["held"])

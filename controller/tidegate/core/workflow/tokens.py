@@ -48,8 +48,11 @@ def answer_approval(ports: Ports, release_id: str, stage: str) -> None:
 
 
 def answer_bake(ports: Ports, token: Token) -> None:
-    """End the bake now, if an operator asked for something: the next tick will see to it."""
-    if wishes(ports, token.release_id):
+    """End the bake now, if the release is to be aborted: the next tick will see to it.
+
+    No other wish does: one that a tick cannot use up would end every bake, and ticks would spin.
+    """
+    if any(wish.verb == "abort" for wish in wishes(ports, token.release_id)):
         ports.callbacks.succeed(token.token, {})
 
 
