@@ -16,7 +16,7 @@ from tidegate.aws.clock import SystemClock
 from tidegate.aws.session import Clients
 from tidegate.aws.stacks import TemplateUrls
 from tidegate.aws.targets import AssumedTargets
-from tidegate.aws.wiring import Settings, connect, read_settings, wire
+from tidegate.aws.wiring import Settings, connect, read_settings, settings, wire
 from tidegate.core.errors import InputError, NotFound, ServiceRefused, ServiceUnavailable
 from tidegate.core.plan import Target
 from tidegate.core.ports import AliasRef
@@ -156,9 +156,9 @@ class TestSettings:
         ) == Settings("record", "bus", 5, "shibboleth", "")
 
     def test_has_defaults_for_what_may_be_left_out(self) -> None:
-        settings = read_settings({"TIDEGATE_TABLE": "record", "TIDEGATE_BUS": "bus"})
+        read = read_settings({"TIDEGATE_TABLE": "record", "TIDEGATE_BUS": "bus"})
 
-        assert settings == Settings("record", "bus", 60, "", "tidegate-cloudformation")
+        assert read == Settings("record", "bus", 60, "", "tidegate-cloudformation")
 
     def test_says_what_is_missing(self) -> None:
         with pytest.raises(InputError, match="lacks TIDEGATE_TABLE and TIDEGATE_BUS"):
@@ -179,9 +179,11 @@ class TestSettings:
 class TestConnect:
     @pytest.fixture(autouse=True)
     def _forget(self) -> Iterator[None]:
-        connect.cache_clear()
+        for cached in (settings, connect):
+            cached.cache_clear()
         yield
-        connect.cache_clear()
+        for cached in (settings, connect):
+            cached.cache_clear()
 
     def test_connects_once_by_the_environment(
         self, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
