@@ -15,7 +15,7 @@ from typing import Any, Final, TypedDict
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError, create_parser
 
@@ -104,7 +104,7 @@ def _send(request: AWSPreparedRequest) -> tuple[int, dict[str, Any]]:
     http = URLLib3Session(timeout=_TIMEOUT_SECONDS)
     try:
         response = http.send(request)
-    except HTTPClientError as error:
+    except BotoCoreError as error:
         raise _refusal(f"STS cannot be asked: {error}") from error
     finally:
         http.close()

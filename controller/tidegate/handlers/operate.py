@@ -52,8 +52,7 @@ def _do(call: Call[OperateEvent], operator: Operator) -> str:
             return operate.approve(ports, operator, event.release_id, event.stage, event.reason)
         case "reject":
             return operate.reject(ports, operator, event.release_id, event.reason, event.stage)
-        case "abort":
-            return operate.abort(ports, operator, event.release_id, event.reason)
+    return operate.abort(ports, operator, event.release_id, event.reason)
 
 
 @cache

@@ -12,7 +12,7 @@ from tidegate.core.workflow.deploy import deploy
 from tidegate.core.workflow.items import find, wishes
 from tidegate.core.workflow.operate import Operator, abort, approve, reject
 from tidegate.core.workflow.scene import RolloutRef
-from tidegate.core.workflow.stage import request_approval
+from tidegate.core.workflow.stage import begin_stage, request_approval
 
 ADA = Operator("arn:aws:sts::111111111111:assumed-role/Admin/ada", "cli")
 BEN = Operator("arn:aws:sts::111111111111:assumed-role/Admin/ben", "cli")
@@ -227,3 +227,39 @@ def test_wish_of_another_kind_ends_no_release(live: Story) -> None:
 
     live.machines.while_baking = wish
     assert live.release("two") == "succeeded"
+
+
+def test_release_that_is_aborted_while_it_previews_does_not_wait_for_people(asking: Story) -> None:
+    preview = asking.machines._preview
+
+    def abort_after(ref: ReleaseRef, name: str, target: str) -> None:
+        preview(ref, name, target)
+        if name == "prod":
+            abort(asking.ports, ADA, ref.id)
+
+    asking.machines._preview = abort_after
+    asking.machines.while_waiting = lambda ref, stage: pytest.fail("nobody is to be asked")
+    assert asking.release("one") == "aborted"
+
+
+def test_decision_before_the_token_is_kept_is_answered_by_whoever_keeps_it(asking: Story) -> None:
+    def lose_token(ref: ReleaseRef, stage: str) -> None:
+        (token,) = asking.items(1, "TOKEN#")
+        asking.world.ledger.delete(token)
+        approve(asking.ports, ADA, ref.id)
+        (waiting,) = asking.world.callbacks.waiting
+        request_approval(asking.ports, ref, stage, waiting)
+
+    asking.machines.while_waiting = lose_token
+    assert asking.release("one") == "succeeded"
+
+
+def test_stage_that_is_entered_again_goes_on_as_it_was(asking: Story) -> None:
+    def enter_again(ref: ReleaseRef, stage: str) -> None:
+        before = asking.get_stage(1, 1, "prod")
+        assert begin_stage(asking.ports, ref, stage) == {"waves": [[PROD]]}
+        assert asking.get_stage(1, 1, "prod") == before
+        approve(asking.ports, ADA, ref.id)
+
+    asking.machines.while_waiting = enter_again
+    assert asking.release("one") == "succeeded"

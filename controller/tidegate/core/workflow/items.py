@@ -67,11 +67,16 @@ def wishes(ports: Ports, release_id: str) -> tuple[Wish, ...]:
     return tuple(item for item in items if isinstance(item, Wish))
 
 
+def abort_wish(ports: Ports, release_id: str) -> Wish | None:
+    """The wish to abort the release, if somebody has it."""
+    return next((wish for wish in wishes(ports, release_id) if wish.verb == "abort"), None)
+
+
 def heed_wishes(ports: Ports, release_id: str) -> None:
     """Raises ``Aborted`` when an operator has asked for it."""
-    for wish in wishes(ports, release_id):
-        if wish.verb == "abort":
-            raise Aborted(abort_cause(wish))
+    wish = abort_wish(ports, release_id)
+    if wish:
+        raise Aborted(abort_cause(wish))
 
 
 def abort_cause(wish: Wish) -> str:

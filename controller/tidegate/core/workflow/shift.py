@@ -150,8 +150,7 @@ def _changes(rollout: Rollout, action: Action, now: datetime) -> dict[str, objec
             return {"weight": 1.0, "phase": RolloutPhase.VERIFYING}
         case Restore():
             return {"error": action.error, "cause": action.why}
-        case Hold():
-            return {}
+    return {}
 
 
 def _end(rollout: Rollout) -> NoReturn:

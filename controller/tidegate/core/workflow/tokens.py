@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tidegate.core.ports import Ports
 from tidegate.core.record import Approval, Decision, Token, release_partition
-from tidegate.core.workflow.items import abort_cause, find, put_over, wishes
+from tidegate.core.workflow.items import abort_cause, abort_wish, find, put_over
 
 _APPROVAL = "approval#"
 
@@ -52,15 +52,15 @@ def answer_bake(ports: Ports, token: Token) -> None:
 
     No other wish does: one that a tick cannot use up would end every bake, and ticks would spin.
     """
-    if any(wish.verb == "abort" for wish in wishes(ports, token.release_id)):
+    if abort_wish(ports, token.release_id):
         ports.callbacks.succeed(token.token, {})
 
 
 def answer_all(ports: Ports, release_id: str) -> None:
     """Answer whatever waits in this release, after an operator's wish."""
-    for item in ports.ledger.query(release_partition(release_id), "TOKEN#"):
-        if isinstance(item, Token):
-            _answer(ports, item)
+    items = ports.ledger.query(release_partition(release_id), "TOKEN#")
+    for token in [item for item in items if isinstance(item, Token)]:
+        _answer(ports, token)
 
 
 def rejection_cause(approval: Approval) -> str:
@@ -77,6 +77,6 @@ def _answer(ports: Ports, token: Token) -> None:
 
 
 def _answer_abort(ports: Ports, token: Token) -> None:
-    for wish in wishes(ports, token.release_id):
-        if wish.verb == "abort":
-            ports.callbacks.fail(token.token, "Aborted", abort_cause(wish))
+    wish = abort_wish(ports, token.release_id)
+    if wish:
+        ports.callbacks.fail(token.token, "Aborted", abort_cause(wish))
