@@ -148,8 +148,8 @@ def demo(
     from tidegate.local.demo.run import Demo
 
     _end_on_sigterm()
-    shown = Demo(FOLDER, Console(highlight=False), interactive=interactive, keep=keep)
-    if not shown.run():
+    shown = Demo(FOLDER, Console(highlight=False), interactive=interactive, keep=keep).run()
+    if shown.problems:
         raise typer.Exit(1)
 
 

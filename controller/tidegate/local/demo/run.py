@@ -22,8 +22,8 @@ from tidegate.core.record import Live
 from tidegate.local import process
 from tidegate.local.demo.repository import Repository
 from tidegate.local.demo.scenario import CHAPTERS, PAYLOADS, REQUESTS_PER_SECOND, adapt
-from tidegate.local.demo.story import Story
-from tidegate.local.demo.summary import differences, print_summary, read_served
+from tidegate.local.demo.story import Ending, Story
+from tidegate.local.demo.summary import Served, differences, print_summary, read_served
 from tidegate.local.demo.traffic import Traffic
 from tidegate.local.install import (
     CONTROLLER_ACCOUNT,
@@ -38,6 +38,15 @@ _METRICS_SETTLE_SECONDS: Final = 2
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What was shown, and what of it was not as it had to be."""
+
+    endings: list[Ending]
+    served: list[Served]
+    problems: list[str]
+
+
+@dataclass(frozen=True)
 class Demo:
     """What the user asked for."""
 
@@ -46,8 +55,8 @@ class Demo:
     interactive: bool = False
     keep: bool = False
 
-    def run(self) -> bool:
-        """Show everything; whether all of it came out as it had to."""
+    def run(self) -> Shown:
+        """Show everything, from an empty machine to a summary."""
         started = time.monotonic()
         with self._aws() as aws:
             story = self._set_up(aws)
@@ -70,7 +79,7 @@ class Demo:
             self._conclude(problems, time.monotonic() - started)
             if self.keep:
                 self._tell_how_to_go_on(story)
-        return not problems
+        return Shown(endings, served, problems)
 
     @contextmanager
     def _aws(self) -> Iterator[LocalAws]:
