@@ -190,6 +190,26 @@ def test_target_accounts_read_packages_and_nothing_else(aws: EmbeddedAws, stack:
         target.put_object(Bucket=stack.bucket, Key="applications/shop/code.zip", Body=b"other")
 
 
+def test_only_pipeline_and_build_may_use_the_connection(stack: Stack) -> None:
+    iam = stack.client("iam")
+    resources = stack.client("cloudformation").list_stack_resources(StackName="shop-pipeline")
+    allowed = {
+        resource["LogicalResourceId"]: statement["Resource"]
+        for resource in resources["StackResourceSummaries"]
+        if resource["ResourceType"] == "AWS::IAM::Role"
+        for statement in statements(iam, resource["PhysicalResourceId"])
+        if "codeconnections:UseConnection" in statement["Action"]
+    }
+    connection = f"arn:aws:codeconnections:eu-west-1:{stack.account}:connection/1234-abcd"
+    assert allowed == {"PipelineRole": connection, "BuildRole": connection}
+
+
+def statements(iam: Any, role: str) -> Iterator[dict[str, Any]]:
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        policy = iam.get_role_policy(RoleName=role, PolicyName=name)
+        yield from policy["PolicyDocument"]["Statement"]
+
+
 def test_the_bucket_is_private_versioned_and_encrypted(stack: Stack) -> None:
     s3 = stack.client("s3")
     assert s3.get_bucket_versioning(Bucket=stack.bucket)["Status"] == "Enabled"
