@@ -60,9 +60,13 @@ test: $(STAMP) ## All tests, with coverage; the core must be at 100 %
 demo: $(STAMP) ## Commits travel to prod on this machine; INTERACTIVE=1: you approve; KEEP=1: it stays up
 	tidegate local demo $(if $(INTERACTIVE),--interactive) $(if $(KEEP),--keep)
 
+.PHONY: picture
+picture: $(STAMP) ## Run the demonstration and draw docs/images/demo.svg from it
+	python tools/draw_demo.py
+
 .PHONY: schema
 schema: $(STAMP) ## Write the manifest's JSON Schema anew
-	$(BIN)/python -c 'import json; from tidegate.core.manifest import manifest_schema; print(json.dumps(manifest_schema(), indent=2))' > docs/reference/tidegate.schema.json
+	python -c 'import json; from tidegate.core.manifest import manifest_schema; print(json.dumps(manifest_schema(), indent=2))' > docs/reference/tidegate.schema.json
 
 .PHONY: clean
 clean: ## Remove what the tasks made, the virtual environment too
