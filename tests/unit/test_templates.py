@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 
 from tidegate.core import errors
 
@@ -20,17 +21,25 @@ EVENTS_OF_A_LOOK = 13  # task 5, choice 2, callback 6
 SERVICE_ERRORS = ("Lambda.", "States.", "Runtime.", "Sandbox.", "CodeBuild.", "StepFunctions.")
 
 
+class Intrinsics(SafeConstructor):
+    """Has a registry of its own: tags that it knows stay unknown to every other reader."""
+
+
+def construct_tagged(loader: Any, tag: str, node: Any) -> dict[str, Any]:
+    if node.id == "scalar":
+        return {f"!{tag}": loader.construct_scalar(node)}
+    construct = loader.construct_sequence if node.id == "sequence" else loader.construct_mapping
+    return {f"!{tag}": construct(node, deep=True)}
+
+
+Intrinsics.add_multi_constructor("!", construct_tagged)
+
+
 def load(path: str) -> dict[str, Any]:
     """A template, with each `!Tag value` as `{"!Tag": value}`."""
 
-    def tagged(loader: Any, tag: str, node: Any) -> dict[str, Any]:
-        if node.id == "scalar":
-            return {f"!{tag}": loader.construct_scalar(node)}
-        construct = loader.construct_sequence if node.id == "sequence" else loader.construct_mapping
-        return {f"!{tag}": construct(node, deep=True)}
-
     yaml = YAML(typ="safe", pure=True)
-    yaml.constructor.add_multi_constructor("!", tagged)
+    yaml.Constructor = Intrinsics
     loaded: dict[str, Any] = yaml.load((ROOT / path).read_text("utf-8"))
     return loaded
 

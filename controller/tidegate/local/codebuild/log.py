@@ -2,7 +2,7 @@
 
 import logging
 import os
-import select
+import selectors
 import threading
 import time
 from datetime import UTC, datetime
@@ -45,11 +45,15 @@ class BuildLog:
 
     def _pump(self) -> None:
         self._create_stream()
-        with self.file.open("ab", buffering=0) as file, os.fdopen(self._read, "rb", 0) as pipe:
+        with (
+            self.file.open("ab", buffering=0) as file,
+            os.fdopen(self._read, "rb", 0) as pipe,
+            selectors.DefaultSelector() as selector,
+        ):
+            selector.register(pipe, selectors.EVENT_READ)
             flushed = time.monotonic()
             while True:
-                readable, _, _ = select.select([pipe], [], [], _FLUSH_SECONDS)
-                chunk = pipe.read(65536) if readable else None
+                chunk = pipe.read(65536) if selector.select(_FLUSH_SECONDS) else None
                 if chunk == b"" or (chunk is None and self._closing.is_set()):
                     break
                 if chunk:
