@@ -242,7 +242,7 @@ def release_view(release: Release, items: Iterable[Item], now: datetime) -> Rele
         at=now,
         started_at=release.started_at,
         ended_at=release.ended_at,
-        tests=_tests(plan, known, over),
+        tests=_tests(plan, known, release.phase),
         stages=stages,
         abort_wanted_by=wish.who if wish and not over else "",
         error=release.error,
@@ -300,8 +300,11 @@ def _not_begun(over: bool) -> Mood:
     return Mood.SKIPPED if over else Mood.PENDING
 
 
-def _tests(plan: ReleasePlan | None, items: Iterable[Item], over: bool) -> tuple[TestView, ...]:
-    """The planned tests; results are recorded when all have ended."""
+def _tests(
+    plan: ReleasePlan | None, items: Iterable[Item], phase: ReleasePhase
+) -> tuple[TestView, ...]:
+    """The planned tests. All run at the same time; results are recorded when all have ended."""
+    without_result = Mood.RUNNING if phase is ReleasePhase.TESTING else _not_begun(phase.over)
     runs = {run.name: run for run in _of(TestRun, items)}
     names = [test.name for test in plan.tests] if plan else []
     return tuple(
@@ -313,7 +316,7 @@ def _tests(plan: ReleasePlan | None, items: Iterable[Item], over: bool) -> tuple
             cause=run.cause,
         )
         if (run := runs.get(name))
-        else TestView(name=name, mood=_not_begun(over))
+        else TestView(name=name, mood=without_result)
         for name in names
     )
 

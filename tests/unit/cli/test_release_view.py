@@ -23,8 +23,13 @@ def view(
     return release_view(shop.release(phase), items, shop.at(minutes))
 
 
+def test_shows_all_tests_as_running_until_their_results_are_in() -> None:
+    testing = view([shop.plan()], phase=ReleasePhase.TESTING)
+    assert {test.mood for test in testing.tests} == {Mood.RUNNING}
+
+
 def test_shows_planned_tests_and_stages_before_they_begin() -> None:
-    planned = view([shop.plan()], phase=ReleasePhase.TESTING)
+    planned = view([shop.plan()], phase=ReleasePhase.QUEUED)
     assert [(test.name, test.mood) for test in planned.tests] == [
         ("unit", Mood.PENDING),
         ("scan", Mood.PENDING),

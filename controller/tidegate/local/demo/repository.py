@@ -52,7 +52,7 @@ class Repository:
 
     def push(self) -> None:
         """Push the branch: its pipeline starts."""
-        self.git("push", "--quiet", "origin", "main")
+        self.git("push", "--quiet", "--set-upstream", "origin", "main")
 
     def head(self) -> str:
         """The id of the latest commit."""

@@ -139,7 +139,8 @@ class Demo:
 It stays up. To go on, in this folder:
   eval "$(.venv/bin/tidegate local env)"
   tidegate local traffic {application} prod &      # users, so that there is something to judge
-  cd {clone}                    # edit, git commit, git push
+  cd {clone}
+  git revert --no-edit HEAD HEAD~1         # back to what is live; then edit, git commit, git push
   tidegate get {application} --watch               # and: tidegate approve {application}
 To stop it: tidegate local down""",
             markup=False,
