@@ -91,6 +91,7 @@ class Installer:
                 "ReleaseStateMachineArn": controller["ReleaseStateMachineArn"],
                 "TargetAccounts": ",".join(accounts),
                 "PythonRuntime": PYTHON_RUNTIME,
+                "TidegatePackage": f"tidegate[build] @ {self.checkout.as_uri()}",
             },
         )
 

@@ -25,7 +25,7 @@ version: 0.2
 phases:
   build:
     commands:
-      - test "$PYTHON_RUNTIME $TIDEGATE_PACKAGE" = "python3.12 tidegate[build]"
+      - test "$PYTHON_RUNTIME $TIDEGATE_PACKAGE" = "python3.12 tidegate[build]==0"
       - tidegate build --bucket "$ARTIFACT_BUCKET"
 artifacts: {files: [release.json]}
 """
@@ -83,6 +83,7 @@ def stack(aws: EmbeddedAws, copy: WorkingCopy) -> Iterator[Stack]:
         "FullRepositoryId": "team/shop",
         "ReleaseStateMachineArn": machine,
         "TargetAccounts": f"{TARGET},{account}",
+        "TidegatePackage": "tidegate[build]==0",
     }
     cloudformation = client("cloudformation")
     cloudformation.create_stack(
@@ -231,7 +232,7 @@ def test_changing_the_stack_changes_the_pipeline(stack: Stack) -> None:
                 {"ParameterKey": name, "UsePreviousValue": True}
                 for name in (
                     *("Application", "ConnectionArn", "FullRepositoryId"),
-                    *("ReleaseStateMachineArn", "TargetAccounts"),
+                    *("ReleaseStateMachineArn", "TargetAccounts", "TidegatePackage"),
                 )
             ),
         ],
