@@ -131,7 +131,7 @@ def test_waits_as_long_as_an_expression_says(machines: StateMachines) -> None:
         {"Bake": {"Type": "Wait", "Seconds": "{% $states.input.bake %}", "End": True}}, {"bake": 1}
     )
 
-    assert 1 <= time.monotonic() - started < 1.5
+    assert time.monotonic() - started >= 1
 
 
 def test_maps_items_in_order_one_at_a_time(machines: StateMachines) -> None:
