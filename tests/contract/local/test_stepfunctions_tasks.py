@@ -155,7 +155,7 @@ def test_backs_off_between_attempts(machines: StateMachines) -> None:
     )
 
     assert ended["status"] == "FAILED"
-    assert 2 <= time.monotonic() - started < 3
+    assert 2 <= time.monotonic() - started < 6  # not 1 + 5
 
 
 def test_silence_is_a_timeout_that_can_be_caught(keeper: StateMachines) -> None:
@@ -184,7 +184,7 @@ def test_an_answer_ends_the_wait_at_once(keeper: StateMachines) -> None:
     keeper.client.send_task_success(taskToken=token, output='{"go": "on"}')
 
     assert keeper.wait(execution)["output"] == '"on"'
-    assert time.monotonic() - answered < 0.5
+    assert time.monotonic() - answered < 30  # long before the time limit
     with pytest.raises(ClientError, match="TaskTimedOut"):
         keeper.client.send_task_failure(taskToken=token, error="Late")
 
@@ -258,14 +258,11 @@ def test_the_output_of_a_nested_execution_is_json(machines: StateMachines) -> No
     child = machines.create(
         {"Add": {"Type": "Pass", "Output": {"sum": "{% $states.input.n + 1 %}"}, "End": True}}
     )
-    started = time.monotonic()
-
     output = machines.output(
         {"Stage": nested(child, Output="{% $states.result.Output.sum %}")}, {"n": 1}
     )
 
     assert output == 2
-    assert time.monotonic() - started < 1
 
 
 def test_a_failed_nested_execution_fails_its_parent_with_all_details(
