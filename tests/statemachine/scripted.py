@@ -240,7 +240,7 @@ class Theatre:
     """Plays scenarios, each once, in an account of its own."""
 
     def __init__(self, aws: EmbeddedAws, accounts: Callable[[], str]) -> None:
-        self._aws = aws
+        self.aws = aws
         self._accounts = accounts
         self._stagehand = Stagehand(aws)
         self._outcomes: dict[Scenario, Outcome] = {}
@@ -248,7 +248,7 @@ class Theatre:
 
     def close(self) -> None:
         """Leave the embedded AWS as it was."""
-        self._aws.cloud.routes.remove(self._stagehand)
+        self.aws.cloud.routes.remove(self._stagehand)
 
     def play(self, scenario: Scenario) -> Outcome:
         """How the scenario ends."""
@@ -259,7 +259,7 @@ class Theatre:
     def _perform(self, scenario: Scenario) -> Outcome:
         account = self._accounts()
         play = self._stagehand.plays[account] = Play(scenario.script)
-        states = self._aws.client("stepfunctions", account=account)
+        states = self.aws.client("stepfunctions", account=account)
         arns = _create_machines(states, account, scenario.machine)
         event = ARTIFACT
         if scenario.machine != "release":

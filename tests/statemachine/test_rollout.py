@@ -48,7 +48,11 @@ def test_shifts_traffic_between_the_hooks_and_finishes_the_stack(theatre: Theatr
 def test_tasks_are_given_references_and_nothing_more(theatre: Theatre) -> None:
     outcome = theatre.play(GOOD)
     for task, event in outcome.calls:
-        extra = {"run-hook": {"when", "function", "execution"}, "bake": {"token"}}
+        extra = {
+            "deploy": {"execution"},
+            "run-hook": {"when", "function", "execution"},
+            "bake": {"token"},
+        }
         assert event.keys() == {"release", "stage", "target"} | extra.get(task, set())
 
 

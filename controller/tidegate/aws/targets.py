@@ -36,7 +36,8 @@ class AssumedTargets:
     """Assumes the role of each target once, and again shortly before its credentials expire.
 
     ``cloudformation_role`` is the name of the role in the target's account that CloudFormation
-    works with; "" lets it work with the target's role.
+    works with; "" lets it work with the target's role. ``target_role`` is the name of a role there
+    that is assumed instead of the target's own, "" for none.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class AssumedTargets:
         external_id: str,
         period_seconds: int,
         cloudformation_role: str = "",
+        target_role: str = "",
     ) -> None:
         self._clients = clients
         self._sts = sts
@@ -57,6 +59,7 @@ class AssumedTargets:
         self._proof: dict[str, Any] = {"ExternalId": external_id} if external_id else {}
         self._period_seconds = period_seconds
         self._cloudformation_role = cloudformation_role
+        self._target_role = target_role
         self._opened: dict[tuple[str, str], _Opened] = {}
 
     def open(self, target: Target) -> TargetPorts:
@@ -77,31 +80,34 @@ class AssumedTargets:
             stacks=CloudFormationStacks(
                 clients.make("cloudformation", SHARED),
                 templates=self._templates,
-                role_arn=self._role_of_cloudformation(target),
+                role_arn=self._in_account(target, self._cloudformation_role),
             ),
             functions=LambdaFunctions(functions, _invoker(clients)),
         )
         return _Opened(ports, expiration - _SPARE)
 
     def _assume(self, target: Target) -> tuple[Credentials, datetime]:
+        role = self._in_account(target, self._target_role) or target.role_arn
         with calling(
-            f"act in {target.id} as {target.role_arn}",
+            f"act in {target.id} as {role}",
             {"AccessDenied": ServiceRefused, "AccessDeniedException": ServiceRefused},
             mend="See that the role exists, trusts Tidegate's role and asks for its external id.",
         ):
             answer = self._sts.assume_role(
-                RoleArn=target.role_arn, RoleSessionName=_SESSION_NAME, **self._proof
+                RoleArn=role, RoleSessionName=_SESSION_NAME, **self._proof
             )["Credentials"]
         credentials = Credentials(
             answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"]
         )
         return credentials, answer["Expiration"]
 
-    def _role_of_cloudformation(self, target: Target) -> str:
-        if not self._cloudformation_role:
+    @staticmethod
+    def _in_account(target: Target, role: str) -> str:
+        """The ARN of the role with this name in the target's account; "" for none."""
+        if not role:
             return ""
         partition = target.role_arn.split(":")[1]
-        return f"arn:{partition}:iam::{target.account}:role/{self._cloudformation_role}"
+        return f"arn:{partition}:iam::{target.account}:role/{role}"
 
 
 def _invoker(clients: Clients) -> Callable[[int], LambdaClient]:

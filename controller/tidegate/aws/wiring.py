@@ -14,6 +14,7 @@ from tidegate.aws.artifacts import S3Artifacts
 from tidegate.aws.bus import EventBridgeBus
 from tidegate.aws.callbacks import StepFunctionsCallbacks
 from tidegate.aws.clock import SystemClock
+from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.session import Clients
 from tidegate.aws.stacks import TemplateUrls
@@ -33,6 +34,7 @@ class Settings:
     observation_seconds: int = 60  # the period of Lambda's metrics
     external_id: str = ""
     cloudformation_role: str = _CLOUDFORMATION_ROLE  # its name in every target account
+    target_role: str = ""  # name of the role to act with there, instead of the target's own
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -54,6 +56,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         observation_seconds=int(seconds),
         external_id=environment.get("TIDEGATE_EXTERNAL_ID", ""),
         cloudformation_role=environment.get("TIDEGATE_CLOUDFORMATION_ROLE", _CLOUDFORMATION_ROLE),
+        target_role=environment.get("TIDEGATE_TARGET_ROLE", ""),
     )
 
 
@@ -62,10 +65,11 @@ def wire(settings: Settings, session: boto3.Session) -> Ports:
     clients = Clients(session)
     clock = SystemClock()
     s3 = clients.make("s3")
+    states = clients.make("stepfunctions")
     return Ports(
         ledger=DynamoLedger(clients.make("dynamodb"), settings.table),
         artifacts=S3Artifacts(s3),
-        callbacks=StepFunctionsCallbacks(clients.make("stepfunctions")),
+        callbacks=StepFunctionsCallbacks(states),
         bus=EventBridgeBus(clients.make("events"), settings.bus),
         targets=AssumedTargets(
             clients=clients,
@@ -75,8 +79,10 @@ def wire(settings: Settings, session: boto3.Session) -> Ports:
             external_id=settings.external_id,
             period_seconds=settings.observation_seconds,
             cloudformation_role=settings.cloudformation_role,
+            target_role=settings.target_role,
         ),
         clock=clock,
+        executions=StepFunctionsExecutions(states),
         look_seconds=settings.observation_seconds,
     )
 

@@ -224,6 +224,13 @@ class Callbacks(Protocol):
         """Let the waiting task fail with this error."""
 
 
+class Executions(Protocol):
+    """Executions of the state machines."""
+
+    def status(self, arn: str) -> str:
+        """``RUNNING``, or the service's word for how it ended; "" when there is none (any more)."""
+
+
 class Bus(Protocol):
     """Where changes are told."""
 
@@ -258,4 +265,5 @@ class Ports:
     bus: Bus
     targets: Targets
     clock: Clock
+    executions: Executions
     look_seconds: int = 60  # how often a baking rollout is looked at

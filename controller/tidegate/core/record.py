@@ -240,7 +240,13 @@ class Preview(Item):
     change_set: str = ""  # ARN; empty when there is nothing to deploy
     digest: str  # over template, parameters and changes
     first_deployment: bool = False
+    held: bool = False  # the stack is as wanted already, but its aliases are held back
     changes: tuple[ChangeLine, ...] = ()
+
+    @property
+    def nothing_to_deploy(self) -> bool:
+        """Neither a resource nor an alias would change."""
+        return not self.change_set and not self.held
 
 
 class Decision(StrEnum):
@@ -311,6 +317,8 @@ class Rollout(Item):
     target: str
     phase: RolloutPhase
     execution_arn: str = ""
+    fence: int = 0  # the lock's when the rollout began: another one means that it is taken over
+    guarded_at: datetime | None = None  # the guardian found the execution gone
     first_deployment: bool = False
     executing: bool = False  # the change set is about to be handed over: it may have been
     executed: bool = False  # the change set was handed to CloudFormation
@@ -392,6 +400,7 @@ class Lock(Item):
     release_number: int = 0
     fence: int = 0
     since: datetime | None = None
+    guarded_at: datetime | None = None  # the guardian found the owner gone and fenced it off
 
 
 class Waiter(Item):

@@ -6,7 +6,13 @@ from tidegate.core.workflow import deploy
 from tidegate.handlers.task import Answer, Call, RolloutEvent, task
 
 
-@task(RolloutEvent)
-def handler(call: Call[RolloutEvent]) -> Answer:
+class DeployEvent(RolloutEvent):
+    """The rollout, and the execution that carries it."""
+
+    execution: str = ""
+
+
+@task(DeployEvent)
+def handler(call: Call[DeployEvent]) -> Answer:
     """Execute the change set, or say how far it is."""
-    return deploy.deploy(call.ports, call.event.ref)
+    return deploy.deploy(call.ports, call.event.ref, call.event.execution)

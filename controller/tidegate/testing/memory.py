@@ -119,6 +119,17 @@ class MemoryCallbacks:
 
 
 @dataclass
+class MemoryExecutions:
+    """Executions run until a test says how they ended."""
+
+    ended: dict[str, str] = field(default_factory=dict)  # ARN -> status
+
+    def status(self, arn: str) -> str:
+        """How it stands."""
+        return self.ended.get(arn, "RUNNING")
+
+
+@dataclass
 class MemoryBus:
     """Events in the order in which they were told."""
 
@@ -213,6 +224,7 @@ class MemoryWorld:
     callbacks: MemoryCallbacks = field(default_factory=MemoryCallbacks)
     bus: MemoryBus = field(default_factory=MemoryBus)
     clock: SettableClock = field(default_factory=SettableClock)
+    executions: MemoryExecutions = field(default_factory=MemoryExecutions)
     look_seconds: int = 60
 
     def __post_init__(self) -> None:
@@ -227,5 +239,6 @@ class MemoryWorld:
             bus=self.bus,
             targets=self.targets,
             clock=self.clock,
+            executions=self.executions,
             look_seconds=self.look_seconds,
         )

@@ -325,12 +325,24 @@ def test_unexpected_error_is_logged_with_its_traceback(live: Story, log: io.Stri
     assert "the disk is gone" in line["exception"]
 
 
+def test_the_guardian_takes_events_and_the_schedule(live: Story) -> None:
+    begin(live, "one", 1)
+    ended = {"executionArn": "execution-1", "status": "ABORTED", "input": "{}"}
+    run(live, "guardian", {"source": "aws.states", "detail": ended})
+    live.world.executions.ended["execution-1"] = "ABORTED"
+    live.world.clock.advance(120)
+    scheduled = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+    assert run(live, "guardian", scheduled) == {"secured": [], "freed": ["hello-1"]}
+    assert (live.get(1).phase, live.get(1).error) == ("aborted", "Aborted")
+
+
 def test_there_is_a_handler_for_every_task_of_the_contract() -> None:
     found = {module.name for module in pkgutil.iter_modules(handlers.__path__)} - {"task"}
     assert found == {
-        "begin_stage", "bake", "declare_stuck", "deploy", "find_candidates", "finish", "operate",
-        "plan", "preview", "record_tests", "request_approval", "restore_stack", "restore_traffic",
-        "review", "run_hook", "settle_release", "settle_stage", "take_lock", "tick",
+        "begin_stage", "bake", "declare_stuck", "deploy", "find_candidates", "finish", "guardian",
+        "operate", "plan", "preview", "record_tests", "request_approval", "restore_stack",
+        "restore_traffic", "review", "run_hook", "settle_release", "settle_stage", "take_lock",
+        "tick",
     }  # fmt: skip
     for name in found:
         assert isinstance(importlib.import_module(f"tidegate.handlers.{name}").handler, Task)

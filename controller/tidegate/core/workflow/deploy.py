@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TypedDict
 
 from tidegate.core.errors import (
@@ -25,7 +26,13 @@ from tidegate.core.record import (
 )
 from tidegate.core.workflow.items import find, heed_wishes, put_over, require_lock
 from tidegate.core.workflow.routing import bring, foreign
-from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, refuse_foreign
+from tidegate.core.workflow.scene import (
+    RolloutRef,
+    Scene,
+    check_fence,
+    open_scene,
+    refuse_foreign,
+)
 from tidegate.core.workflow.specs import alias_ref, deployed_spec, pins_in_force
 from tidegate.core.workflow.stage import begin_rolling_out, bound_now
 
@@ -39,13 +46,13 @@ class Candidates(TypedDict):
     post_traffic: list[str]
 
 
-def deploy(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
+def deploy(ports: Ports, ref: RolloutRef, execution: str = "") -> dict[str, bool]:
     """Hand the change set to CloudFormation, once, and say whether it is through.
 
     Raises ``ApprovalVoid``, ``ChangeSetStale``, ``StackFailed``, ``Aborted``, ``LockLost``.
     """
     scene = open_scene(ports, ref)
-    rollout = scene.rollout() or _begin(scene)
+    rollout = scene.rollout() or _begin(scene, execution)
     if not rollout.executed:
         _execute(scene, rollout)
         return {"done": False}
@@ -90,7 +97,7 @@ def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     state = scene.state()
     if state.busy or (_pinned(scene, state) and _unpin(scene, rollout, state)):
         return {"done": False}
-    put_over(ports.ledger, _live(scene, scene.state()))
+    put_over(ports.ledger, live_item(scene, scene.state()))
     scene.save(rollout, phase=RolloutPhase.SUCCEEDED, ended_at=ports.clock.now())
     return {"done": True}
 
@@ -106,9 +113,9 @@ def candidate_version(alias: ManagedAlias, state: StackState) -> str:
     return arn.rpartition(":")[2]
 
 
-def _begin(scene: Scene) -> Rollout:
+def _begin(scene: Scene, execution: str) -> Rollout:
     """Check once more that this may be deployed, and open the rollout's record."""
-    require_lock(scene.ports, scene.ref.release)
+    lock = require_lock(scene.ports, scene.ref.release)
     heed_wishes(scene.ports, scene.ref.release.id)
     _require_approval(scene)
     begin_rolling_out(scene.ports, scene.ref.release, scene.stage)
@@ -118,6 +125,8 @@ def _begin(scene: Scene) -> Rollout:
             stage=scene.ref.stage,
             target=scene.ref.target,
             phase=RolloutPhase.DEPLOYING,
+            execution_arn=execution,
+            fence=lock.fence,
             first_deployment=scene.require_preview().first_deployment,
             started_at=scene.ports.clock.now(),
         )
@@ -145,8 +154,10 @@ def _execute(scene: Scene, rollout: Rollout) -> None:
     tried = rollout.executing
     if not tried:
         rollout = scene.note(rollout, executing=True)
+    preview = scene.require_preview()
     try:
-        scene.world.stacks.execute(scene.require_preview().change_set, scene.token("deploy"))
+        if preview.change_set:
+            scene.world.stacks.execute(preview.change_set, scene.token("deploy"))
     except ChangeSetStale:
         if not tried:
             scene.note(rollout, executing=False)
@@ -221,10 +232,11 @@ def _keep_candidates(scene: Scene, rollout: Rollout) -> None:
     """A failed update may have taken aliases back to the stable version: all to the candidate."""
     refuse_foreign(scene, rollout, foreign(scene.world.aliases, rollout.shifts, [0.0, 1.0]))
     for shift in rollout.shifts:
-        bring(scene.world.aliases, shift, 1.0)
+        bring(scene.world.aliases, shift, 1.0, partial(check_fence, scene, rollout))
 
 
-def _live(scene: Scene, state: StackState) -> Live:
+def live_item(scene: Scene, state: StackState) -> Live:
+    """What the target serves from now on, and a rollback goes back to."""
     return Live(
         application=scene.plan.release.application,
         stage=scene.stage.name,

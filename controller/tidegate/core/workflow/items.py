@@ -85,8 +85,8 @@ def abort_cause(wish: Wish) -> str:
     return f"{wish.who} aborted {wish.release_id}{why}."
 
 
-def require_lock(ports: Ports, release: ReleaseRef) -> None:
-    """Raises ``LockLost`` unless the release owns its application's lock."""
+def require_lock(ports: Ports, release: ReleaseRef) -> Lock:
+    """The application's lock. Raises ``LockLost`` unless the release owns it."""
     lock = find(ports.ledger, Lock, application=release.application)
     if lock is None or not lock.owner or lock.release_number != release.number:
         found = f"{release.application}-{lock.release_number}" if lock and lock.owner else "nobody"
@@ -94,3 +94,4 @@ def require_lock(ports: Ports, release: ReleaseRef) -> None:
             f"{release.id} does not own the lock of {release.application}: {found} does.",
             mend="Look who took it before anything else is deployed.",
         )
+    return lock

@@ -45,7 +45,8 @@ def free_lock(ports: Ports, release: ReleaseRef) -> None:
     """Give the lock back, if the release has it. The number stays: nothing older may follow."""
     lock = read_lock(ports.ledger, release.application)
     if lock.owner and lock.release_number == release.number:
-        ports.ledger.put(lock.model_copy(update={"owner": "", "since": ports.clock.now()}))
+        free = {"owner": "", "since": ports.clock.now(), "guarded_at": None}
+        ports.ledger.put(lock.model_copy(update=free))
 
 
 def leave_queue(ledger: Ledger, release: ReleaseRef) -> None:
@@ -61,6 +62,7 @@ def _take(ports: Ports, release: ReleaseRef, lock: Lock, execution: str) -> Lock
         "release_number": release.number,
         "fence": lock.fence + 1,
         "since": ports.clock.now(),
+        "guarded_at": None,
     }
     return ports.ledger.put(lock.model_copy(update=taken))
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from tidegate.core.errors import LockLost, NeedsOperator, RestoreFailed, StackFailed
+from tidegate.core.errors import (
+    AliasConflict,
+    LockLost,
+    NeedsOperator,
+    RestoreFailed,
+    StackFailed,
+)
 from tidegate.core.failure import Failure, root_cause
 from tidegate.core.plan import OnFirstFailure
 from tidegate.core.ports import Ports, StackSpec, StackState
@@ -12,17 +19,12 @@ from tidegate.core.record import Live, Rollout, RolloutPhase, Shift
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.lock import read_lock
-from tidegate.core.workflow.routing import (
-    alias_of,
-    bring,
-    describe_foreign,
-    routing,
-    routing_of,
-)
+from tidegate.core.workflow.routing import pull
 from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, refuse_foreign
 from tidegate.core.workflow.specs import pins_in_force, stack_spec
 
 _TAKEN_BACK = {"ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
+_READINGS = 3  # of an alias that somebody writes at the same time
 
 
 def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -> None:
@@ -45,7 +47,7 @@ def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -
         error=rollout.error or why.error,
         cause=rollout.cause or why.cause,
     )
-    foreign = _put_back(scene, rollout.shifts)
+    foreign = put_all(scene, rollout.shifts, partial(_put_back, scene))
     if before is not RolloutPhase.RESTORING or rollout.left_weight:
         rollout = scene.note(rollout, left_weight=0.0)
         scene.tell(rollout)
@@ -105,31 +107,39 @@ def _refuse_other_owner(scene: Scene) -> None:
         )
 
 
-def _put_back(scene: Scene, shifts: tuple[Shift, ...]) -> list[str]:
-    """Try every alias, whatever happens to the others. Returns what is not ours to put back."""
+def _put_back(scene: Scene, shift: Shift) -> str:
+    return pull(scene.world.aliases, shift, 0.0, partial(_refuse_other_owner, scene))
+
+
+def put_all(scene: Scene, shifts: tuple[Shift, ...], put: Callable[[Shift], str]) -> list[str]:
+    """Try every alias, whatever happens to the others; ``put`` says what is not ours.
+
+    Returns what it said. Raises ``RestoreFailed`` naming each alias that could not be put.
+    """
     foreign, failed = [], []
     for shift in shifts:
         try:
-            stranger = _put_one_back(scene, shift)
+            stranger = _again_when_moved(partial(put, shift))
         except Exception as error:
             failed.append(f"{shift.function}:{shift.alias}: {error}")
         else:
             foreign += [stranger] if stranger else []
     if failed:
         raise RestoreFailed(
-            f"Traffic is not back on the stable version at {scene.place}: {'; '.join(failed)}.",
-            mend="Set the aliases by hand: the stable version, no weights.",
+            f"Traffic is not where it is safe at {scene.place}: {'; '.join(failed)}.",
+            mend="Set the aliases by hand: one version, no weights.",
         )
     return foreign
 
 
-def _put_one_back(scene: Scene, shift: Shift) -> str:
-    aliases = scene.world.aliases
-    found = routing_of(aliases.read(alias_of(shift)))
-    if {found.version, *found.routes} <= {shift.stable, shift.candidate}:
-        bring(aliases, shift, 0.0)
-        return ""
-    return describe_foreign(shift, found, [routing(shift, 0.0)])
+def _again_when_moved(put: Callable[[], str]) -> str:
+    """Somebody wrote the alias between our read and our write: read it again at once."""
+    for _ in range(_READINGS - 1):
+        try:
+            return put()
+        except AliasConflict:
+            continue
+    return put()
 
 
 def _restored(scene: Scene, rollout: Rollout, remark: str = "") -> dict[str, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isclose
 
@@ -68,15 +68,52 @@ def describe_foreign(shift: Shift, found: Routing, expected: Iterable[Routing]) 
     return f"{shift.function}:{shift.alias} serves {found}, expected {wanted}"
 
 
-def bring(aliases: Aliases, shift: Shift, weight: float) -> None:
-    """Write the alias, unless it is there already. Raises ``AliasConflict``."""
+def bring(
+    aliases: Aliases, shift: Shift, weight: float, may_write: Callable[[], None] = lambda: None
+) -> None:
+    """Write the alias, unless it is there already. Raises ``AliasConflict``.
+
+    ``may_write`` is asked between the read and the write, and raises when it may not: whoever
+    changes the answer and then writes the alias makes this write a conflict.
+    """
     wanted = routing(shift, weight)
     state = aliases.read(alias_of(shift))
     if state.version == wanted.version and dict(state.routes) == dict(wanted.routes):
         return
+    may_write()
+    write(aliases, shift, weight, state)
+
+
+def write(aliases: Aliases, shift: Shift, weight: float, found: AliasState) -> None:
+    """Write the alias as it was found, in one call. Raises ``AliasConflict``."""
+    wanted = routing(shift, weight)
     aliases.write(
         alias_of(shift),
         version=wanted.version,
         routes=wanted.routes,
-        expected_revision=state.revision,
+        expected_revision=found.revision,
     )
+
+
+def pull(
+    aliases: Aliases,
+    shift: Shift,
+    weight: float,
+    may_write: Callable[[], None] = lambda: None,
+    *,
+    rewrite: bool = False,
+) -> str:
+    """Bring the alias from wherever it is between its two versions, and say "".
+
+    One that serves another version is not ours: it is left alone, and the sentence says so.
+    ``rewrite`` writes even what is there already, so that a write on its way is a conflict.
+    """
+    state = aliases.read(alias_of(shift))
+    found, wanted = routing_of(state), routing(shift, weight)
+    if not {found.version, *found.routes} <= {shift.stable, shift.candidate}:
+        return describe_foreign(shift, found, [wanted])
+    there = state.version == wanted.version and dict(state.routes) == dict(wanted.routes)
+    if rewrite or not there:
+        may_write()
+        write(aliases, shift, weight, state)
+    return ""

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tidegate.core.artifact import ArtifactContents
-from tidegate.core.errors import AliasChangedByOthers, AliasConflict, NotFound
+from tidegate.core.errors import (
+    AliasChangedByOthers,
+    AliasConflict,
+    LockLost,
+    NotFound,
+    RecordConflict,
+)
 from tidegate.core.plan import Model, ReleasePlan, ReleaseRef, StagePlan, Target
 from tidegate.core.ports import Ports, StackState, TargetPorts
 from tidegate.core.record import Preview, Rollout
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.events import tell_rollout
-from tidegate.core.workflow.items import find, plan_of
+from tidegate.core.workflow.items import find, plan_of, require_lock
 from tidegate.core.workflow.stage import stage_plan
 
 
@@ -33,7 +40,11 @@ class Scene:
     plan: ReleasePlan
     stage: StagePlan
     target: Target
-    world: TargetPorts
+
+    @cached_property
+    def world(self) -> TargetPorts:
+        """The account and region there, opened when first needed. Raises ``ServiceRefused``."""
+        return self.ports.targets.open(self.target)
 
     def rollout(self) -> Rollout | None:
         """The rollout's record as it stands."""
@@ -99,18 +110,30 @@ class Scene:
 
 
 def open_scene(ports: Ports, ref: RolloutRef) -> Scene:
-    """Read the plan and open the target. Raises ``NotFound``."""
+    """Read the plan. Raises ``NotFound``."""
     plan = plan_of(ports.ledger, ref.release.id)
     stage = stage_plan(plan, ref.stage)
-    target = stage.target(ref.target)
-    return Scene(
-        ports=ports,
-        ref=ref,
-        plan=plan,
-        stage=stage,
-        target=target,
-        world=ports.targets.open(target),
-    )
+    return Scene(ports=ports, ref=ref, plan=plan, stage=stage, target=stage.target(ref.target))
+
+
+def check_fence(scene: Scene, rollout: Rollout) -> None:
+    """Asked right before an alias is written: is this task still the one that moves it?
+
+    A task may outlive its execution. Raises ``LockLost`` when the guardian has fenced the release
+    off, ``RecordConflict`` when the rollout's record was written since the task read it.
+    """
+    lock = require_lock(scene.ports, scene.ref.release)
+    if lock.fence != rollout.fence:
+        raise LockLost(
+            f"{scene.ref.release.id} was fenced off: the lock's number is {lock.fence}, "
+            f"and the rollout at {scene.place} began with {rollout.fence}.",
+            mend="Its execution ended, and the guardian makes the traffic safe.",
+        )
+    present = scene.require_rollout()
+    if present.version != rollout.version:
+        raise RecordConflict(
+            f"The rollout at {scene.place} is at version {present.version}, not {rollout.version}."
+        )
 
 
 def refuse_foreign(scene: Scene, rollout: Rollout, foreign: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import NoReturn, TypedDict
 
@@ -12,9 +13,15 @@ from tidegate.core.ports import Pair, Ports
 from tidegate.core.record import Rollout, RolloutPhase, Tick, Verdict
 from tidegate.core.rollout import Action, Hold, Promote, Restore, SetWeight, decide
 from tidegate.core.workflow.deploy import strategy_of
-from tidegate.core.workflow.items import put_over, require_lock, wishes
+from tidegate.core.workflow.items import put_over, wishes
 from tidegate.core.workflow.routing import alias_of, bring, foreign
-from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, refuse_foreign
+from tidegate.core.workflow.scene import (
+    RolloutRef,
+    Scene,
+    check_fence,
+    open_scene,
+    refuse_foreign,
+)
 from tidegate.core.workflow.tokens import answer_bake, bake_purpose, keep_token
 
 _ACTION_NAMES: dict[type[Action], str] = {
@@ -42,8 +49,8 @@ def tick(ports: Ports, ref: RolloutRef) -> Ticked:
     Raises ``Unhealthy``, ``Aborted``, ``AliasChangedByOthers``, ``AliasConflict``, ``LockLost``.
     """
     scene = open_scene(ports, ref)
-    require_lock(ports, ref.release)
     rollout = scene.require_rollout()
+    check_fence(scene, rollout)
     if rollout.error:
         _end(rollout)
     if rollout.phase is RolloutPhase.VALIDATING:
@@ -74,7 +81,7 @@ def _carry_out(scene: Scene, rollout: Rollout) -> Rollout:
     possible = (rollout.left_weight, rollout.weight)
     refuse_foreign(scene, rollout, foreign(aliases, rollout.shifts, possible))
     for shift in rollout.shifts:
-        bring(aliases, shift, rollout.weight)
+        bring(aliases, shift, rollout.weight, partial(check_fence, scene, rollout))
     if rollout.left_weight == rollout.weight and not rollout.foreign:
         return rollout
     settled = scene.note(rollout, left_weight=rollout.weight, foreign="")

@@ -73,3 +73,13 @@ def pins_in_force(managed: Iterable[ManagedAlias], state: StackState) -> dict[st
     """The pins that the stack was last deployed with; those that are off are left out."""
     pins = {alias.pin_parameter: state.parameters.get(alias.pin_parameter, "") for alias in managed}
     return {parameter: version for parameter, version in pins.items() if version}
+
+
+def held_back(managed: Iterable[ManagedAlias], state: StackState) -> bool:
+    """Whether a pin still holds an alias on another version than the stack has published."""
+    pins = pins_in_force(managed := tuple(managed), state)
+    return any(
+        pins.get(alias.pin_parameter, published) != published
+        for alias in managed
+        if (published := state.resources.get(alias.version_logical_id, "").rpartition(":")[2])
+    )

@@ -37,7 +37,7 @@ from tidegate.core.workflow.items import (
     release_of,
     require_lock,
 )
-from tidegate.core.workflow.specs import deployed_spec, live_versions
+from tidegate.core.workflow.specs import deployed_spec, held_back, live_versions
 from tidegate.core.workflow.tokens import answer_approval, approval_purpose, keep_token
 
 
@@ -84,20 +84,24 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     there = where.target(target)
     world = ports.targets.open(there)
     contents = read_contents(ports.artifacts, plan.artifact)
-    pins = live_versions(plan.aliases, world.stacks.state(there.stack_name), world.aliases)
+    state = world.stacks.state(there.stack_name)
+    pins = live_versions(plan.aliases, state, world.aliases)
     spec = deployed_spec(plan.artifact, contents, where, there, pins)
     change_set = world.stacks.preview(spec, f"{release.id}-{stage}-preview")
     if change_set is None:
         return {"ready": False}
     ref = PreviewRef(release_id=release.id, stage=stage, target=target)
-    put_over(ports.ledger, _preview(ref, contents, spec, change_set))
+    item = _preview(ref, contents, spec, change_set)
+    held = not item.change_set and held_back(plan.aliases, state)
+    put_over(ports.ledger, item.model_copy(update={"held": held}))
     return {"ready": True}
 
 
 def review(ports: Ports, release: ReleaseRef, stage: str) -> Reviewed:
     """Which targets have something to deploy, and whether people must agree to it."""
     plan = stage_plan(plan_of(ports.ledger, release.id), stage)
-    changing = {p.target for p in previews_of(ports.ledger, release.id, stage) if p.change_set}
+    previews = previews_of(ports.ledger, release.id, stage)
+    changing = {p.target for p in previews if not p.nothing_to_deploy}
     waves = [[target.id for target in wave if target.id in changing] for wave in plan.waves]
     waves = [wave for wave in waves if wave]
     timeout = plan.approval.timeout_seconds if plan.approval and waves else 0

@@ -1,0 +1,31 @@
+"""How executions of the state machines stand, from Step Functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from tidegate.aws.errors import calling, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+_UNKNOWN: Final = {"ExecutionDoesNotExist", "InvalidArn"}
+
+
+class StepFunctionsExecutions:
+    """Asks Step Functions; it forgets an execution 90 days after its end."""
+
+    def __init__(self, client: SFNClient) -> None:
+        self._client = client
+
+    def status(self, arn: str) -> str:
+        """The service's word; "" for an execution that it does not know."""
+        with calling(f"describe {arn}"):
+            try:
+                return self._client.describe_execution(executionArn=arn)["status"]
+            except ClientError as error:
+                if error_code(error) in _UNKNOWN:
+                    return ""
+                raise

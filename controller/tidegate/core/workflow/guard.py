@@ -1,0 +1,281 @@
+"""The guardian: makes traffic safe where an execution ended before its work did.
+
+It looks at the record, never at an event alone, so one run that is lost costs a delay and nothing
+else. An alias first, then the record, then the lock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypedDict
+
+from tidegate.core.errors import AliasChangedByOthers, RestoreFailed
+from tidegate.core.failure import Failure, release_phase, root_cause
+from tidegate.core.plan import ReleaseRef
+from tidegate.core.ports import Ports
+from tidegate.core.record import (
+    Application,
+    Lock,
+    Release,
+    ReleasePhase,
+    Rollout,
+    RolloutPhase,
+    Shift,
+    Stage,
+    StagePhase,
+    Waiter,
+    application_partition,
+    release_partition,
+)
+from tidegate.core.workflow.deploy import live_item
+from tidegate.core.workflow.events import tell_release, tell_stage
+from tidegate.core.workflow.items import find, put_over, rollouts_of
+from tidegate.core.workflow.lock import free_lock, leave_queue, read_lock
+from tidegate.core.workflow.release import ref_of
+from tidegate.core.workflow.restore import put_all
+from tidegate.core.workflow.routing import pull
+from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene
+
+GRACE = timedelta(seconds=90)
+"""How long a task may outlive its execution: longer than any function that shifts may run."""
+
+_RUNNING = {"RUNNING", "PENDING_REDRIVE"}
+
+
+class Guarded(TypedDict):
+    """What one run did."""
+
+    secured: list[str]  # release, stage and target of each rollout that was taken over
+    freed: list[str]  # releases whose lock is free again
+
+
+@dataclass
+class _Watch:
+    """One run: what it works with, and what it has done so far."""
+
+    ports: Ports
+    ended: Mapping[str, str]
+    secured: list[str] = field(default_factory=list)
+    freed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def runs(self, execution: str, since: datetime) -> bool:
+        """Whether it may still act; one that is unknown may have begun a moment ago."""
+        status = self.status(execution)
+        return status in _RUNNING or (not status and self.ports.clock.now() - since < GRACE)
+
+    def status(self, execution: str) -> str:
+        return self.ended.get(execution) or self.ports.executions.status(execution)
+
+    def attempt(self, act: Callable[..., None], *subject: object) -> None:
+        """Nothing that goes wrong here keeps the rest from being made safe."""
+        try:
+            act(self, *subject)
+        except Exception as error:
+            self.failed.append(str(error))
+
+
+def guard(ports: Ports, ended: Mapping[str, str] | None = None) -> Guarded:
+    """Look at every application once; repeated, it goes on until all is safe.
+
+    ``ended`` maps executions that were reported to be over to how they ended, whatever Step
+    Functions says of them yet.
+    Raises ``RestoreFailed`` with all that it could not do, after it has tried everything.
+    """
+    watch = _Watch(ports, ended or {})
+    items = ports.ledger.query("APPLICATIONS")
+    for name in [item.name for item in items if isinstance(item, Application)]:
+        watch.attempt(_guard_lock, name)
+        watch.attempt(_guard_queue, name)
+    if watch.failed:
+        raise RestoreFailed(
+            f"The guardian could not do everything: {'; '.join(watch.failed)}",
+            mend="It tries again at its next run.",
+        )
+    return Guarded(secured=watch.secured, freed=watch.freed)
+
+
+def _guard_lock(watch: _Watch, application: str) -> None:
+    """The holder's rollouts first; then, if the holder is gone itself, its end and its lock."""
+    ledger = watch.ports.ledger
+    lock = read_lock(ledger, application)
+    if not lock.owner:
+        return
+    release = find(ledger, Release, application=lock.application, number=lock.release_number)
+    if release is None:
+        return
+    gone = not watch.runs(lock.owner, lock.since or release.started_at)
+    if gone:
+        lock = _fence_off(watch, lock)
+    failed = len(watch.failed)
+    for rollout in rollouts_of(ledger, release.id):
+        if not rollout.phase.over and not _alive(watch, rollout, gone):
+            watch.attempt(_secure, release, rollout)
+    if gone and len(watch.failed) > failed:
+        _say_stuck(watch, release, Failure("RestoreFailed", " ".join(watch.failed[failed:])))
+    elif gone and _calm(watch, lock):
+        _settle(watch, release, lock.owner)
+
+
+def _alive(watch: _Watch, rollout: Rollout, gone: bool) -> bool:
+    """A rollout outlives the execution of its release, and goes back by itself, if its own runs."""
+    if not rollout.execution_arn:
+        return not gone
+    return watch.runs(rollout.execution_arn, rollout.started_at)
+
+
+def _guard_queue(watch: _Watch, application: str) -> None:
+    """A release that was stopped while it waited makes room for those that still wait."""
+    ledger = watch.ports.ledger
+    items = ledger.query(application_partition(application), "WAITER#")
+    for number in [item.number for item in items if isinstance(item, Waiter)]:
+        release = find(ledger, Release, application=application, number=number)
+        if release and not watch.runs(release.execution_arn, release.started_at):
+            _settle(watch, release, release.execution_arn)
+
+
+def _fence_off(watch: _Watch, lock: Lock) -> Lock:
+    """From now on no task of the holder may write an alias, even if one still runs."""
+    if lock.guarded_at:
+        return lock
+    fenced = {"fence": lock.fence + 1, "guarded_at": watch.ports.clock.now()}
+    return watch.ports.ledger.put(lock.model_copy(update=fenced))
+
+
+def _calm(watch: _Watch, lock: Lock) -> bool:
+    """Every task that may have outlived its execution has ended by now."""
+    return lock.guarded_at is not None and watch.ports.clock.now() - lock.guarded_at >= GRACE
+
+
+def _secure(watch: _Watch, release: Release, rollout: Rollout) -> None:
+    """All traffic to one validated version: the stable one, or the candidate that was all but done.
+
+    Takes the record over first, so that no task of the execution that is gone can write any more.
+    """
+    ref = RolloutRef(release=ref_of(release), stage=rollout.stage, target=rollout.target)
+    scene = open_scene(watch.ports, ref)
+    why = _how_it_ended(watch, rollout.execution_arn or release.execution_arn)
+    rollout = _take_over(scene, rollout, why)
+    strangers = put_all(scene, rollout.shifts, partial(_put, scene, rollout.weight))
+    if strangers:
+        _leave_alone(scene, rollout, "; ".join(strangers))
+        return
+    if rollout.left_weight != rollout.weight:
+        rollout = scene.note(rollout, left_weight=rollout.weight)
+        scene.tell(rollout)
+        watch.secured.append(f"{release.id} {scene.place}")
+    guarded_at = rollout.guarded_at or watch.ports.clock.now()
+    if watch.ports.clock.now() - guarded_at >= GRACE and not scene.state().busy:
+        _close(scene, rollout)
+
+
+def _take_over(scene: Scene, rollout: Rollout, why: Failure) -> Rollout:
+    if rollout.guarded_at:
+        return rollout
+    now = scene.ports.clock.now()
+    if rollout.phase is RolloutPhase.FINISHING:
+        return scene.note(rollout, guarded_at=now, weight=1.0, left_weight=0.0)
+    return scene.note(
+        rollout,
+        phase=RolloutPhase.RESTORING,
+        guarded_at=now,
+        weight=0.0,
+        left_weight=1.0,
+        error=rollout.error or why.error,
+        cause=rollout.cause or why.cause,
+    )
+
+
+def _put(scene: Scene, weight: float, shift: Shift) -> str:
+    return pull(scene.world.aliases, shift, weight, rewrite=True)
+
+
+def _leave_alone(scene: Scene, rollout: Rollout, said: str) -> None:
+    """One look proves nothing: AWS shows weights of its own while a version changes."""
+    if rollout.foreign != said:
+        scene.note(rollout, foreign=said)
+        return
+    scene.save(
+        rollout,
+        phase=RolloutPhase.STUCK,
+        ended_at=scene.ports.clock.now(),
+        error=AliasChangedByOthers.__name__,
+        cause=f"{said}. The guardian left it alone.",
+    )
+
+
+def _close(scene: Scene, rollout: Rollout) -> None:
+    """The rollout is over. Its stack keeps the pins until the next release takes them off."""
+    now = scene.ports.clock.now()
+    if rollout.phase is RolloutPhase.FINISHING:
+        put_over(scene.ports.ledger, live_item(scene, scene.state()))
+        remark = "The guardian left all traffic on the validated candidate."
+        scene.save(rollout, phase=RolloutPhase.SUCCEEDED, ended_at=now, cause=remark)
+        return
+    remark = "The guardian put all traffic on the stable version; the stack was left as it is."
+    cause = f"{rollout.cause.rstrip('.')}. {remark}"
+    scene.save(rollout, phase=RolloutPhase.RESTORED, ended_at=now, cause=cause)
+
+
+def _settle(watch: _Watch, release: Release, execution: str) -> None:
+    """End the release and free its lock, unless a rollout needs time, or a person."""
+    ports, ref = watch.ports, ref_of(release)
+    rollouts = rollouts_of(ports.ledger, release.id)
+    stuck = [r for r in rollouts if r.phase is RolloutPhase.STUCK]
+    if stuck:
+        _say_stuck(watch, release, Failure(stuck[0].error, stuck[0].cause))
+        return
+    if any(not rollout.phase.over for rollout in rollouts):
+        return
+    guarded = [r for r in rollouts if r.guarded_at and r.error]
+    why = _how_it_ended(watch, execution)
+    if guarded:
+        why = Failure(guarded[0].error, guarded[0].cause)
+    _end_stages(watch, ref, why)
+    if not release.phase.over or release.phase is ReleasePhase.STUCK:
+        _end(watch, release, release_phase(why.error), why)
+    leave_queue(ports.ledger, ref)
+    free_lock(ports, ref)
+    watch.freed.append(release.id)
+
+
+def _end_stages(watch: _Watch, ref: ReleaseRef, why: Failure) -> None:
+    for stage in watch.ports.ledger.query(release_partition(ref.id), "STAGE#"):
+        if isinstance(stage, Stage) and stage.ended_at is None:
+            ended = {
+                "phase": StagePhase.FAILED,
+                "ended_at": watch.ports.clock.now(),
+                "error": why.error,
+                "cause": why.cause,
+            }
+            item = watch.ports.ledger.put(stage.model_copy(update=ended))
+            tell_stage(watch.ports.bus, ref, item)
+
+
+def _say_stuck(watch: _Watch, release: Release, why: Failure) -> None:
+    """Once, for a page: traffic may be split, and it takes more than another try."""
+    if release.phase is not ReleasePhase.STUCK:
+        _end(watch, release, ReleasePhase.STUCK, why)
+
+
+def _end(watch: _Watch, release: Release, phase: ReleasePhase, why: Failure) -> None:
+    ended = {
+        "phase": phase,
+        "ended_at": watch.ports.clock.now(),
+        "error": why.error,
+        "cause": why.cause,
+    }
+    tell_release(watch.ports.bus, watch.ports.ledger.put(release.model_copy(update=ended)))
+
+
+def _how_it_ended(watch: _Watch, execution: str) -> Failure:
+    """The error and the sentence for an execution that ended before its work did."""
+    status = watch.status(execution)
+    if status in {"ABORTED", "TIMED_OUT"}:
+        described = json.dumps({"Status": status, "ExecutionArn": execution})
+        return root_cause({"Error": "States.TaskFailed", "Cause": described})
+    return Failure("TookTooLong", f"execution {execution} ended before its work did")

@@ -1,0 +1,224 @@
+"""Whenever the rollout machine is stopped, one run of the guardian leaves no traffic split.
+
+The machine is the real one on the embedded Step Functions; its tasks are the real ones, over ports
+in memory, so that every call of every task can be the last.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pytest
+from scripted import Answer, Raises, Scenario, Theatre, TokenSucceeds, definition
+
+from support.story import CANARY, PROD, Story
+from tidegate.aws.executions import StepFunctionsExecutions
+from tidegate.core.errors import RestoreFailed, TidegateError
+from tidegate.core.record import Rollout, RolloutPhase
+from tidegate.core.workflow import deploy, hook, lock, release, restore, shift, stage
+from tidegate.core.workflow.guard import GRACE, guard
+from tidegate.core.workflow.items import find
+from tidegate.core.workflow.release import TestResult
+
+pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("statemachine")]
+
+ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
+ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
+RELEASE_EXECUTION = "execution-2"
+
+
+def nothing(_: str) -> None:
+    """Nobody stops it, and no guardian runs."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the machine is played with."""
+
+    failing: float = 0.0  # share of the candidate's requests
+    refusing: bool = False  # the target refuses every way back, until the execution is stopped
+
+
+CASES = {
+    "good": Case(),
+    "unhealthy": Case(failing=0.9),
+    "no way back": Case(failing=0.9, refusing=True),
+}
+
+
+@dataclass
+class Act:
+    """One execution of the rollout machine that is stopped at its ``stop_at``-th task.
+
+    That task itself outlives the execution: it does its work after the guardian has done its own.
+    """
+
+    story: Story
+    refusing: bool
+    stop_at: int = 0  # 0: never
+    stop: Callable[[str], None] = nothing
+    guardian: Callable[[str], None] = nothing
+    execution: str = ""
+    tasks: list[str] = field(default_factory=list)
+    left: dict[str, tuple[str, dict[str, float]]] = field(default_factory=dict)  # by the guardian
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def script(self) -> dict[str, Callable[[Mapping[str, Any]], Answer]]:
+        names = ["deploy", "find-candidates", "run-hook", "tick", "bake", "finish"]
+        names += ["restore-traffic", "restore-stack", "declare-stuck"]
+        return {name: lambda event, name=name: self.answer(name, event) for name in names}
+
+    def answer(self, task: str, event: Mapping[str, Any]) -> Answer:
+        self.execution = self.execution or event["execution"]
+        self.tasks.append(task)
+        if len(self.tasks) != self.stop_at:
+            return self.perform(task, event)
+        self.stop(self.execution)
+        self.refusing = False
+        self.guardian(self.execution)
+        self.left = self.story.serves()
+        self.perform(task, event)
+        self.over.set()
+        return {}
+
+    def perform(self, task: str, event: Mapping[str, Any]) -> Answer:
+        try:
+            return self.task(task, event)
+        except TidegateError as error:
+            return Raises(type(error).__name__, str(error))
+
+    def task(self, task: str, event: Mapping[str, Any]) -> Answer:
+        ports, ref = self.story.ports, self.story.ref(2)
+        if self.refusing and task == "restore-traffic":
+            raise RestoreFailed("The target refuses.")
+        match task:
+            case "deploy":
+                answer: Any = deploy.deploy(ports, ref, event["execution"])
+            case "find-candidates":
+                answer = deploy.find_candidates(ports, ref)
+            case "run-hook":
+                answer = hook.run_hook(ports, ref, event["when"], event["function"])
+            case "tick":
+                answer = shift.tick(ports, ref)
+            case "bake":
+                answer = self.bake(event["token"])
+            case "finish":
+                answer = deploy.finish(ports, ref)
+            case "restore-traffic":
+                answer = restore.restore_traffic(ports, ref, event["failure"])
+            case "restore-stack":
+                answer = restore.restore_stack(ports, ref)
+            case "declare-stuck":
+                answer = restore.declare_stuck(ports, ref, event["failure"])
+        return answer or {}
+
+    def bake(self, token: str) -> Answer:
+        shift.bake(self.story.ports, self.story.ref(2), token)
+        self.story.serve(self.story.ref(2), 60)
+        self.story.world.clock.advance(60)
+        return TokenSucceeds()
+
+
+@cache
+def about_to_roll_out() -> Story:
+    """The first release is live, and the second one holds the lock with its stage previewed."""
+    story = Story(CANARY)
+    assert story.release("one") == "succeeded"
+    ports, ref = story.ports, story.ref(2).release
+    artifact = story.application.build("two")
+    release.plan_release(ports, artifact, RELEASE_EXECUTION)
+    lock.take_lock(ports, ref, RELEASE_EXECUTION)
+    release.record_tests(ports, ref, list[TestResult]())
+    stage.begin_stage(ports, ref, "prod")
+    while not stage.preview(ports, ref, "prod", PROD)["ready"]:
+        story.world.clock.advance(5)
+    stage.review(ports, ref, "prod")
+    return story
+
+
+@dataclass(frozen=True)
+class _Executions:
+    """Rollouts as Step Functions knows them; the release's execution runs."""
+
+    real: StepFunctionsExecutions
+
+    def status(self, arn: str) -> str:
+        return "RUNNING" if arn == RELEASE_EXECUTION else self.real.status(arn)
+
+
+def play(theatre: Theatre, case: Case, stop_at: int = 0) -> Act:
+    story = copy.deepcopy(about_to_roll_out())
+    story.error_rates["2"] = case.failing
+
+    def client(arn: str) -> Any:
+        return theatre.aws.client("stepfunctions", account=arn.split(":")[4])
+
+    def guardian(arn: str) -> None:
+        executions = _Executions(StepFunctionsExecutions(client(arn)))
+        guard(dataclasses.replace(story.ports, executions=executions))
+
+    def stop(arn: str) -> None:
+        client(arn).stop_execution(executionArn=arn)
+
+    act = Act(story, case.refusing, stop_at, stop, guardian)
+    theatre.play(Scenario("rollout", act.script()))
+    return act
+
+
+def rollout_of(story: Story) -> Rollout | None:
+    return find(story.world.ledger, Rollout, release_id="hello-2", stage="prod", target=PROD)
+
+
+def last_of_each_row(tasks: list[str]) -> list[int]:
+    """The numbers of the tasks that are not followed by the same again, from 1."""
+    following = [*tasks[1:], ""]
+    return [
+        n for n, (task, after) in enumerate(zip(tasks, following, strict=True), 1) if task != after
+    ]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_stopped_at_any_task_one_run_of_the_guardian_makes_traffic_safe(
+    theatre: Theatre, case: str
+) -> None:
+    whole = play(theatre, CASES[case])
+    for stop_at in last_of_each_row(whole.tasks):
+        act = play(theatre, CASES[case], stop_at)
+        assert act.over.wait(10)
+        place = f"{case}, stopped at task {stop_at}: {act.tasks[-1]}"
+        rollout = rollout_of(act.story)
+        validated = rollout is not None and rollout.phase in {
+            RolloutPhase.FINISHING,
+            RolloutPhase.SUCCEEDED,
+        }
+        safe = ALL_ON_2 if validated else ALL_ON_1
+        assert act.left == safe, place
+        assert act.story.serves() == safe, f"{place}, which came late"
+        for _ in range(3):  # it also ends what is over, as soon as the stack is at rest
+            act.story.world.clock.advance(GRACE.total_seconds())
+            act.guardian(act.execution)
+        assert act.story.serves() == safe, place
+        rollout = rollout_of(act.story)
+        assert rollout is None or rollout.phase.over, place
+
+
+def test_the_stories_stop_every_task_of_the_machine(theatre: Theatre) -> None:
+    stopped = {task for case in CASES.values() for task in play(theatre, case).tasks}
+    assert stopped == tasks_of(json.loads(definition("rollout")))
+
+
+def tasks_of(machine: Mapping[str, Any]) -> set[str]:
+    found = set()
+    for state in machine["States"].values():
+        if "ItemProcessor" in state:
+            found |= tasks_of(state["ItemProcessor"])
+        elif state["Type"] == "Task":
+            found.add(state["Arguments"]["FunctionName"].removeprefix("${Controller}-"))
+    return found
