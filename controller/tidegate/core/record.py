@@ -331,6 +331,8 @@ class Rollout(Item):
     shifting_since: datetime | None = None
     ticks: int = 0
     verdict: Verdict | None = None  # the latest
+    heard: tuple[str, ...] = ()  # marks of the wishes and calls that the last look knew of
+    alarms: tuple[str, ...] = ()  # that may ring, by their names there
     baseline_alarms: tuple[str, ...] = ()  # were firing before the candidate got any traffic
     all_at_once: str = ""  # why steps were skipped, if they were
     reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
@@ -383,9 +385,48 @@ class Wish(Item):
     place: ClassVar = ("RELEASE#{release_id}", "WISH#{verb}")
 
     release_id: str
-    verb: str  # abort
+    verb: str  # abort, pause, promote, promote-full, set-weight
     who: str
     reason: str
+    at: datetime
+    active: bool = True  # False: taken back, as a pause is by `resume`
+    weight: float = 0.0  # of set-weight
+
+    @property
+    def mark(self) -> str:
+        """Tells this wish from an earlier one with the same verb."""
+        return f"{self.sort}#{self.version}"
+
+
+class Call(Item):
+    """Something that happened at a target and is worth a look now: an alarm that fires."""
+
+    kind: ClassVar[str] = "call"
+    place: ClassVar = ("RELEASE#{release_id}", "CALL#{stage}#{target}")
+
+    release_id: str
+    stage: str
+    target: str
+    why: str
+    at: datetime
+
+    @property
+    def mark(self) -> str:
+        """Tells this call from an earlier one."""
+        return f"{self.sort}#{self.version}"
+
+
+class Deed(Item):
+    """What an operator did with a release; nothing overwrites it."""
+
+    kind: ClassVar[str] = "deed"
+    place: ClassVar = ("RELEASE#{release_id}", "DEED#{at:%Y-%m-%dT%H:%M:%S.%f}#{verb}")
+
+    release_id: str
+    verb: str
+    who: str
+    source: str = ""
+    reason: str = ""
     at: datetime
 
 

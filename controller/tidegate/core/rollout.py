@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -12,6 +12,10 @@ from tidegate.core.plan import Checks, StrategyPlan, TooFew
 from tidegate.core.quantities import write_duration, write_share
 from tidegate.core.record import Judgement, Rollout, Verdict, Wish
 
+LASTING = frozenset({"abort", "pause"})
+"""Wishes that hold until they are taken back; any other counts once for each rollout."""
+
+PAUSED_LOOK = timedelta(hours=1)  # a paused rollout is looked at as often as any, for its health
 EXTENSION_SLICE = timedelta(minutes=1)  # an extended bake is looked at again this soon
 
 
@@ -61,14 +65,53 @@ def decide(  # noqa: PLR0917  # the order is the data's way: plan, record, obser
 ) -> Action:
     """The next move. It depends on its arguments only, so a crashed tick can simply run again.
 
-    Safety comes first: an abort, then an unhealthy verdict, end the rollout in any state. No step
-    is skipped, and a weight falls only by ``Restore``.
+    Safety comes first: an abort, then an unhealthy verdict, end the rollout in any state. Only a
+    person skips a step or a bake, and a weight falls only by ``Restore``.
     """
-    for wish in wishes:
-        if wish.verb == "abort":
-            return Restore(Aborted.__name__, f"{wish.who}: {wish.reason}")
+    by_verb = {wish.verb: wish for wish in wishes}
+    if abort := by_verb.get("abort"):
+        return Restore(Aborted.__name__, f"{abort.who}: {abort.reason}")
     if verdict.judgement is Judgement.UNHEALTHY:
         return Restore(Unhealthy.__name__, "; ".join(verdict.reasons))
+    return _asked(strategy, rollout, by_verb) or _planned(strategy, checks, rollout, verdict, now)
+
+
+def _asked(
+    strategy: StrategyPlan, rollout: Rollout, wishes: Mapping[str, Wish]
+) -> SetWeight | Hold | Promote | None:
+    """What operators want of the traffic, the furthest first; None leaves it to the plan."""
+    if full := wishes.get("promote-full"):
+        return Promote(f"{_by(full)} promoted it fully")
+    if wish := wishes.get("promote"):
+        return _go_to(strategy, rollout.step + 1, f"{_by(wish)} promoted it")
+    wish = wishes.get("set-weight")
+    if wish and rollout.weight < wish.weight <= highest_weight(strategy):
+        return _set_weight(strategy, rollout, wish)
+    if pause := wishes.get("pause"):
+        return Hold(PAUSED_LOOK, f"{_by(pause)} paused it")
+    return None
+
+
+def highest_weight(strategy: StrategyPlan) -> float:
+    """The greatest weight that the plan gives a candidate before its promotion."""
+    return max((step.weight for step in strategy.steps), default=0.0)
+
+
+def _set_weight(strategy: StrategyPlan, rollout: Rollout, wish: Wish) -> SetWeight:
+    """Any weight up to the plan's last one; the step is the last one that does not exceed it."""
+    reached = [i for i, step in enumerate(strategy.steps) if step.weight <= wish.weight]
+    step = max([rollout.step, 0, *reached])
+    bake = timedelta(seconds=strategy.steps[step].bake_seconds)
+    return SetWeight(wish.weight, bake, f"{_by(wish)} set the weight", step)
+
+
+def _by(wish: Wish) -> str:
+    return f"{wish.who} ({wish.reason})" if wish.reason else wish.who
+
+
+def _planned(
+    strategy: StrategyPlan, checks: Checks, rollout: Rollout, verdict: Verdict, now: datetime
+) -> Action:
     if rollout.step < 0:
         return _go_to(strategy, 0, "the shift begins")
     if rollout.step >= len(strategy.steps):

@@ -218,7 +218,7 @@ def test_wish_of_another_kind_ends_no_release(live: Story) -> None:
         if not wishes(live.ports, ref.release.id):
             item = Wish(
                 release_id=ref.release.id,
-                verb="pause",
+                verb="applaud",
                 who="ada",
                 reason="",
                 at=live.world.clock.now(),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from support.story import Story
-from tidegate.core.errors import Aborted, LockLost, Superseded
+from tidegate.core.errors import Aborted, LockLost, NotAllowedNow, Superseded
 from tidegate.core.plan import ReleaseRef
 from tidegate.core.record import Lock, ReleasePhase, Waiter, application_partition
 from tidegate.core.workflow.deploy import deploy
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.lock import read_lock, take_lock
-from tidegate.core.workflow.operate import Operator, abort
+from tidegate.core.workflow.operate import Operator, abort, pause, promote, unlock
 from tidegate.core.workflow.release import plan_release, settle_release
 from tidegate.core.workflow.restore import restore_traffic
 from tidegate.core.workflow.stage import begin_stage
@@ -129,12 +129,22 @@ def test_stuck_release_keeps_everybody_else_out_until_a_person_resolves_it(live:
     assert live.release("two") == "stuck"
     third = plan(live, "three", "c")
     assert take_lock(live.ports, third, "c") == {"held": False, "holder": "hello-2"}
-    said = abort(live.ports, Operator("ada"), "hello-2", "mended by hand")
+    ada = Operator("ada")
+    for verb in (abort, pause, promote):
+        with pytest.raises(NotAllowedNow, match="then `tidegate unlock hello-2`"):
+            verb(live.ports, ada, "hello-2")
+    with pytest.raises(NotAllowedNow, match="The confirmation is 'hello', not 'hello-2'"):
+        unlock(live.ports, ada, "hello-2", "hello", "mended by hand")
+    with pytest.raises(NotAllowedNow, match="needs a reason"):
+        unlock(live.ports, ada, "hello-2", "hello-2", " ")
+    said = unlock(live.ports, ada, "hello-2", "hello-2", "mended by hand")
     assert said == (
-        "ada aborted hello-2: mended by hand. The lock of hello is free; traffic was left as it is."
+        "ada unlocked hello-2: mended by hand The lock of hello is free; traffic was left as it is."
     )
     assert live.get(2).phase is ReleasePhase.ABORTED
-    assert "ada aborted hello-2: mended by hand." in live.get(2).cause
+    assert live.get(2).cause.endswith("ada unlocked hello-2: mended by hand")
+    with pytest.raises(NotAllowedNow, match="hello-2 is not stuck: it is aborted"):
+        unlock(live.ports, ada, "hello-2", "hello-2", "again")
     assert take_lock(live.ports, third, "c")["held"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.core.plan import ReleaseRef
 from tidegate.core.ports import Bus
-from tidegate.core.record import Approval, Release, Rollout, Stage
+from tidegate.core.record import Approval, Deed, Release, Rollout, Stage
 
 VERSION = "1"
 RELEASE = "Release State Change"
@@ -15,6 +15,7 @@ STAGE = "Stage State Change"
 ROLLOUT = "Rollout State Change"
 APPROVAL_REQUESTED = "Approval Requested"
 APPROVAL_DECIDED = "Approval Decided"
+OPERATOR = "Operator Asked"
 
 
 def tell_release(bus: Bus, release: Release) -> None:
@@ -69,6 +70,21 @@ def tell_approval_decided(bus: Bus, release: ReleaseRef, approval: Approval) -> 
         "votes": votes,
     }
     bus.publish(APPROVAL_DECIDED, detail)
+
+
+def tell_operator(bus: Bus, deed: Deed) -> None:
+    """An operator has asked something of a release."""
+    application, _, number = deed.release_id.rpartition("-")
+    detail = {
+        "version": VERSION,
+        "application": application,
+        "release": deed.release_id,
+        "number": int(number),
+        "verb": deed.verb,
+        "who": deed.who,
+        "reason": deed.reason,
+    }
+    bus.publish(OPERATOR, detail)
 
 
 def _common(release: ReleaseRef, stage: str) -> dict[str, Any]:

@@ -1,24 +1,37 @@
-"""What operators ask of a release under way: approve, reject, abort. Each is safe to repeat."""
+"""What operators ask of a release under way. Each is safe to repeat, and recorded."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tidegate.core import approval as approvals
 from tidegate.core.errors import NotAllowedNow, NotFound
 from tidegate.core.plan import ReleaseRef
 from tidegate.core.ports import Ports
+from tidegate.core.quantities import write_share
 from tidegate.core.record import (
     Approval,
     Decision,
+    Deed,
     Release,
     ReleasePhase,
+    Rollout,
+    RolloutPhase,
     Vote,
     Wish,
     release_partition,
 )
-from tidegate.core.workflow.events import tell_approval_decided, tell_release
-from tidegate.core.workflow.items import abort_cause, find, release_of
+from tidegate.core.rollout import highest_weight
+from tidegate.core.workflow.events import tell_approval_decided, tell_operator, tell_release
+from tidegate.core.workflow.items import (
+    abort_cause,
+    find,
+    plan_of,
+    put_over,
+    release_of,
+    rollouts_of,
+)
 from tidegate.core.workflow.lock import free_lock
 from tidegate.core.workflow.tokens import answer_all, answer_approval, rejection_cause
 
@@ -53,21 +66,112 @@ def reject(ports: Ports, operator: Operator, release_id: str, reason: str, stage
 
 
 def abort(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
-    """End the release: whatever is shifted goes back. Of a stuck one, free the lock.
+    """End the release: whatever is shifted goes back.
 
     Returns a sentence. Raises ``NotAllowedNow`` when it is over, ``NotFound``.
     """
-    ref = _ref(release_id)
-    release = release_of(ports.ledger, ref)
-    if release.phase.over and release.phase is not ReleasePhase.STUCK:
-        _refuse_over(release)
+    _under_way(ports, release_id)
     wish = find(ports.ledger, Wish, release_id=release_id, verb="abort")
-    if wish is None or release.phase is ReleasePhase.STUCK:
-        wish = _wish(ports, operator, release_id, reason, wish)
-    if release.phase is ReleasePhase.STUCK:
-        return _resolve(ports, release, ref, wish)
+    if wish is None:
+        wish = _wish(ports, operator, release_id, "abort", reason)
     answer_all(ports, release_id)
     return abort_cause(wish)
+
+
+def pause(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
+    """Hold every weight of the release where it is; health is watched all the same.
+
+    Returns a sentence. Raises ``NotAllowedNow`` when it is over, ``NotFound``.
+    """
+    _under_way(ports, release_id)
+    paused = _pause_of(ports, release_id)
+    if paused is None:
+        paused = _wish(ports, operator, release_id, "pause", reason)
+    answer_all(ports, release_id)
+    return f"{paused.who} paused {release_id}: its weights stay until `tidegate resume`."
+
+
+def resume(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
+    """Let a paused release go on by its plan. Returns a sentence.
+
+    Raises ``NotAllowedNow`` when it is not paused, or over, ``NotFound``.
+    """
+    _under_way(ports, release_id)
+    if _pause_of(ports, release_id) is None:
+        raise NotAllowedNow(
+            f"{release_id} is not paused.", mend=f"`tidegate get {release_id}` shows what it does."
+        )
+    _wish(ports, operator, release_id, "pause", reason, active=False)
+    answer_all(ports, release_id)
+    return f"{operator.who} resumed {release_id}."
+
+
+def promote(
+    ports: Ports, operator: Operator, release_id: str, reason: str = "", *, full: bool = False
+) -> str:
+    """Go to the next step now; ``full``: to all traffic, without a bake, but not without a hook.
+
+    It is for what shifts now, and counts once, however often it is said before the next look. An
+    unhealthy candidate goes back all the same. Returns a sentence. Raises ``NotAllowedNow``.
+    """
+    where = _shifting(ports, release_id)
+    _wish(ports, operator, release_id, "promote-full" if full else "promote", reason)
+    answer_all(ports, release_id)
+    to = "to all traffic" if full else "to the next step"
+    return f"{operator.who} promoted {release_id} {to}: {_places(where)}."
+
+
+def set_weight(
+    ports: Ports, operator: Operator, release_id: str, weight: float, reason: str = ""
+) -> str:
+    """Give the candidates that shift now this share, within what the plan gives them in the end.
+
+    Returns a sentence. Raises ``NotAllowedNow`` for a weight that is not more than the present one,
+    or more than the plan's greatest; ``NotFound``.
+    """
+    where = _shifting(ports, release_id)
+    plan = plan_of(ports.ledger, release_id)
+    low = max(rollout.weight for rollout in where)
+    high = min(highest_weight(plan.stage(rollout.stage).strategy) for rollout in where)
+    if not low < weight <= high:
+        raise NotAllowedNow(
+            f"The weight of {release_id} may be more than {write_share(low)} and "
+            f"at most {write_share(high)}, not {write_share(weight)}.",
+            mend="`tidegate abort` takes all traffic back, `tidegate promote --full` gives all.",
+        )
+    _wish(ports, operator, release_id, "set-weight", reason, weight=weight)
+    answer_all(ports, release_id)
+    return f"{operator.who} set {release_id} to {write_share(weight)}: {_places(where)}."
+
+
+def unlock(
+    ports: Ports, operator: Operator, release_id: str, confirmation: str, reason: str = ""
+) -> str:
+    """Free the lock of a stuck release: a person has looked, and vouches for the traffic.
+
+    ``confirmation`` is the release's name, typed. Returns a sentence. Raises ``NotAllowedNow``.
+    """
+    release = release_of(ports.ledger, _ref(release_id))
+    if release.phase is not ReleasePhase.STUCK:
+        raise NotAllowedNow(
+            f"{release_id} is not stuck: it is {release.phase}.",
+            mend="`tidegate abort` ends what is under way; what is over has no lock.",
+        )
+    if confirmation != release_id:
+        raise NotAllowedNow(
+            f"The confirmation is {confirmation!r}, not {release_id!r}.",
+            mend="Type the name of the release whose traffic you have looked at.",
+        )
+    if not reason.strip():
+        raise NotAllowedNow(
+            "To unlock needs a reason.", mend="Say what you found and what you did about it."
+        )
+    _record(ports, operator, release_id, "unlock", reason)
+    free_lock(ports, _ref(release_id))
+    said = f"{operator.who} unlocked {release_id}: {reason.strip()}"
+    ended = {"phase": ReleasePhase.ABORTED, "cause": f"{release.cause} {said}".strip()}
+    tell_release(ports.bus, ports.ledger.put(release.model_copy(update=ended)))
+    return f"{said} The lock of {release.application} is free; traffic was left as it is."
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +240,75 @@ def _refuse_over(release: Release) -> None:
     )
 
 
+def _under_way(ports: Ports, release_id: str) -> Release:
+    """The release. Raises ``NotAllowedNow`` when it is over, or stuck."""
+    release = release_of(ports.ledger, _ref(release_id))
+    if release.phase is ReleasePhase.STUCK:
+        raise NotAllowedNow(
+            f"{release.id} is stuck: {release.cause}",
+            mend=f"Set its traffic right, then `tidegate unlock {release.id}`.",
+        )
+    if release.phase.over:
+        _refuse_over(release)
+    return release
+
+
+def _shifting(ports: Ports, release_id: str) -> list[Rollout]:
+    """The rollouts that shift now. Raises ``NotAllowedNow`` when none does."""
+    release = _under_way(ports, release_id)
+    rollouts = rollouts_of(ports.ledger, release_id)
+    shifting = [rollout for rollout in rollouts if rollout.phase is RolloutPhase.SHIFTING]
+    if not shifting:
+        raise NotAllowedNow(
+            f"No traffic of {release_id} is being shifted; it is {release.phase}.",
+            mend=f"`tidegate get {release_id}` shows what it does.",
+        )
+    return shifting
+
+
+def _places(rollouts: Iterable[Rollout]) -> str:
+    return ", ".join(f"{rollout.stage} {rollout.target}" for rollout in rollouts)
+
+
+def _pause_of(ports: Ports, release_id: str) -> Wish | None:
+    wish = find(ports.ledger, Wish, release_id=release_id, verb="pause")
+    return wish if wish and wish.active else None
+
+
 def _wish(
-    ports: Ports, operator: Operator, release_id: str, reason: str, earlier: Wish | None
+    ports: Ports,
+    operator: Operator,
+    release_id: str,
+    verb: str,
+    reason: str,
+    *,
+    active: bool = True,
+    weight: float = 0.0,
 ) -> Wish:
-    return ports.ledger.put(
+    _record(ports, operator, release_id, verb if active else "resume", reason)
+    return put_over(
+        ports.ledger,
         Wish(
             release_id=release_id,
-            verb="abort",
+            verb=verb,
             who=operator.who,
             reason=reason.strip(),
             at=ports.clock.now(),
-            version=earlier.version if earlier else 0,
-        )
+            active=active,
+            weight=weight,
+        ),
     )
 
 
-def _resolve(ports: Ports, release: Release, ref: ReleaseRef, wish: Wish) -> str:
-    """A person has looked at what was stuck and vouches for it: others may deploy again."""
-    free_lock(ports, ref)
-    cause = f"{release.cause} {abort_cause(wish)}".strip()
-    ended = release.model_copy(update={"phase": ReleasePhase.ABORTED, "cause": cause})
-    tell_release(ports.bus, ports.ledger.put(ended))
-    return f"{abort_cause(wish)} The lock of {ref.application} is free; traffic was left as it is."
+def _record(ports: Ports, operator: Operator, release_id: str, verb: str, reason: str) -> None:
+    """Keep and tell who asked what, and why."""
+    deed = Deed(
+        release_id=release_id,
+        verb=verb,
+        who=operator.who,
+        source=operator.source,
+        reason=reason.strip(),
+        at=ports.clock.now(),
+    )
+    put_over(ports.ledger, deed)
+    tell_operator(ports.bus, deed)

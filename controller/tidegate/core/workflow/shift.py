@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
@@ -10,10 +11,10 @@ from typing import NoReturn, TypedDict
 from tidegate.core.errors import Aborted, Unhealthy
 from tidegate.core.judge import judge
 from tidegate.core.ports import Pair, Ports
-from tidegate.core.record import Rollout, RolloutPhase, Tick, Verdict
-from tidegate.core.rollout import Action, Hold, Promote, Restore, SetWeight, decide
+from tidegate.core.record import Call, Rollout, RolloutPhase, Tick, Verdict, Wish
+from tidegate.core.rollout import LASTING, Action, Hold, Promote, Restore, SetWeight, decide
 from tidegate.core.workflow.deploy import strategy_of
-from tidegate.core.workflow.items import put_over, wishes
+from tidegate.core.workflow.items import put_over
 from tidegate.core.workflow.routing import alias_of, bring, foreign
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -22,7 +23,7 @@ from tidegate.core.workflow.scene import (
     open_scene,
     refuse_foreign,
 )
-from tidegate.core.workflow.tokens import answer_bake, bake_purpose, keep_token
+from tidegate.core.workflow.tokens import answer_bake, bake_purpose, keep_token, said_to
 
 _ACTION_NAMES: dict[type[Action], str] = {
     SetWeight: "set-weight",
@@ -62,7 +63,7 @@ def tick(ports: Ports, ref: RolloutRef) -> Ticked:
 
 
 def bake(ports: Ports, ref: RolloutRef, token: str) -> None:
-    """Keep the token while the bake lasts, for an operator's wish to end it early."""
+    """Keep the token while the bake lasts, for a wish or an alarm to end it early."""
     until = ports.clock.now() + _TOKEN_LIFE
     purpose = bake_purpose(ref.stage, ref.target)
     answer_bake(ports, keep_token(ports, ref.release.id, purpose, token, until))
@@ -70,9 +71,14 @@ def bake(ports: Ports, ref: RolloutRef, token: str) -> None:
 
 def _begin_shifting(scene: Scene, rollout: Rollout) -> Rollout:
     """Remember what alarms fire already; with nothing to shift, the candidates serve by now."""
-    firing = _firing(scene)
-    phase = RolloutPhase.SHIFTING if rollout.shifts else RolloutPhase.VERIFYING
-    return scene.save(rollout, phase=phase, baseline_alarms=tuple(firing))
+    alarms, ref = _alarms(scene), scene.ref
+    said = said_to(scene.ports, ref.release.id, ref.stage, ref.target)
+    return scene.save(
+        _hear(rollout, said),
+        phase=RolloutPhase.SHIFTING if rollout.shifts else RolloutPhase.VERIFYING,
+        alarms=alarms,
+        baseline_alarms=tuple(scene.world.metrics.firing(alarms) if alarms else ()),
+    )
 
 
 def _carry_out(scene: Scene, rollout: Rollout) -> Rollout:
@@ -90,12 +96,13 @@ def _carry_out(scene: Scene, rollout: Rollout) -> Rollout:
 
 
 def _advance(scene: Scene, rollout: Rollout) -> Ticked:
-    now = scene.ports.clock.now()
+    now, ref = scene.ports.clock.now(), scene.ref
+    said = said_to(scene.ports, ref.release.id, ref.stage, ref.target)
+    asked = standing(said, rollout.heard)
     verdict = _look(scene, rollout, now)
-    asked = wishes(scene.ports, scene.ref.release.id)
     strategy = strategy_of(scene, rollout)
     action = decide(strategy, scene.stage.checks, rollout, verdict, asked, now)
-    rollout = _record(scene, rollout, action, verdict, now)
+    rollout = _record(scene, _hear(rollout, said), action, verdict, now)
     if isinstance(action, Restore):
         _end(rollout)
     _carry_out(scene, rollout)
@@ -109,16 +116,31 @@ def _look(scene: Scene, rollout: Rollout, now: datetime) -> Verdict:
     pairs = [Pair(alias_of(s), s.stable, s.candidate) for s in rollout.shifts]
     since = rollout.shifting_since
     counts = scene.world.metrics.counts(pairs, since, now) if since else []
-    return judge(counts, _firing(scene), rollout.baseline_alarms, scene.stage.checks)
+    firing = scene.world.metrics.firing(rollout.alarms) if rollout.alarms else []
+    return judge(counts, firing, rollout.baseline_alarms, scene.stage.checks)
 
 
-def _firing(scene: Scene) -> list[str]:
-    """The stage's alarms that fire, by name; a template names its own by their logical ids."""
+def _alarms(scene: Scene) -> tuple[str, ...]:
+    """The stage's alarms by name; a template names its own by their logical ids."""
     alarms = scene.stage.checks.alarms
-    if not alarms:
-        return []
-    resources = scene.state().resources
-    return scene.world.metrics.firing([resources.get(alarm, alarm) for alarm in alarms])
+    resources = scene.state().resources if alarms else {}
+    return tuple(resources.get(alarm, alarm) for alarm in alarms)
+
+
+def standing(said: Iterable[Wish | Call], heard: Iterable[str]) -> list[Wish]:
+    """The wishes that last until they are taken back, and others that are new to the rollout."""
+    known = set(heard)
+    return [
+        wish
+        for wish in said
+        if isinstance(wish, Wish)
+        and wish.active
+        and (wish.verb in LASTING or wish.mark not in known)
+    ]
+
+
+def _hear(rollout: Rollout, said: Iterable[Wish | Call]) -> Rollout:
+    return rollout.model_copy(update={"heard": tuple(item.mark for item in said)})
 
 
 def _record(

@@ -5,8 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from tidegate.core.ports import Ports
-from tidegate.core.record import Approval, Decision, Token, release_partition
-from tidegate.core.workflow.items import abort_cause, abort_wish, find, put_over
+from tidegate.core.record import (
+    Approval,
+    Call,
+    Decision,
+    Rollout,
+    Token,
+    Wish,
+    release_partition,
+)
+from tidegate.core.workflow.items import abort_cause, abort_wish, find, put_over, wishes
 
 _APPROVAL = "approval#"
 
@@ -48,12 +56,23 @@ def answer_approval(ports: Ports, release_id: str, stage: str) -> None:
 
 
 def answer_bake(ports: Ports, token: Token) -> None:
-    """End the bake now, if the release is to be aborted: the next tick will see to it.
+    """End the bake now, if something was said that the rollout's last look did not know of.
 
-    No other wish does: one that a tick cannot use up would end every bake, and ticks would spin.
+    The next look knows of it, whatever it makes of it, so nothing ends two bakes. The token is kept
+    before what was said is read, and what is said is kept before the token is read: neither of two
+    concurrent callers can miss the other.
     """
-    if abort_wish(ports, token.release_id):
+    _, stage, target = token.purpose.split("#", 2)
+    rollout = find(ports.ledger, Rollout, release_id=token.release_id, stage=stage, target=target)
+    known = rollout.heard if rollout else ()
+    if any(said.mark not in known for said in said_to(ports, token.release_id, stage, target)):
         ports.callbacks.succeed(token.token, {})
+
+
+def said_to(ports: Ports, release_id: str, stage: str, target: str) -> list[Wish | Call]:
+    """All that was said to this rollout, by operators and by alarms."""
+    call = find(ports.ledger, Call, release_id=release_id, stage=stage, target=target)
+    return [*wishes(ports, release_id), *([call] if call else [])]
 
 
 def answer_all(ports: Ports, release_id: str) -> None:
