@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from tidegate.aws.errors import calling, error_code
+from tidegate.core.plan import ArtifactRef
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -17,8 +18,9 @@ _UNKNOWN: Final = {"ExecutionDoesNotExist", "InvalidArn"}
 class StepFunctionsExecutions:
     """Asks Step Functions; it forgets an execution 90 days after its end."""
 
-    def __init__(self, client: SFNClient) -> None:
+    def __init__(self, client: SFNClient, release_machine: str = "") -> None:
         self._client = client
+        self._release_machine = release_machine
 
     def status(self, arn: str) -> str:
         """The service's word; "" for an execution that it does not know."""
@@ -29,3 +31,11 @@ class StepFunctionsExecutions:
                 if error_code(error) in _UNKNOWN:
                     return ""
                 raise
+
+    def start(self, artifact: ArtifactRef) -> str:
+        """Start the release machine with this artifact."""
+        with calling("start a release"):
+            started = self._client.start_execution(
+                stateMachineArn=self._release_machine, input=artifact.model_dump_json()
+            )
+        return started["executionArn"]

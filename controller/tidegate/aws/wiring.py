@@ -34,6 +34,7 @@ class Settings:
     observation_seconds: int = 60  # the period of Lambda's metrics
     external_id: str = ""
     cloudformation_role: str = _CLOUDFORMATION_ROLE  # its name in every target account
+    release_machine: str = ""  # ARN of what a retry or a rollback starts
     target_role: str = ""  # name of the role to act with there, instead of the target's own
 
 
@@ -56,6 +57,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         observation_seconds=int(seconds),
         external_id=environment.get("TIDEGATE_EXTERNAL_ID", ""),
         cloudformation_role=environment.get("TIDEGATE_CLOUDFORMATION_ROLE", _CLOUDFORMATION_ROLE),
+        release_machine=environment.get("TIDEGATE_RELEASE_MACHINE", ""),
         target_role=environment.get("TIDEGATE_TARGET_ROLE", ""),
     )
 
@@ -82,7 +84,7 @@ def wire(settings: Settings, session: boto3.Session) -> Ports:
             target_role=settings.target_role,
         ),
         clock=clock,
-        executions=StepFunctionsExecutions(states),
+        executions=StepFunctionsExecutions(states, settings.release_machine),
         look_seconds=settings.observation_seconds,
     )
 

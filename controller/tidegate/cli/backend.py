@@ -28,8 +28,10 @@ class Backend(Protocol):
     def start(self, artifact: ArtifactRef) -> str:
         """Start a release and return the ARN of its execution."""
 
-    def operate(self, verb: str, release_id: str, stage: str, reason: str) -> str:
-        """Ask the controller to approve, reject or abort; returns what it did, in words."""
+    def operate(
+        self, verb: str, release_id: str, stage: str, reason: str, argument: str = ""
+    ) -> str:
+        """Ask the controller to do what an operator wants; returns what it did, in words."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,20 @@ class AwsBackend:
         )
         return response["executionArn"]
 
-    def operate(self, verb: str, release_id: str, stage: str, reason: str) -> str:
+    def operate(
+        self, verb: str, release_id: str, stage: str, reason: str, argument: str = ""
+    ) -> str:
         """Invoke the function that operators may invoke, with a proof of who asks."""
         from tidegate.aws.identity import prove
 
+        subject = ":".join([verb, release_id, stage, *([argument] if argument else [])])
         request = {
             "verb": verb,
             "release_id": release_id,
             "stage": stage,
             "reason": reason,
-            "identity_proof": prove(self._session, f"{verb}:{release_id}:{stage}"),
+            "argument": argument,
+            "identity_proof": prove(self._session, subject),
         }
         response = self._session.client("lambda").invoke(
             FunctionName=self._outputs["OperateFunction"], Payload=json.dumps(request).encode()

@@ -1,4 +1,4 @@
-"""Verbs that change something: release, approve, reject, abort."""
+"""Verbs that start a release or end it: release, approve, reject, abort."""
 
 from __future__ import annotations
 
@@ -116,7 +116,6 @@ def abort(
     """Abort a release that is under way.
 
     Traffic goes back to the stable version at once, then the stack follows.
-    Of a stuck release it frees the lock: put traffic right before.
 
     \b
     Examples:

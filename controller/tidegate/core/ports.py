@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-from tidegate.core.plan import Target
+from tidegate.core.plan import ArtifactRef, Target
 from tidegate.core.record import Item
 
 ItemT = TypeVar("ItemT", bound=Item)
@@ -229,6 +229,9 @@ class Executions(Protocol):
 
     def status(self, arn: str) -> str:
         """``RUNNING``, or the service's word for how it ended; "" when there is none (any more)."""
+
+    def start(self, artifact: ArtifactRef) -> str:
+        """Start a release of this artifact, as a pipeline does, and return the execution's ARN."""
 
 
 class Bus(Protocol):

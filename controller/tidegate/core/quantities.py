@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from tidegate.core.errors import InputError
+
 PROBLEM = "tidegate"  # the type of our own validation errors, which carry a mend
 LONGEST = timedelta(days=7)  # CodePipeline waits no longer for a release
 SMALLEST_WEIGHT = 0.001
@@ -117,6 +119,16 @@ def weight_from(smallest: float) -> AfterValidator:
         return share
 
     return AfterValidator(check)
+
+
+def parse_share(text: str) -> float:
+    """A share as a person types it: ``25%`` or ``0.25``. Raises ``InputError``."""
+    number = re.fullmatch(r"[01]?\.\d+|[01]", text)
+    try:
+        return read_share(float(text) if number else text)
+    except PydanticCustomError as wrong:
+        said = wrong.context or {}
+        raise InputError(str(said.get("message")), mend=str(said.get("mend") or "")) from None
 
 
 def write_share(share: float) -> str:

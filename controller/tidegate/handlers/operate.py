@@ -1,8 +1,8 @@
-"""Do what an operator asks: approve, reject, abort."""
+"""Do what an operator asks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal
 
@@ -10,18 +10,34 @@ import boto3
 from pydantic import Field
 
 from tidegate.aws.identity import verify
+from tidegate.core.quantities import parse_share
 from tidegate.core.workflow import operate
 from tidegate.core.workflow.operate import Operator
 from tidegate.handlers.task import Answer, Call, Event, count, task
+
+Verb = Literal[
+    "approve",
+    "reject",
+    "abort",
+    "pause",
+    "resume",
+    "promote",
+    "promote-full",
+    "set-weight",
+    "retry",
+    "rollback",
+    "unlock",
+]
 
 
 class OperateEvent(Event):
     """What is asked, and the proof of who asks."""
 
-    verb: Literal["approve", "reject", "abort"]
+    verb: Verb
     release_id: str
     stage: str = ""
     reason: str = ""
+    argument: str = ""  # the weight, the release to go back to, or the typed confirmation
     identity_proof: Mapping[str, Any] = Field(repr=False)
 
     @property
@@ -32,7 +48,8 @@ class OperateEvent(Event):
     @property
     def subject(self) -> str:
         """What the proof must be for."""
-        return f"{self.verb}:{self.release_id}:{self.stage}"
+        about = f"{self.verb}:{self.release_id}:{self.stage}"
+        return f"{about}:{self.argument}" if self.argument else about
 
 
 @task(OperateEvent)
@@ -45,14 +62,23 @@ def handler(call: Call[OperateEvent]) -> Answer:
     return {"message": message}
 
 
-def _do(call: Call[OperateEvent], operator: Operator) -> str:
+def _do(call: Call[OperateEvent], who: Operator) -> str:
     event, ports = call.event, call.ports
-    match event.verb:
-        case "approve":
-            return operate.approve(ports, operator, event.release_id, event.stage, event.reason)
-        case "reject":
-            return operate.reject(ports, operator, event.release_id, event.reason, event.stage)
-    return operate.abort(ports, operator, event.release_id, event.reason)
+    of, why, argument = event.release_id, event.reason, event.argument
+    acts: Mapping[Verb, Callable[[], str]] = {
+        "approve": lambda: operate.approve(ports, who, of, event.stage, why),
+        "reject": lambda: operate.reject(ports, who, of, why, event.stage),
+        "abort": lambda: operate.abort(ports, who, of, why),
+        "pause": lambda: operate.pause(ports, who, of, why),
+        "resume": lambda: operate.resume(ports, who, of, why),
+        "promote": lambda: operate.promote(ports, who, of, why),
+        "promote-full": lambda: operate.promote(ports, who, of, why, full=True),
+        "set-weight": lambda: operate.set_weight(ports, who, of, parse_share(argument), why),
+        "retry": lambda: operate.retry(ports, who, of, why),
+        "rollback": lambda: operate.rollback(ports, who, of, argument, why),
+        "unlock": lambda: operate.unlock(ports, who, of, argument, why),
+    }
+    return acts[event.verb]()
 
 
 @cache

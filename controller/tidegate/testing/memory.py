@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidegate.core.errors import ArtifactError, NotFound, RecordConflict
-from tidegate.core.plan import Target
+from tidegate.core.plan import ArtifactRef, Target
 from tidegate.core.ports import Counts, ItemT, Pair, PairCounts, Ports, TargetPorts
 from tidegate.core.record import Item
 from tidegate.testing.functions import MemoryFunctions
@@ -123,10 +123,16 @@ class MemoryExecutions:
     """Executions run until a test says how they ended."""
 
     ended: dict[str, str] = field(default_factory=dict)  # ARN -> status
+    started: list[ArtifactRef] = field(default_factory=list)
 
     def status(self, arn: str) -> str:
         """How it stands."""
         return self.ended.get(arn, "RUNNING")
+
+    def start(self, artifact: ArtifactRef) -> str:
+        """Remember it: a test runs what it wants of it."""
+        self.started.append(artifact)
+        return f"started-{len(self.started)}"
 
 
 @dataclass

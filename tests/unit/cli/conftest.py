@@ -23,7 +23,7 @@ class Shop:
         fill(self.backend.ledger, [Application(name="shop", last_number=7), *items])
         self.time = Time(self.backend.ledger, shop.at(minutes))
 
-    def run(self, *arguments: str) -> Result:
+    def run(self, *arguments: str, typed: str | None = None) -> Result:
         def connect() -> Any:
             return self.backend
 
@@ -31,7 +31,7 @@ class Shop:
             raise AssertionError("no AWS session in these tests")
 
         context = Context(connect, session, now=self.time.now, pause=self.time.pause)
-        return CliRunner().invoke(app, list(arguments), obj=context)
+        return CliRunner().invoke(app, list(arguments), obj=context, input=typed)
 
 
 @pytest.fixture

@@ -35,10 +35,12 @@ class FakeBackend:
         self.started.append(artifact)
         return EXECUTION
 
-    def operate(self, verb: str, release_id: str, stage: str, reason: str) -> str:
+    def operate(
+        self, verb: str, release_id: str, stage: str, reason: str, argument: str = ""
+    ) -> str:
         if self.refusal:
             raise self.refusal
-        self.asked.append((verb, release_id, stage, reason))
+        self.asked.append((verb, release_id, stage, reason, *([argument] if argument else [])))
         return f"{verb}: done"
 
 

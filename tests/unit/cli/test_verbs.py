@@ -180,6 +180,48 @@ def test_abort_needs_no_stage(the_shop: OpenShop) -> None:
     assert here.backend.asked == [("abort", "shop-7", "", "wrong prices")]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (["promote", "shop"], ("promote", "shop-7", "", "")),
+        (["promote", "shop", "--full", "--reason", "fix"], ("promote-full", "shop-7", "", "fix")),
+        (["pause", "shop-7", "--reason", "lunch"], ("pause", "shop-7", "", "lunch")),
+        (["resume", "shop-7"], ("resume", "shop-7", "", "")),
+        (["set-weight", "shop-7", "25%"], ("set-weight", "shop-7", "", "", "25%")),
+        (["retry", "shop-7"], ("retry", "shop-7", "", "")),
+        (["rollback", "shop", "--reason", "x"], ("rollback", "shop-7", "", "x")),
+        (
+            ["rollback", "shop", "--to", "shop-3", "--reason", "x"],
+            ("rollback", "shop-7", "", "x", "shop-3"),
+        ),
+        (
+            ["unlock", "shop-7", "--reason", "mended", "--confirm", "shop-7"],
+            ("unlock", "shop-7", "", "mended", "shop-7"),
+        ),
+    ],
+)
+def test_steering_verbs_ask_the_controller(
+    the_shop: OpenShop, arguments: list[str], asked: tuple[str, ...]
+) -> None:
+    here = the_shop([shop.release(), *shop.shifting()])
+    assert here.run(*arguments).exit_code == 0
+    assert here.backend.asked == [asked]
+
+
+def test_a_weight_that_is_none_asks_nobody(the_shop: OpenShop) -> None:
+    here = the_shop([shop.release(), *shop.shifting()])
+    assert here.run("set-weight", "shop-7", "lots").exit_code == 2
+    assert here.run("set-weight", "shop-7", "0.25").exit_code == 0
+    assert here.backend.asked == [("set-weight", "shop-7", "", "", "0.25")]
+
+
+def test_unlock_has_the_name_typed(the_shop: OpenShop) -> None:
+    here = the_shop([shop.release(), *shop.shifting()])
+    result = here.run("unlock", "shop-7", "--reason", "mended", typed="shop-7\n")
+    assert "Type shop-7 to say that its traffic is right" in result.stdout
+    assert here.backend.asked == [("unlock", "shop-7", "", "mended", "shop-7")]
+
+
 # --- release
 
 

@@ -325,6 +325,43 @@ def test_unexpected_error_is_logged_with_its_traceback(live: Story, log: io.Stri
     assert "the disk is gone" in line["exception"]
 
 
+@pytest.mark.parametrize(
+    ("verb", "argument", "refused"),
+    [
+        ("pause", "", ""),
+        ("promote", "", "No traffic of hello-1 is being shifted"),
+        ("promote-full", "", "No traffic of hello-1 is being shifted"),
+        ("set-weight", "25%", "No traffic of hello-1 is being shifted"),
+        ("resume", "", "hello-1 is not paused"),
+        ("retry", "", "hello-1 is testing: there is nothing to repeat"),
+        ("rollback", "hello-9", "hello-1 is under way"),
+        ("unlock", "hello-1", "hello-1 is not stuck"),
+    ],
+)
+def test_operators_steer_a_release_and_prove_what_they_ask(
+    live: Story, identity: list[str], verb: str, argument: str, refused: str
+) -> None:
+    begin(live, "one", 1)
+    event = {"verb": verb, "release_id": "hello-1", "argument": argument, "identity_proof": {}}
+    if refused:
+        with pytest.raises(NotAllowedNow, match=refused):
+            run(live, "operate", event)
+    else:
+        assert "hello-1" in run(live, "operate", event)["message"]
+    assert identity == [f"{verb}:hello-1:" + (f":{argument}" if argument else "")]
+
+
+def test_alarm_of_a_target_rings(live: Story) -> None:
+    begin(live, "one", 1)
+    event = {
+        "source": "aws.cloudwatch",
+        "account": "333333333333",
+        "region": "eu-west-1",
+        "detail": {"alarmName": "HelloErrors", "state": {"value": "ALARM"}},
+    }
+    assert run(live, "hear_alarm", event) == {"rung": []}
+
+
 def test_the_guardian_takes_events_and_the_schedule(live: Story) -> None:
     begin(live, "one", 1)
     ended = {"executionArn": "execution-1", "status": "ABORTED", "input": "{}"}
@@ -340,6 +377,7 @@ def test_there_is_a_handler_for_every_task_of_the_contract() -> None:
     found = {module.name for module in pkgutil.iter_modules(handlers.__path__)} - {"task"}
     assert found == {
         "begin_stage", "bake", "declare_stuck", "deploy", "find_candidates", "finish", "guardian",
+        "hear_alarm",
         "operate", "plan", "preview", "record_tests", "request_approval", "restore_stack",
         "restore_traffic", "review", "run_hook", "settle_release", "settle_stage", "take_lock",
         "tick",

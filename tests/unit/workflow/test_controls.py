@@ -17,6 +17,8 @@ from tidegate.core.workflow.operate import (
     pause,
     promote,
     resume,
+    retry,
+    rollback,
     set_weight,
 )
 from tidegate.core.workflow.scene import RolloutRef
@@ -231,3 +233,43 @@ def test_alarm_that_fired_before_does_not_hurry_the_looks(live: Story) -> None:
     when_baking(live, lambda: rung.append(hear_alarm(live.ports, ALARM)))
     assert live.release("two") == "succeeded"
     assert rung == [[]]
+
+
+def test_failed_release_is_retried_with_the_same_bytes(live: Story) -> None:
+    live.error_rates["2"] = 0.9
+    assert live.release("two") == "failed"
+    said = retry(live.ports, ADA, "hello-2", "the metrics were wrong")
+    assert said == "ada retries hello-2: started-1"
+    assert live.world.executions.started == [live.get(2).artifact]
+    with pytest.raises(NotAllowedNow, match="hello-1 is succeeded: there is nothing to repeat"):
+        retry(live.ports, ADA, "hello-1")
+
+
+def test_rollback_releases_the_last_good_artifact_that_was_another(live: Story) -> None:
+    assert live.release("two") == "succeeded"
+    assert live.release("two") == "succeeded"
+    said = rollback(live.ports, ADA, "hello-3", reason="orders are counted twice")
+    assert said == "ada rolls hello back to hello-1: started-1"
+    assert live.world.executions.started == [live.get(1).artifact]
+    rollback(live.ports, ADA, "hello-1", to="hello-2")
+    assert live.world.executions.started[-1] == live.get(2).artifact
+    assert live.release("one") == "succeeded"
+
+
+def test_rollback_to_nothing_good_is_refused(live: Story) -> None:
+    with pytest.raises(NotAllowedNow, match="No release before hello-1 has succeeded"):
+        rollback(live.ports, ADA, "hello-1")
+    live.error_rates["2"] = 0.9
+    assert live.release("two") == "failed"
+    with pytest.raises(NotAllowedNow, match="hello-2 is no good release of hello"):
+        rollback(live.ports, ADA, "hello-1", to="hello-2")
+    when_baking(live, lambda: asked.append(refusal(lambda: rollback(live.ports, ADA, "hello-3"))))
+    asked: list[str] = []
+    live.release("three")
+    assert asked[0].startswith("hello-3 is under way: it is progressing.")
+
+
+def refusal(ask: Callable[[], object]) -> str:
+    with pytest.raises(NotAllowedNow) as refused:
+        ask()
+    return str(refused.value)

@@ -222,7 +222,7 @@ def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
         raise FinishFailed(
             f"{scene.target.stack_name} is {state.status}: {state.reason} "
             f"The validated candidate keeps all traffic.",
-            mend="Mend the stack, then `tidegate abort` this release to free its lock.",
+            mend="Mend the stack, then `tidegate unlock` this release.",
         )
     spec = deployed_spec(scene.plan.artifact, scene.contents(), scene.stage, scene.target, pins={})
     return scene.world.stacks.update(spec, scene.token("finish"))

@@ -20,6 +20,7 @@ from tidegate.core.record import (
     RolloutPhase,
     Vote,
     Wish,
+    application_partition,
     release_partition,
 )
 from tidegate.core.rollout import highest_weight
@@ -142,6 +143,67 @@ def set_weight(
     _wish(ports, operator, release_id, "set-weight", reason, weight=weight)
     answer_all(ports, release_id)
     return f"{operator.who} set {release_id} to {write_share(weight)}: {_places(where)}."
+
+
+def retry(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
+    """Release the artifact of a release once more that ended early: the same bytes, a new number.
+
+    Returns a sentence. Raises ``NotAllowedNow`` when there is nothing to repeat, ``NotFound``.
+    """
+    release = release_of(ports.ledger, _ref(release_id))
+    if not release.phase.over or release.phase in {ReleasePhase.SUCCEEDED, ReleasePhase.STUCK}:
+        raise NotAllowedNow(
+            f"{release_id} is {release.phase}: there is nothing to repeat.",
+            mend="Only what ended without success can be retried; unlock a stuck release first.",
+        )
+    _record(ports, operator, release_id, "retry", reason)
+    return f"{operator.who} retries {release_id}: {ports.executions.start(release.artifact)}"
+
+
+def rollback(
+    ports: Ports, operator: Operator, release_id: str, to: str = "", reason: str = ""
+) -> str:
+    """Release an earlier good artifact, through the same tests, approvals and steps.
+
+    ``to`` names its release; "" is the last good one before this one that was something else.
+    Returns a sentence. Raises ``NotAllowedNow``, ``NotFound``.
+    """
+    release = release_of(ports.ledger, _ref(release_id))
+    if not release.phase.over:
+        raise NotAllowedNow(
+            f"{release_id} is under way: it is {release.phase}.",
+            mend=f"`tidegate abort {release_id}` takes its traffic back within seconds.",
+        )
+    good = _good_before(ports, release, to)
+    _record(ports, operator, release_id, "rollback", reason)
+    started = ports.executions.start(good.artifact)
+    return f"{operator.who} rolls {release.application} back to {good.id}: {started}"
+
+
+def _good_before(ports: Ports, release: Release, to: str) -> Release:
+    if to:
+        wanted = release_of(ports.ledger, _ref(to))
+        if wanted.application != release.application or wanted.phase is not ReleasePhase.SUCCEEDED:
+            raise NotAllowedNow(
+                f"{to} is no good release of {release.application}: it is {wanted.phase}.",
+                mend=f"`tidegate history {release.application}` shows the good ones.",
+            )
+        return wanted
+    items = ports.ledger.query(
+        application_partition(release.application), "RELEASE#", newest_first=True
+    )
+    for item in items:
+        if (
+            isinstance(item, Release)
+            and item.number < release.number
+            and item.phase is ReleasePhase.SUCCEEDED
+            and item.artifact.digest != release.artifact.digest
+        ):
+            return item
+    raise NotAllowedNow(
+        f"No release before {release.id} has succeeded with another artifact.",
+        mend="Name one with --to, or release the artifact of an earlier commit.",
+    )
 
 
 def unlock(

@@ -169,7 +169,7 @@ def _take_back(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, b
     if state.status.endswith("_FAILED") or (rollout.reverting and state.status in _TAKEN_BACK):
         raise StackFailed(
             f"{name} is {state.status} and not as it was before: {state.reason}",
-            mend="Traffic is on the stable version. Mend the stack, then abort this release.",
+            mend="Traffic is on the stable version. Mend the stack, then `tidegate unlock` it.",
         )
     if state.status in _TAKEN_BACK or rollout.reverted:
         return _restored(scene, rollout)
