@@ -21,6 +21,7 @@ and the command line maps them to exit codes.
     ├── ReleaseStopped             the release ends here, by design
     │   ├── TestsFailed
     │   ├── Superseded
+    │   ├── Locked
     │   ├── Aborted
     │   ├── ApprovalRejected
     │   ├── ApprovalExpired
@@ -155,6 +156,10 @@ class TestsFailed(ReleaseStopped):
 
 class Superseded(ReleaseStopped):
     """A newer release took this one's place in the queue."""
+
+
+class Locked(ReleaseStopped):
+    """Another release of the application is under way, and the manifest does not want to wait."""
 
 
 class Aborted(ReleaseStopped):

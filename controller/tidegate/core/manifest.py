@@ -26,6 +26,7 @@ from tidegate.core.plan import (
     ErrorPolicy,
     OnFirstFailure,
     TooFew,
+    WhenLocked,
     WhenNotCanaryable,
 )
 from tidegate.core.quantities import (
@@ -305,6 +306,9 @@ class Manifest(Spec):
     """What becomes of a first deployment that fails its hooks: `delete` or `keep`."""
     when_not_canaryable: WhenNotCanaryable = WhenNotCanaryable.REFUSE
     """When an alias cannot serve both versions (a changed role, say): `refuse` or `all-at-once`."""
+
+    when_locked: WhenLocked = WhenLocked.SUPERSEDE
+    """When another release of the application is under way: `supersede`, `queue` or `reject`."""
 
     @model_validator(mode="after")
     def _has_distinct_names(self) -> Self:

@@ -141,6 +141,14 @@ class WhenNotCanaryable(StrEnum):
     ALL_AT_ONCE = "all-at-once"
 
 
+class WhenLocked(StrEnum):
+    """What a release does when another one of its application is under way."""
+
+    SUPERSEDE = "supersede"  # the newest goes next, and others that could still stop make room
+    QUEUE = "queue"  # one after the other, in the order of their numbers
+    REJECT = "reject"  # it ends at once
+
+
 class OnFirstFailure(StrEnum):
     """What to do with a first deployment that fails its hooks: there is nothing to go back to."""
 
@@ -176,6 +184,7 @@ class ReleasePlan(Model):
     aliases: tuple[ManagedAlias, ...]
     tests: tuple[TestPlan, ...]
     stages: tuple[StagePlan, ...]
+    when_locked: WhenLocked = WhenLocked.SUPERSEDE
 
     def stage(self, name: str) -> StagePlan:
         """The stage with this name. Raises ``KeyError`` when there is none."""

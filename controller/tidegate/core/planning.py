@@ -54,6 +54,7 @@ def make_plan(
         aliases=contents.aliases,
         tests=tuple(_test(test, manifest.application) for test in manifest.tests),
         stages=tuple(_stage(i, stage, contents) for i, stage in enumerate(manifest.stages)),
+        when_locked=manifest.when_locked,
     )
 
 

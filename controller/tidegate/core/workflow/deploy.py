@@ -24,7 +24,13 @@ from tidegate.core.record import (
     RolloutPhase,
     Shift,
 )
-from tidegate.core.workflow.items import find, heed_wishes, put_over, require_lock
+from tidegate.core.workflow.items import (
+    find,
+    heed_newer,
+    heed_wishes,
+    put_over,
+    require_lock,
+)
 from tidegate.core.workflow.routing import bring, foreign
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -117,6 +123,7 @@ def _begin(scene: Scene, execution: str) -> Rollout:
     """Check once more that this may be deployed, and open the rollout's record."""
     lock = require_lock(scene.ports, scene.ref.release)
     heed_wishes(scene.ports, scene.ref.release.id)
+    heed_newer(scene.ports, scene.ref.release.id)
     _require_approval(scene)
     begin_rolling_out(scene.ports, scene.ref.release, scene.stage)
     rollout = scene.ports.ledger.put(

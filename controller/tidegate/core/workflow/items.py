@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from tidegate.core.errors import Aborted, LockLost, NotFound
+from tidegate.core.errors import Aborted, LockLost, NotFound, Superseded
 from tidegate.core.plan import ReleasePlan, ReleaseRef
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
@@ -70,6 +70,18 @@ def wishes(ports: Ports, release_id: str) -> tuple[Wish, ...]:
 def abort_wish(ports: Ports, release_id: str) -> Wish | None:
     """The wish to abort the release, if somebody has it."""
     return next((wish for wish in wishes(ports, release_id) if wish.verb == "abort"), None)
+
+
+def heed_newer(ports: Ports, release_id: str) -> None:
+    """Raises ``Superseded`` when a newer release wants this one's place, where it still may."""
+    wish = find(ports.ledger, Wish, release_id=release_id, verb="supersede")
+    if wish:
+        raise Superseded(superseded_cause(wish))
+
+
+def superseded_cause(wish: Wish) -> str:
+    """The sentence that says who took the place."""
+    return f"{wish.who} took the place of {wish.release_id}."
 
 
 def heed_wishes(ports: Ports, release_id: str) -> None:

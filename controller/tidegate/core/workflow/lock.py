@@ -1,15 +1,23 @@
-"""The lock of an application, and the queue before it: one release deploys, the newest is next."""
+"""The lock of an application, and the queue before it: one release deploys at a time."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
-from tidegate.core.errors import Superseded
-from tidegate.core.plan import ReleaseRef
+from tidegate.core.errors import Locked, Superseded
+from tidegate.core.plan import ReleaseRef, WhenLocked
 from tidegate.core.ports import Ledger, Ports
-from tidegate.core.record import Lock, ReleasePhase, Waiter, application_partition
+from tidegate.core.record import Lock, ReleasePhase, Waiter, Wish, application_partition
 from tidegate.core.workflow.events import tell_release
-from tidegate.core.workflow.items import find, heed_wishes, put_once, release_of
+from tidegate.core.workflow.items import (
+    find,
+    heed_wishes,
+    plan_of,
+    put_once,
+    release_of,
+    rollouts_of,
+)
+from tidegate.core.workflow.tokens import answer_all
 
 
 class LockAnswer(TypedDict):
@@ -20,16 +28,22 @@ class LockAnswer(TypedDict):
 
 
 def take_lock(ports: Ports, release: ReleaseRef, execution: str) -> LockAnswer:
-    """Take the lock when it is free and no newer release wants it; queue otherwise.
+    """Take the lock when it is free and this release is next; wait, make room or end otherwise.
 
-    Raises ``Superseded`` when a newer release waits or was already let in, ``Aborted``.
+    Raises ``Superseded`` when a newer release was let in, or waits and may go first; ``Locked``
+    when the manifest does not want to wait; ``Aborted``.
     """
     heed_wishes(ports, release.id)
     lock = read_lock(ports.ledger, release.application)
     if lock.owner != execution:
-        _yield_to_newer(ports.ledger, release, lock)
-        if lock.owner:
-            return _wait(ports, release, lock)
+        policy = plan_of(ports.ledger, release.id).when_locked
+        holder = _who_is_before(ports.ledger, release, lock, policy)
+        if holder and policy is WhenLocked.REJECT:
+            raise Locked(f"{holder} is under way, and {release.id} does not wait.")
+        if holder and policy is WhenLocked.SUPERSEDE:
+            _ask_for_room(ports, holder, release)
+        if holder:
+            return _wait(ports, release, holder)
         lock = _take(ports, release, lock, execution)
     leave_queue(ports.ledger, release)
     _begin_testing(ports, release)
@@ -67,22 +81,54 @@ def _take(ports: Ports, release: ReleaseRef, lock: Lock, execution: str) -> Lock
     return ports.ledger.put(lock.model_copy(update=taken))
 
 
-def _yield_to_newer(ledger: Ledger, release: ReleaseRef, lock: Lock) -> None:
-    newest = max(lock.release_number, *_waiting(ledger, release.application), release.number)
-    if newest > release.number:
+def _who_is_before(ledger: Ledger, release: ReleaseRef, lock: Lock, policy: WhenLocked) -> str:
+    """The release to wait for; "" for none. Raises ``Superseded``."""
+    waiting = _waiting(ledger, release.application)
+    newer = (
+        [*waiting, lock.release_number] if policy is WhenLocked.SUPERSEDE else [lock.release_number]
+    )
+    if max(newer) > release.number:
         leave_queue(ledger, release)
-        raise Superseded(f"{release.application}-{newest} took the place of {release.id}.")
+        raise Superseded(f"{release.application}-{max(newer)} took the place of {release.id}.")
+    if lock.owner:
+        return f"{release.application}-{lock.release_number}"
+    earlier = [number for number in waiting if number < release.number]
+    if earlier and policy is WhenLocked.QUEUE:
+        return f"{release.application}-{earlier[0]}"
+    return ""
 
 
 def _waiting(ledger: Ledger, application: str) -> list[int]:
-    newest = ledger.query(application_partition(application), "WAITER#", newest_first=True, limit=1)
-    return [item.number for item in newest if isinstance(item, Waiter)]
+    items = ledger.query(application_partition(application), "WAITER#")
+    return [item.number for item in items if isinstance(item, Waiter)]
 
 
-def _wait(ports: Ports, release: ReleaseRef, lock: Lock) -> LockAnswer:
+def _wait(ports: Ports, release: ReleaseRef, holder: str) -> LockAnswer:
     waiter = Waiter(application=release.application, number=release.number, since=ports.clock.now())
     put_once(ports.ledger, waiter)
-    return LockAnswer(held=False, holder=f"{release.application}-{lock.release_number}")
+    return LockAnswer(held=False, holder=holder)
+
+
+def _ask_for_room(ports: Ports, holder: str, newer: ReleaseRef) -> None:
+    """Ask the release under way to end, if that disturbs neither traffic nor what people agreed to.
+
+    It ends where it would go on to something new, so one that has begun to shift since is safe.
+    """
+    plan = plan_of(ports.ledger, holder)
+    rollouts = rollouts_of(ports.ledger, holder)
+    protected = any(plan.stage(rollout.stage).approval for rollout in rollouts)
+    if protected or any(not rollout.phase.over for rollout in rollouts):
+        return
+    if find(ports.ledger, Wish, release_id=holder, verb="supersede") is None:
+        wish = Wish(
+            release_id=holder,
+            verb="supersede",
+            who=newer.id,
+            reason="a newer release",
+            at=ports.clock.now(),
+        )
+        ports.ledger.put(wish)
+    answer_all(ports, holder)
 
 
 def _begin_testing(ports: Ports, ref: ReleaseRef) -> None:

@@ -25,6 +25,7 @@ from tidegate.core.workflow.artifacts import check_template, read_contents
 from tidegate.core.workflow.events import tell_release
 from tidegate.core.workflow.items import (
     find,
+    heed_newer,
     heed_wishes,
     plan_of,
     put_once,
@@ -95,6 +96,7 @@ def record_tests(ports: Ports, release: ReleaseRef, results: Sequence[TestResult
         said = "; ".join(f"{run.name}: {run.cause}" for run in failed)
         raise TestsFailed(f"{len(failed)} of {len(runs)} tests failed: {said}")
     heed_wishes(ports, release.id)
+    heed_newer(ports, release.id)
 
 
 def settle_release(

@@ -31,6 +31,7 @@ from tidegate.core.workflow.events import (
 )
 from tidegate.core.workflow.items import (
     find,
+    heed_newer,
     heed_wishes,
     plan_of,
     put_over,
@@ -66,6 +67,7 @@ def begin_stage(ports: Ports, release: ReleaseRef, stage: str) -> Begun:
     """Enter the stage. Raises ``Aborted``, ``LockLost``."""
     require_lock(ports, release)
     heed_wishes(ports, release.id)
+    heed_newer(ports, release.id)
     plan = stage_plan(plan_of(ports.ledger, release.id), stage)
     _progress(ports, release)
     if find_stage(ports.ledger, release, plan) is None:
@@ -79,6 +81,7 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     Raises ``ChangeSetFailed``, ``StackBusy``, ``Aborted``.
     """
     heed_wishes(ports, release.id)
+    heed_newer(ports, release.id)
     plan = plan_of(ports.ledger, release.id)
     where = stage_plan(plan, stage)
     there = where.target(target)

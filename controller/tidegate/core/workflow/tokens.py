@@ -14,7 +14,14 @@ from tidegate.core.record import (
     Wish,
     release_partition,
 )
-from tidegate.core.workflow.items import abort_cause, abort_wish, find, put_over, wishes
+from tidegate.core.workflow.items import (
+    abort_cause,
+    abort_wish,
+    find,
+    put_over,
+    superseded_cause,
+    wishes,
+)
 
 _APPROVAL = "approval#"
 
@@ -97,5 +104,8 @@ def _answer(ports: Ports, token: Token) -> None:
 
 def _answer_abort(ports: Ports, token: Token) -> None:
     wish = abort_wish(ports, token.release_id)
+    newer = find(ports.ledger, Wish, release_id=token.release_id, verb="supersede")
     if wish:
         ports.callbacks.fail(token.token, "Aborted", abort_cause(wish))
+    elif newer:
+        ports.callbacks.fail(token.token, "Superseded", superseded_cause(newer))
