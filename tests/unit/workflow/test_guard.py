@@ -269,3 +269,14 @@ def test_lock_that_its_settled_release_left_behind_is_freed(split: Story) -> Non
         later(split)
     assert not read_lock(split.world.ledger, "hello").owner
     assert split.get(2).error == "TookTooLong"
+
+
+def test_refusing_target_keeps_nobody_from_saying_that_the_rollout_is_stuck(split: Story) -> None:
+    refuse(split)
+    failure = {"Error": "Unhealthy", "Cause": "9 of 60 requests failed"}
+    with pytest.raises(RestoreFailed, match="The role does not let us in"):
+        restore.restore_traffic(split.ports, split.ref(2), failure)
+    rollout = split.rollout(2)
+    assert (rollout.phase, rollout.error) == (RolloutPhase.RESTORING, "Unhealthy")
+    restore.declare_stuck(split.ports, split.ref(2), {"Error": "RestoreFailed", "Cause": "refused"})
+    assert split.rollout(2).phase is RolloutPhase.STUCK
