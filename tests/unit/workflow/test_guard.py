@@ -280,3 +280,22 @@ def test_refusing_target_keeps_nobody_from_saying_that_the_rollout_is_stuck(spli
     assert (rollout.phase, rollout.error) == (RolloutPhase.RESTORING, "Unhealthy")
     restore.declare_stuck(split.ports, split.ref(2), {"Error": "RestoreFailed", "Cause": "refused"})
     assert split.rollout(2).phase is RolloutPhase.STUCK
+
+
+def test_alias_that_somebody_writes_all_the_time_is_said_and_tried_again(
+    split: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(split)
+    aliases = split.at(PROD).aliases
+    write = aliases.write
+
+    def race(ref: AliasRef, **wanted: Any) -> AliasState:
+        aliases.set(ref.function, ref.alias, "1", {"2": 0.5})
+        return write(ref, **wanted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aliases, "write", race)
+        with pytest.raises(RestoreFailed, match="hello-prod-Bye:live"):
+            guard(split.ports)
+    guard(split.ports)
+    assert split.serves() == ALL_ON_1
