@@ -62,9 +62,9 @@ class LambdaFunctions:
 
     def _routing_facts(self, function: str, version: str) -> dict[str, str]:
         with calling(f"read version {version} of {function}", _MISSING):
-            found = self._client.get_function_configuration(
-                FunctionName=function, Qualifier=version
-            )
+            found = self._client.get_function(FunctionName=function, Qualifier=version)[
+                "Configuration"
+            ]  # 100 calls a second, where its configuration alone would count among the 15
         dead_letters = found.get("DeadLetterConfig") or {}
         return {
             "execution role": found["Role"],

@@ -345,6 +345,8 @@ def _changes(changes: Iterable[Mapping[str, Any]]) -> Iterator[ResourceChange]:
                 type=resource["ResourceType"],
                 change=_change(resource),
                 properties=_properties(resource),
+                may_replace=resource.get("Replacement") == "Conditional",
+                policy_action=resource.get("PolicyAction", ""),
             )
 
 

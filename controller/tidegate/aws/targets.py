@@ -12,8 +12,10 @@ from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.errors import calling
 from tidegate.aws.functions import LambdaFunctions
 from tidegate.aws.metrics import CloudWatchMetrics
+from tidegate.aws.pace import CONTROL_PLANE_PER_SECOND, Pace, keep_pace
 from tidegate.aws.session import SHARED, Clients, Credentials, invocation
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
+from tidegate.aws.versions import LambdaVersions
 from tidegate.core.errors import ServiceRefused
 from tidegate.core.plan import Target
 from tidegate.core.ports import Clock, TargetPorts
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 _SESSION_NAME: Final = "tidegate"
+_CALLS_PER_SECOND: Final = 12  # some of the limit is left to others
 _SPARE: Final = timedelta(minutes=5)  # credentials are renewed when they last no longer than this
 
 
@@ -61,6 +64,7 @@ class AssumedTargets:
         self._cloudformation_role = cloudformation_role
         self._target_role = target_role
         self._opened: dict[tuple[str, str], _Opened] = {}
+        self._paces: dict[tuple[str, str], Pace] = {}  # one for each account and region
 
     def open(self, target: Target) -> TargetPorts:
         """Assume the target's role. Raises ``ServiceRefused`` when it does not let us in."""
@@ -74,6 +78,7 @@ class AssumedTargets:
         credentials, expiration = self._assume(target)
         clients = self._clients.acting_as(credentials, target.region)
         functions: LambdaClient = clients.make("lambda", SHARED)
+        keep_pace(functions, self._pace_of(target))
         ports = TargetPorts(
             aliases=LambdaAliases(functions),
             metrics=CloudWatchMetrics(clients.make("cloudwatch"), self._period_seconds),
@@ -83,8 +88,16 @@ class AssumedTargets:
                 role_arn=self._in_account(target, self._cloudformation_role),
             ),
             functions=LambdaFunctions(functions, _invoker(clients)),
+            versions=LambdaVersions(functions),
         )
         return _Opened(ports, expiration - _SPARE)
+
+    def _pace_of(self, target: Target) -> Pace:
+        """At most what Lambda allows in any second, when no one else asks anything."""
+        burst = CONTROL_PLANE_PER_SECOND - _CALLS_PER_SECOND
+        return self._paces.setdefault(
+            (target.account, target.region), Pace(_CALLS_PER_SECOND, burst)
+        )
 
     def _assume(self, target: Target) -> tuple[Credentials, datetime]:
         role = self._in_account(target, self._target_role) or target.role_arn

@@ -183,7 +183,9 @@ def _say_what_changes(view: ReleaseView, stage: str) -> None:
     rollouts = [r for s in view.stages if s.name == stage for r in s.rollouts]
     for rollout in rollouts:
         for change in rollout.changes:
-            typer.echo(f"  {rollout.target}  {change.change} {change.logical_id} ({change.type})")
+            lost = f": {change.irreversible}, irreversible" if change.irreversible else ""
+            what = f"{change.change} {change.logical_id} ({change.type}){lost}"
+            typer.echo(f"  {rollout.target}  {what}")
 
 
 def _operate(here: Context, verb: str, release_id: str, stage: str, reason: str) -> None:

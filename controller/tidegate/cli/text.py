@@ -11,6 +11,7 @@ from tidegate.core.view import error_rate
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _BAR_CELLS = 10
 _SHORT_COMMIT = 7
+_SHORT_DIGEST = 12
 _RANDOM = re.compile(r"-[A-Za-z0-9]{8,13}$")  # what CloudFormation adds to a name
 
 
@@ -80,6 +81,11 @@ def person(who: str) -> str:
 def commit(sha: str) -> str:
     """The first characters of a commit, as git shows them."""
     return sha[:_SHORT_COMMIT]
+
+
+def digest(named: str) -> str:
+    """The first characters of a digest, without the name of its algorithm."""
+    return named.rpartition(":")[2][:_SHORT_DIGEST]
 
 
 def function(name: str, stack: str) -> str:

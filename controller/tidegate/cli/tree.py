@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidegate.cli import text
-from tidegate.core.record import Decision, Judgement, RolloutPhase, Shift, Verdict
+from tidegate.core.record import (
+    ChangeLine,
+    Decision,
+    FunctionLine,
+    Judgement,
+    RolloutPhase,
+    Shift,
+    Verdict,
+)
 from tidegate.core.view import (
     ApprovalView,
     HookView,
@@ -167,6 +175,7 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
         children.append(_verdict_node(rollout.verdict))
     children += [_hook_node(hook) for hook in rollout.hooks if hook.when != "pre-traffic"]
     if stage.mood is Mood.WAITING:
+        children += [*_function_nodes(rollout), *_parameter_nodes(rollout)]
         children += _change_nodes(rollout)
     return Node(
         name=rollout.target,
@@ -230,15 +239,69 @@ def _hook_node(hook: HookView) -> Node:
 
 
 def _change_nodes(rollout: RolloutView) -> list[Node]:
-    """What an approval is about."""
+    """What an approval is about. What no rollback would bring back stands out."""
     return [
         Node(
             name=change.logical_id,
-            mood=Mood.ALERT if change.change in {"Replace", "Remove"} else Mood.PENDING,
-            status=change.change.lower(),
-            info=" ".join((change.type, *(f".{name}" for name in change.properties))),
+            mood=Mood.ALERT if change.irreversible else Mood.PENDING,
+            status=f"{change.change.lower()}, irreversible"
+            if change.irreversible
+            else change.change.lower(),
+            info=_change_info(change),
         )
         for change in rollout.changes
+    ]
+
+
+def _change_info(change: ChangeLine) -> str:
+    what = " ".join((change.type, *(f".{name}" for name in change.properties)))
+    if change.irreversible:
+        return f"{what}: {change.irreversible}"
+    return f"{what}: leaves the stack and goes on existing" if change.kept else what
+
+
+def _function_nodes(rollout: RolloutView) -> list[Node]:
+    """Each function: the version that serves, the code that comes, and what no weight covers."""
+    return [
+        Node(
+            name=f"λ {line.function}" + (f":{line.alias}" if line.alias else ""),
+            mood=Mood.PENDING,
+            status=_coming(line),
+            info=_code(line),
+            children=tuple(
+                Node(name="not canaried", mood=Mood.ALERT, status="look", info=why)
+                for why in line.not_canaried
+            ),
+        )
+        for line in rollout.functions
+    ]
+
+
+def _coming(line: FunctionLine) -> str:
+    if not line.publishes and line.old_version:
+        return f"version {line.old_version} stays"
+    return f"version {line.old_version} → new" if line.old_version else "new"
+
+
+def _code(line: FunctionLine) -> str:
+    """The first characters of the digests, where they are known."""
+    old, new = text.digest(line.old_code), text.digest(line.new_code)
+    if not line.publishes and line.alias:
+        return f"code {old}" if old else ""
+    if old and old == new:
+        return f"code {old} stays, its configuration changes"
+    return f"code {old} → {new}" if old and new else f"code {new}" if new else ""
+
+
+def _parameter_nodes(rollout: RolloutView) -> list[Node]:
+    return [
+        Node(
+            name=f"parameter {line.name}",
+            mood=Mood.PENDING,
+            status="modify" if line.old else "add",
+            info=f"{line.old} → {line.new}" if line.old else line.new,
+        )
+        for line in rollout.parameters
     ]
 
 

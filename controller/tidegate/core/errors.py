@@ -28,6 +28,7 @@ and the command line maps them to exit codes.
     │   ├── ApprovalVoid
     │   ├── ChangeSetFailed
     │   ├── ChangeSetStale
+    │   ├── ChangeIrreversible
     │   ├── NotCanaryable
     │   ├── StackFailed
     │   ├── HookFailed
@@ -184,6 +185,10 @@ class ChangeSetFailed(ReleaseStopped):
 
 class ChangeSetStale(ReleaseStopped):
     """The stack changed after the change set was made."""
+
+
+class ChangeIrreversible(ReleaseStopped):
+    """The deployment would remove or replace what holds data, and the manifest forbids it."""
 
 
 class NotCanaryable(ReleaseStopped):

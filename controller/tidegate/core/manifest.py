@@ -306,6 +306,10 @@ class Manifest(Spec):
     """What becomes of a first deployment that fails its hooks: `delete` or `keep`."""
     when_not_canaryable: WhenNotCanaryable = WhenNotCanaryable.REFUSE
     """When an alias cannot serve both versions (a changed role, say): `refuse` or `all-at-once`."""
+    forbid_irreversible: bool = False
+    """Refuse a release that would remove or replace what holds data: a table, a bucket, a queue."""
+    keep_versions: int = Field(default=5, ge=1, le=1000)
+    """How many versions of each function to keep, besides those in use."""
 
     when_locked: WhenLocked = WhenLocked.SUPERSEDE
     """When another release of the application is under way: `supersede`, `queue` or `reject`."""

@@ -170,6 +170,8 @@ class StagePlan(Model):
     parameters: dict[str, str] = Field(default_factory=dict)
     when_not_canaryable: WhenNotCanaryable = WhenNotCanaryable.REFUSE
     on_first_failure: OnFirstFailure = OnFirstFailure.DELETE
+    forbid_irreversible: bool = False
+    keep_versions: int = Field(default=5, ge=1)  # of each function, besides those in use
 
     def target(self, target_id: str) -> Target:
         """The target with this id. Raises ``KeyError`` when the stage has none."""

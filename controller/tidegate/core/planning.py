@@ -121,6 +121,8 @@ def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePla
         parameters=stage.parameters,
         when_not_canaryable=manifest.when_not_canaryable,
         on_first_failure=manifest.on_first_failure,
+        forbid_irreversible=manifest.forbid_irreversible,
+        keep_versions=manifest.keep_versions,
     )
 
 

@@ -106,6 +106,8 @@ class ResourceChange:
     type: str
     change: Change
     properties: tuple[str, ...] = ()
+    may_replace: bool = False  # only when it is executed CloudFormation knows
+    policy_action: str = ""  # what becomes of what is replaced or removed: "Delete", "Retain", ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,25 @@ class Functions(Protocol):
         """Why a weighted alias cannot serve both versions (role, dead letters); often none."""
 
 
+class Versions(Protocol):
+    """Published versions in one account and region: what they are, who uses them, their end."""
+
+    def code(self, function: str, version: str) -> str:
+        """Digest of the version's code, ``sha256:<hex>``. Raises ``NotFound``."""
+
+    def published(self, function: str) -> list[int]:
+        """The numbers of all published versions, oldest first. Raises ``NotFound``."""
+
+    def in_use(self, function: str) -> frozenset[int]:
+        """The versions that any alias of the function sends traffic to."""
+
+    def bypasses(self, function: str) -> list[str]:
+        """Who calls the function without an alias: one phrase for each."""
+
+    def delete(self, function: str, version: int) -> None:
+        """Delete one version; one that is gone is no error."""
+
+
 class Artifacts(Protocol):
     """What builds have stored."""
 
@@ -249,6 +270,7 @@ class TargetPorts:
     metrics: Metrics
     stacks: Stacks
     functions: Functions
+    versions: Versions
 
 
 class Targets(Protocol):

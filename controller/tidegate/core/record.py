@@ -226,6 +226,28 @@ class ChangeLine(Model):
     type: str
     change: str  # Add, Modify, Replace, Remove
     properties: tuple[str, ...] = ()
+    kept: bool = False  # leaves the stack and goes on existing
+    irreversible: str = ""  # what no rollback would bring back, "" when there is nothing
+
+
+class ParameterLine(Model):
+    """One parameter that changes. Those that Tidegate sets itself are left out, and secrets."""
+
+    name: str
+    old: str = ""
+    new: str = ""
+
+
+class FunctionLine(Model):
+    """One function of a preview. A version's number is known when it is published, not before."""
+
+    function: str  # logical id
+    alias: str = ""  # "" when no alias of it is managed
+    old_version: str = ""  # what serves; "" when nothing does
+    publishes: bool = False  # a new version
+    old_code: str = ""  # "sha256:<hex>", "" when there is none or it is not known
+    new_code: str = ""
+    not_canaried: tuple[str, ...] = ()  # what the weights of the alias do not cover
 
 
 class Preview(Item):
@@ -242,6 +264,8 @@ class Preview(Item):
     first_deployment: bool = False
     held: bool = False  # the stack is as wanted already, but its aliases are held back
     changes: tuple[ChangeLine, ...] = ()
+    parameters: tuple[ParameterLine, ...] = ()
+    functions: tuple[FunctionLine, ...] = ()
 
     @property
     def nothing_to_deploy(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from tidegate.core.plan import ArtifactRef, Model, ReleasePlan, StagePlan, StrategyPlan, Target
 from tidegate.core.ports import ItemT
@@ -15,9 +16,11 @@ from tidegate.core.record import (
     Approval,
     ChangeLine,
     Decision,
+    FunctionLine,
     HookRun,
     Item,
     Outcome,
+    ParameterLine,
     Plan,
     Preview,
     Release,
@@ -150,6 +153,8 @@ class RolloutView(Model):
     all_at_once: str = ""  # why steps were skipped, if they were
     hooks: tuple[HookView, ...] = ()
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
+    parameters: tuple[ParameterLine, ...] = ()
+    functions: tuple[FunctionLine, ...] = ()
     error: str = ""
     cause: str = ""
 
@@ -376,10 +381,9 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
     here = (plan.name, target.id)
     rollout = next((r for r in _of(Rollout, items) if (r.stage, r.target) == here), None)
     preview = next((p for p in _of(Preview, items) if (p.stage, p.target) == here), None)
-    changes = preview.changes if preview else ()
     if rollout is None:
         return RolloutView(
-            target=target.id, stack=target.stack_name, mood=_not_begun(ended), changes=changes
+            target=target.id, stack=target.stack_name, mood=_not_begun(ended), **_shown(preview)
         )
     verdict = rollout.verdict
     next_weight, next_at = _next_step(plan.strategy, rollout)
@@ -402,10 +406,17 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         verdict=verdict,
         all_at_once=rollout.all_at_once,
         hooks=tuple(_hook(h) for h in _of(HookRun, items) if (h.stage, h.target) == here),
-        changes=changes,
+        **_shown(preview),
         error=rollout.error,
         cause=rollout.cause,
     )
+
+
+def _shown(preview: Preview | None) -> dict[str, Any]:
+    """What the preview showed of its target."""
+    if preview is None:
+        return {}
+    return {name: getattr(preview, name) for name in ("changes", "parameters", "functions")}
 
 
 def _hook(run: HookRun) -> HookView:

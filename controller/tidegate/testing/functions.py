@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,10 @@ class MemoryAliases:
             )
         return self.set(ref.function, ref.alias, version, routes)
 
+    def of(self, function: str) -> list[AliasState]:
+        """All aliases of a function."""
+        return [state for ref, state in self._states.items() if ref.function == function]
+
     def set(
         self, function: str, alias: str, version: str, routes: Mapping[str, float] | None = None
     ) -> AliasState:
@@ -65,6 +70,7 @@ class MemoryFunctions:
     def __post_init__(self) -> None:
         self._present: dict[str, Mapping[str, Any]] = {}
         self._versions: dict[str, list[Mapping[str, Any]]] = {}
+        self.deleted: set[tuple[str, int]] = set()
 
     def invoke(self, function: str, payload: Mapping[str, Any], timeout_seconds: int) -> Invocation:
         """Run the function; what it raises is its error, as Lambda reports it."""
@@ -82,6 +88,16 @@ class MemoryFunctions:
         roles = [versions[int(version) - 1].get("Role") for version in (stable, candidate)]
         return [] if roles[0] == roles[1] else [f"its role changes from {roles[0]} to {roles[1]}"]
 
+    def last_version(self, function: str) -> int:
+        """The number of the newest version. Raises ``NotFound``."""
+        if function not in self._present:
+            raise NotFound(f"There is no function {function}.")
+        return len(self._versions.get(function, []))
+
+    def properties(self, function: str, version: int) -> Mapping[str, Any]:
+        """What the version was published with."""
+        return self._versions[function][version - 1]
+
     def deploy(self, function: str, properties: Mapping[str, Any]) -> None:
         """Change the unpublished function."""
         self._present[function] = properties
@@ -91,6 +107,43 @@ class MemoryFunctions:
         versions = self._versions.setdefault(function, [])
         versions.append(self._present[function])
         return f"{_ARN}:{function}:{len(versions)}"
+
+
+@dataclass
+class MemoryVersions:
+    """What is published of the functions in memory."""
+
+    functions: MemoryFunctions
+    callers: dict[str, list[str]] = field(default_factory=dict)  # who bypasses the alias, by name
+    undeletable: dict[int, Exception] = field(default_factory=dict)  # what deleting them raises
+
+    def code(self, function: str, version: str) -> str:
+        """A digest of what the version was deployed with."""
+        if int(version) not in self.published(function):
+            raise NotFound(f"{function} has no version {version}.")
+        code = str(self.functions.properties(function, int(version)).get("Code"))
+        return "sha256:" + hashlib.sha256(code.encode()).hexdigest()
+
+    def published(self, function: str) -> list[int]:
+        """The versions that were not deleted."""
+        last = self.functions.last_version(function)
+        everything = range(1, last + 1)
+        return [n for n in everything if (function, n) not in self.functions.deleted]
+
+    def in_use(self, function: str) -> frozenset[int]:
+        """What the function's aliases serve."""
+        states = self.functions.aliases.of(function)
+        return frozenset(int(v) for state in states for v in (state.version, *state.routes))
+
+    def bypasses(self, function: str) -> list[str]:
+        """As a test says."""
+        return self.callers.get(function, [])
+
+    def delete(self, function: str, version: int) -> None:
+        """Forget the version."""
+        if version in self.undeletable:
+            raise self.undeletable[version]
+        self.functions.deleted.add((function, version))
 
 
 def _pass(payload: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from tidegate.core.errors import ArtifactError, NotFound, RecordConflict
 from tidegate.core.plan import ArtifactRef, Target
 from tidegate.core.ports import Counts, ItemT, Pair, PairCounts, Ports, TargetPorts
 from tidegate.core.record import Item
-from tidegate.testing.functions import MemoryFunctions
+from tidegate.testing.functions import MemoryFunctions, MemoryVersions
 from tidegate.testing.stacks import MemoryStacks
 
 _Key = tuple[str, str]
@@ -192,6 +192,7 @@ class MemoryTarget:
     def __init__(self, artifacts: MemoryArtifacts) -> None:
         self.functions = MemoryFunctions()
         self.aliases = self.functions.aliases
+        self.versions = MemoryVersions(self.functions)
         self.metrics = MemoryMetrics()
         self.stacks = MemoryStacks(artifacts, self.functions)
 
@@ -202,6 +203,7 @@ class MemoryTarget:
             metrics=self.metrics,
             stacks=self.stacks,
             functions=self.functions,
+            versions=self.versions,
         )
 
 

@@ -179,7 +179,12 @@ def preview() -> Preview:
                 change="Modify",
                 properties=("Code",),
             ),
-            ChangeLine(logical_id="Table", type="AWS::DynamoDB::Table", change="Replace"),
+            ChangeLine(
+                logical_id="Table",
+                type="AWS::DynamoDB::Table",
+                change="Replace",
+                irreversible="a new, empty one takes its place",
+            ),
         ),
     )
 

@@ -71,15 +71,16 @@ shop-7  ◷ awaiting approval  4m00s
 tests  ✔ unit 12s   ✔ scan 8.2s
 next   1 person has to decide within 59m00s: tidegate approve shop-7 --stage prod
 
-NAME                       STATUS                 AGE  INFO
-test                       ✔ succeeded          1m00s  all-at-once
-└─ 222222222222/eu-west-1  ✔ succeeded          1m00s  stack shop-test
-   └─ λ Orders:live        ✔ ██████████ 100 %          version 4
-prod                       ◷ awaiting-approval  1m00s  canary
-├─ approval                ◷ pending 0 of 1     1m00s
-└─ 333333333333/eu-west-1  ○ not begun                 stack shop-prod
-   ├─ Orders               ○ modify                    AWS::Lambda::Function .Code
-   └─ Table                ⚠ replace                   AWS::DynamoDB::Table"""
+NAME                       STATUS                     AGE  INFO
+test                       ✔ succeeded              1m00s  all-at-once
+└─ 222222222222/eu-west-1  ✔ succeeded              1m00s  stack shop-test
+   └─ λ Orders:live        ✔ ██████████ 100 %              version 4
+prod                       ◷ awaiting-approval      1m00s  canary
+├─ approval                ◷ pending 0 of 1         1m00s
+└─ 333333333333/eu-west-1  ○ not begun                     stack shop-prod
+   ├─ Orders               ○ modify                        AWS::Lambda::Function .Code
+   └─ Table                ⚠ replace, irreversible         AWS::DynamoDB::Table: a new, empty one
+                                                           takes its place"""
 
 
 def test_draws_a_shift_under_way() -> None:

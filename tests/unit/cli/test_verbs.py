@@ -130,6 +130,9 @@ def test_history_of_an_unknown_application_is_an_input_error(the_shop: OpenShop)
 # --- approve, reject, abort
 
 
+REPLACED = "Replace Table (AWS::DynamoDB::Table): a new, empty one takes its place, irreversible"
+
+
 def test_approve_finds_the_stage_that_waits(the_shop: OpenShop) -> None:
     here = the_shop([shop.release(), *shop.asking()])
     result = here.run("approve", "shop-7")
@@ -138,7 +141,7 @@ def test_approve_finds_the_stage_that_waits(the_shop: OpenShop) -> None:
     assert result.stdout.splitlines() == [
         "shop-7 in prod: 0000007 Add coupons",
         "  333333333333/eu-west-1  Modify Orders (AWS::Lambda::Function)",
-        "  333333333333/eu-west-1  Replace Table (AWS::DynamoDB::Table)",
+        f"  333333333333/eu-west-1  {REPLACED}",
         "approve: done",
         'To stop it: tidegate abort shop-7 --reason "..."',
     ]

@@ -7,14 +7,12 @@ from datetime import timedelta
 from typing import TypedDict
 
 from tidegate.core import approval as approvals
-from tidegate.core.artifact import ArtifactContents, sha256_digest
 from tidegate.core.errors import NotFound
 from tidegate.core.failure import root_cause
 from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan
-from tidegate.core.ports import Change, ChangeSet, Ledger, Ports, ResourceChange, StackSpec
+from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
     Approval,
-    ChangeLine,
     Decision,
     Preview,
     ReleasePhase,
@@ -38,6 +36,12 @@ from tidegate.core.workflow.items import (
     release_of,
     require_lock,
 )
+from tidegate.core.workflow.previewing import (
+    Prospect,
+    make_preview,
+    read_template,
+    refuse_irreversible,
+)
 from tidegate.core.workflow.specs import deployed_spec, held_back, live_versions
 from tidegate.core.workflow.tokens import answer_approval, approval_purpose, keep_token
 
@@ -46,14 +50,6 @@ class Begun(TypedDict):
     """The targets of a stage, wave by wave."""
 
     waves: list[list[str]]
-
-
-class PreviewRef(TypedDict):
-    """The fields that make the key of a preview."""
-
-    release_id: str
-    stage: str
-    target: str
 
 
 class Reviewed(TypedDict):
@@ -78,7 +74,7 @@ def begin_stage(ports: Ports, release: ReleaseRef, stage: str) -> Begun:
 def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[str, bool]:
     """Have CloudFormation compute what would change, and store it. Not ready: ask again.
 
-    Raises ``ChangeSetFailed``, ``StackBusy``, ``Aborted``.
+    Raises ``ChangeSetFailed``, ``ChangeIrreversible``, ``StackBusy``, ``Aborted``.
     """
     heed_wishes(ports, release.id)
     heed_newer(ports, release.id)
@@ -87,16 +83,19 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     there = where.target(target)
     world = ports.targets.open(there)
     contents = read_contents(ports.artifacts, plan.artifact)
-    state = world.stacks.state(there.stack_name)
-    pins = live_versions(plan.aliases, state, world.aliases)
+    before = world.stacks.state(there.stack_name)
+    pins = live_versions(plan.aliases, before, world.aliases)
     spec = deployed_spec(plan.artifact, contents, where, there, pins)
     change_set = world.stacks.preview(spec, f"{release.id}-{stage}-preview")
     if change_set is None:
         return {"ready": False}
-    ref = PreviewRef(release_id=release.id, stage=stage, target=target)
-    item = _preview(ref, contents, spec, change_set)
-    held = not item.change_set and held_back(plan.aliases, state)
-    put_over(ports.ledger, item.model_copy(update={"held": held}))
+    template = read_template(ports.artifacts, plan.artifact, contents)
+    prospect = Prospect(where, there, contents, template, spec, before, change_set)
+    item = make_preview(world, release.id, prospect)
+    held = not item.change_set and held_back(plan.aliases, before)
+    made = put_over(ports.ledger, item.model_copy(update={"held": held}))
+    if where.forbid_irreversible:
+        refuse_irreversible(made)
     return {"ready": True}
 
 
@@ -237,40 +236,3 @@ def _expire_approval(ports: Ports, release: ReleaseRef, stage: str) -> None:
     if approval and approval.decision is Decision.PENDING:
         expired = ports.ledger.put(approvals.expire(approval))
         tell_approval_decided(ports.bus, release, expired)
-
-
-def _preview(
-    ref: PreviewRef, contents: ArtifactContents, spec: StackSpec, change_set: ChangeSet
-) -> Preview:
-    pinned = {alias.alias_logical_id for alias in contents.aliases}
-    changes = tuple(_line(change) for change in change_set.changes if not _is_pin(change, pinned))
-    return Preview(
-        **ref,
-        change_set=change_set.id if changes else "",
-        digest=_digest(contents.template_sha256, spec.parameters, changes),
-        first_deployment=change_set.first_deployment,
-        changes=changes,
-    )
-
-
-def _is_pin(change: ResourceChange, pinned: set[str]) -> bool:
-    """A managed alias that is held where it is: CloudFormation lists it, nobody would see it."""
-    return (
-        change.logical_id in pinned
-        and change.change is Change.MODIFY
-        and set(change.properties) <= {"FunctionVersion"}
-    )
-
-
-def _line(change: ResourceChange) -> ChangeLine:
-    return ChangeLine(
-        logical_id=change.logical_id,
-        type=change.type,
-        change=change.change,
-        properties=change.properties,
-    )
-
-
-def _digest(template: str, parameters: Mapping[str, str], changes: tuple[ChangeLine, ...]) -> str:
-    shown = [change.model_dump(mode="json") for change in changes]
-    return sha256_digest({"template": template, "parameters": dict(parameters), "changes": shown})

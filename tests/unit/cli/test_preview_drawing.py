@@ -1,0 +1,69 @@
+"""What a person sees of a deployment while it waits for their approval."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import shop
+from test_drawings import drawn, seen
+
+from tidegate.cli.view import draw_release
+from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine
+
+OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+def picture(**shown: object) -> str:
+    """The release while prod waits, with this in its preview."""
+    preview = shop.preview().model_copy(update=shown)
+    items = [item for item in shop.asking() if item.kind != "preview"]
+    return drawn(draw_release(seen([*items, preview])), width=140)
+
+
+def function(**fields: object) -> str:
+    orders = FunctionLine(function="Orders", alias="live", old_version="41")
+    return picture(functions=(orders.model_copy(update=fields),))
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        (
+            {"publishes": True, "old_code": OLD, "new_code": NEW},
+            r"λ Orders:live +○ version 41 → new +code aaaaaaaaaaaa → bbbbbbbbbbbb",
+        ),
+        (
+            {"publishes": True, "old_code": OLD, "new_code": OLD},
+            r"version 41 → new +code aaaaaaaaaaaa stays, its configuration changes",
+        ),
+        ({"old_code": OLD, "new_code": OLD}, r"version 41 stays +code aaaaaaaaaaaa"),
+        ({"old_version": "", "publishes": True, "new_code": NEW}, r"○ new +code bbbbbbbbbbbb"),
+        ({"alias": "", "old_version": "", "new_code": ""}, r"λ Orders +○ new"),
+        ({"old_version": "41"}, r"version 41 stays"),
+    ],
+)
+def test_draws_old_and_new_of_each_function(fields: dict[str, object], line: str) -> None:
+    assert re.search(line, function(**fields))
+
+
+def test_draws_what_the_canary_does_not_cover() -> None:
+    shown = function(publishes=True, not_canaried=("Queue calls it without the alias",))
+    assert re.search(r"not canaried +⚠ look +Queue calls it without the alias", shown)
+
+
+def test_draws_parameters_that_change() -> None:
+    shown = picture(
+        parameters=(ParameterLine(name="Stage", old="a", new="b"), ParameterLine(name="X", new="c"))
+    )
+    assert re.search(r"parameter Stage +○ modify +a → b", shown)
+    assert re.search(r"parameter X +○ add +c", shown)
+
+
+def test_a_version_that_only_leaves_the_stack_is_no_alarm() -> None:
+    gone = ChangeLine(
+        logical_id="OldVersion", type="AWS::Lambda::Version", change="Remove", kept=True
+    )
+    shown = picture(changes=(gone,))
+    assert re.search(r"OldVersion +○ remove +AWS::Lambda::Version: leaves the stack", shown)
+    assert "⚠" not in shown
