@@ -110,7 +110,7 @@ def test_each_machine_may_invoke_exactly_the_functions_that_it_invokes(machine: 
     assert {resource["!GetAtt"] for resource in allowed} == invoked
 
 
-BESIDES_THE_MACHINES = {"operate", "guardian", "hear-alarm"}
+BESIDES_THE_MACHINES = {"operate", "guardian", "hear-alarm", "prune"}
 
 
 def test_every_function_is_the_task_of_a_state_or_stands_beside_the_machines() -> None:
@@ -192,7 +192,7 @@ def test_only_what_has_no_narrower_resource_is_allowed_on_all(template: Mapping[
         for action in [statement["Action"]]
         for action in ([action] if isinstance(action, str) else action)
     }
-    services = {"logs"} if template is TEMPLATE else {"cloudwatch"}
+    services = {"logs"} if template is TEMPLATE else {"cloudwatch", "lambda"}
     assert {action.partition(":")[0] for action in on_all} == services
 
 
@@ -219,6 +219,18 @@ def test_the_target_account_lets_in_only_roles_of_the_controller_that_know_the_i
 
 
 @pytest.mark.parametrize("name", ["TargetRoleName", "CloudFormationRoleName", "GuardianRoleName"])
+def test_the_target_role_deletes_versions_and_never_a_function() -> None:
+    allowed = [
+        statement["Resource"]["!Sub"]
+        for name, statement in statements(TARGET_ACCOUNT)
+        if name == "TargetRole" and "lambda:DeleteFunction" in statement["Action"]
+    ]
+    assert [resource.endswith(":function:${ApplicationPrefix}*:*") for resource in allowed] == [
+        True
+    ]
+
+
+@pytest.mark.parametrize("name", ["TargetRoleName", "CloudFormationRoleName"])
 def test_both_sides_call_the_roles_the_same(name: str) -> None:
     theirs, ours = TARGET_ACCOUNT["Parameters"][name], TEMPLATE["Parameters"][name]
     assert ours["Default"] == theirs["Default"]
@@ -234,5 +246,6 @@ def test_the_tasks_run_on_the_very_dependencies_that_the_tests_run_on() -> None:
 
 
 def test_outputs_are_what_the_command_line_looks_for() -> None:
-    names = {"TableName", "BusName", "ReleaseStateMachineArn", "OperateFunction", "Region"}
+    functions = {"OperateFunction", "PruneFunction"}
+    names = {"TableName", "BusName", "ReleaseStateMachineArn", "Region", *functions}
     assert names <= TEMPLATE["Outputs"].keys()

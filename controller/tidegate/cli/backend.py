@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tidegate.core.plan import ArtifactRef
     from tidegate.core.ports import Ledger
+    from tidegate.core.record import Pruning
 
 
 class Backend(Protocol):
@@ -32,6 +33,9 @@ class Backend(Protocol):
         self, verb: str, release_id: str, stage: str, reason: str, argument: str = ""
     ) -> str:
         """Ask the controller to do what an operator wants; returns what it did, in words."""
+
+    def prune(self, application: str, *, dry_run: bool) -> list[Pruning]:
+        """Have old versions deleted, or have it said which would be."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +100,24 @@ class AwsBackend:
             "argument": argument,
             "identity_proof": prove(self._session, subject),
         }
+        return str(self._invoke("OperateFunction", request)["message"])
+
+    def prune(self, application: str, *, dry_run: bool) -> list[Pruning]:
+        """Invoke the function that reaches the targets."""
+        from tidegate.core.record import Pruning
+
+        answer = self._invoke("PruneFunction", {"application": application, "dry_run": dry_run})
+        return [Pruning.model_validate(pruning) for pruning in answer["prunings"]]
+
+    def _invoke(self, output: str, request: Mapping[str, Any]) -> Any:
+        """What the function of this output of the controller's stack answers."""
         response = self._session.client("lambda").invoke(
-            FunctionName=self._outputs["OperateFunction"], Payload=json.dumps(request).encode()
+            FunctionName=self._outputs[output], Payload=json.dumps(request).encode()
         )
         answer = json.loads(response["Payload"].read())
         if response.get("FunctionError"):
             raise refusal(answer)
-        return str(answer["message"])
+        return answer
 
 
 def connect(settings: Settings) -> Backend:

@@ -493,3 +493,28 @@ class Live(Item):
     parameters: dict[str, str]
     versions: dict[str, str]  # "function:alias" -> version
     since: datetime
+
+
+class PrunedFunction(Model):
+    """The versions of one function that nobody needs, and what became of them."""
+
+    function: str  # physical name
+    spare: tuple[int, ...]  # neither among the newest nor referred to
+    kept: tuple[int, ...] = ()
+    deleted: tuple[int, ...] = ()
+    failed: dict[str, str] = Field(default_factory=dict)  # version -> why it is still there
+
+
+class Pruning(Item):
+    """The last time that old versions were deleted at a target."""
+
+    kind: ClassVar[str] = "pruning"
+    place: ClassVar = ("APP#{application}", "PRUNING#{stage}#{target}")
+
+    application: str
+    stage: str
+    target: str
+    at: datetime
+    dry_run: bool = False
+    functions: tuple[PrunedFunction, ...] = ()
+    error: str = ""  # why nothing could be deleted here

@@ -7,9 +7,11 @@ import pytest
 from contract.local.lambda_functions import ROLE, Function
 from contract.ports.aliases import AliasesContract
 from contract.ports.functions import FunctionsContract
+from contract.ports.versions import VersionsContract
 from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.functions import TIMED_OUT, LambdaFunctions
 from tidegate.aws.session import Clients, invocation
+from tidegate.aws.versions import LambdaVersions
 from tidegate.core.errors import NotFound, ServiceRefused
 from tidegate.core.ports import AliasRef
 from tidegate.local.cloud import EmbeddedAws
@@ -54,6 +56,46 @@ class TestLambdaAliases(AliasesContract):
 
         with pytest.raises(ServiceRefused, match="greeter:live to 1 with weights"):
             aliases.write(alias, version="1", routes={"2": 1.5}, expected_revision=revision)
+
+
+class TestLambdaVersions(VersionsContract):
+    @pytest.fixture
+    def versions(self, clients: Clients) -> LambdaVersions:
+        return LambdaVersions(clients.make("lambda"))
+
+    @pytest.fixture
+    def published(self, make: Function) -> str:
+        make.update(ECHO + "  # third")
+        make.publish()
+        make.alias("live", "1", {"2": 0.1})
+        return make.name
+
+    def test_finds_event_sources_and_permissions_that_go_past_the_alias(
+        self, versions: LambdaVersions, published: str, aws: EmbeddedAws, account: str
+    ) -> None:
+        sqs, functions = (aws.client(name, account=account) for name in ("sqs", "lambda"))
+        for name, target in (("bare", published), ("good", f"{published}:live")):
+            sqs.create_queue(QueueName=name)
+            functions.create_event_source_mapping(
+                EventSourceArn=f"arn:aws:sqs:eu-west-1:{account}:{name}", FunctionName=target
+            )
+        functions.add_permission(
+            FunctionName=published,
+            StatementId="one",
+            Action="lambda:InvokeFunction",
+            Principal="s3.amazonaws.com",
+        )
+
+        assert versions.bypasses(published) == [
+            f"the event source arn:aws:sqs:eu-west-1:{account}:bare calls it without the alias",
+            "its policy lets s3.amazonaws.com call it without the alias",
+        ]
+
+    def test_each_version_has_the_digest_of_its_own_code(
+        self, versions: LambdaVersions, published: str
+    ) -> None:
+        digests = {versions.code(published, str(number)) for number in (1, 2, 3)}
+        assert len(digests) == 3
 
 
 class TestLambdaFunctions(FunctionsContract):

@@ -10,10 +10,11 @@ from contract.ports.callbacks import CallbacksContract
 from contract.ports.functions import FunctionsContract
 from contract.ports.ledger import LedgerContract
 from contract.ports.stacks import Specify, StacksContract, Wait
+from contract.ports.versions import VersionsContract
 from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, StackBusy
 from tidegate.core.ports import AliasRef, StackSpec
 from tidegate.testing.application import BUCKET, MemoryApplication
-from tidegate.testing.functions import MemoryAliases, MemoryFunctions
+from tidegate.testing.functions import MemoryAliases, MemoryFunctions, MemoryVersions
 from tidegate.testing.memory import MemoryArtifacts, MemoryCallbacks, MemoryLedger
 from tidegate.testing.stacks import MemoryStacks
 
@@ -81,6 +82,20 @@ class TestMemoryFunctions(FunctionsContract):
             raise ValueError("no database")
 
         return MemoryFunctions(code={echo: dict, broken: fail})
+
+
+class TestMemoryVersions(VersionsContract):
+    @pytest.fixture
+    def versions(self) -> MemoryVersions:
+        return MemoryVersions(MemoryFunctions())
+
+    @pytest.fixture
+    def published(self, versions: MemoryVersions) -> str:
+        for code in ("one", "two", "three"):
+            versions.functions.deploy("hello", {"Code": code})
+            versions.functions.publish("hello")
+        versions.functions.aliases.set("hello", "live", "1", {"2": 0.1})
+        return "hello"
 
 
 class TestMemoryStacks(StacksContract):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from tidegate.core.errors import TidegateError
 from tidegate.core.plan import ArtifactRef
 from tidegate.core.ports import Ledger
-from tidegate.core.record import Execution, Item
+from tidegate.core.record import Execution, Item, Pruning
 from tidegate.testing.memory import MemoryLedger
 
 EXECUTION = "arn:aws:states:eu-west-1:111111111111:execution:release:new"
@@ -29,6 +29,7 @@ class FakeBackend:
     ledger: Ledger = field(default_factory=MemoryLedger)
     refusal: TidegateError | None = None
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    prunings: list[Pruning] = field(default_factory=list)
     started: list[ArtifactRef] = field(default_factory=list)
 
     def start(self, artifact: ArtifactRef) -> str:
@@ -42,6 +43,10 @@ class FakeBackend:
             raise self.refusal
         self.asked.append((verb, release_id, stage, reason, *([argument] if argument else [])))
         return f"{verb}: done"
+
+    def prune(self, application: str, *, dry_run: bool) -> list[Pruning]:
+        self.asked.append(("prune", application, str(dry_run)))
+        return self.prunings
 
 
 @dataclass

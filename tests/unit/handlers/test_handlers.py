@@ -373,12 +373,24 @@ def test_the_guardian_takes_events_and_the_schedule(live: Story) -> None:
     assert (live.get(1).phase, live.get(1).error) == ("aborted", "Aborted")
 
 
+def test_prune_takes_the_event_of_a_rollout_and_what_a_person_asks(live: Story) -> None:
+    for number in range(1, 8):
+        live.machines.release(live.application.build(f"code {number}"), f"execution-{number}")
+    told = {"application": "hello", "stage": "prod", "target": PROD, "phase": "succeeded"}
+    (dry,) = run(live, "prune", {"detail": told, "dry_run": True})["prunings"]
+    assert [f["spare"] for f in dry["functions"]] == [[1, 2], [1, 2]]
+    (one,) = run(live, "prune", {"source": "tidegate", "detail": told})["prunings"]
+    assert (one["stage"], one["functions"][0]["deleted"]) == ("prod", [1, 2])
+    both = run(live, "prune", {"application": "hello"})["prunings"]
+    assert [(p["stage"], len(p["functions"])) for p in both] == [("prod", 0), ("test", 2)]
+
+
 def test_there_is_a_handler_for_every_task_of_the_contract() -> None:
     found = {module.name for module in pkgutil.iter_modules(handlers.__path__)} - {"task"}
     assert found == {
         "begin_stage", "bake", "declare_stuck", "deploy", "find_candidates", "finish", "guardian",
-        "hear_alarm",
-        "operate", "plan", "preview", "record_tests", "request_approval", "restore_stack",
+        "hear_alarm", "operate", "plan", "preview", "prune", "record_tests", "request_approval",
+        "restore_stack",
         "restore_traffic", "review", "run_hook", "settle_release", "settle_stage", "take_lock",
         "tick",
     }  # fmt: skip
