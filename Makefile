@@ -56,6 +56,10 @@ test: $(STAMP) ## All tests, with coverage; the core must be at 100 %
 	coverage report --include 'controller/tidegate/core/*' --fail-under 100
 	coverage report --format total | xargs printf 'Coverage of everything, branches included: %s %%\n'
 
+.PHONY: bench-stacks
+bench-stacks: $(STAMP) ## Measure a stack of 100 functions within Lambda's 15 calls a second
+	python bench/lambda_rate.py --functions 100
+
 .PHONY: demo
 demo: $(STAMP) ## Commits travel to prod on this machine; INTERACTIVE=1: you approve; KEEP=1: it stays up
 	tidegate local demo $(if $(INTERACTIVE),--interactive) $(if $(KEEP),--keep)

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-CONTROL_PLANE_PER_SECOND: Final = 15
-"""What Lambda allows an account in a region: all calls but invocations and a few reads."""
-
 _COUNTED_APART: Final = {"GetFunction", "GetPolicy", "Invoke"}
 
 

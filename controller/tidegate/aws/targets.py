@@ -12,7 +12,7 @@ from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.errors import calling
 from tidegate.aws.functions import LambdaFunctions
 from tidegate.aws.metrics import CloudWatchMetrics
-from tidegate.aws.pace import CONTROL_PLANE_PER_SECOND, Pace, keep_pace
+from tidegate.aws.pace import Pace, keep_pace
 from tidegate.aws.session import SHARED, Clients, Credentials, invocation
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.aws.versions import LambdaVersions
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 _SESSION_NAME: Final = "tidegate"
-_CALLS_PER_SECOND: Final = 12  # some of the limit is left to others
+CALLS_AT_ONCE: Final = 3
+CALLS_PER_SECOND: Final = 12
+"""Of the 15 in all that Lambda allows an account: no second has more, bursts included."""
+
 _SPARE: Final = timedelta(minutes=5)  # credentials are renewed when they last no longer than this
 
 
@@ -93,11 +96,9 @@ class AssumedTargets:
         return _Opened(ports, expiration - _SPARE)
 
     def _pace_of(self, target: Target) -> Pace:
-        """At most what Lambda allows in any second, when no one else asks anything."""
-        burst = CONTROL_PLANE_PER_SECOND - _CALLS_PER_SECOND
-        return self._paces.setdefault(
-            (target.account, target.region), Pace(_CALLS_PER_SECOND, burst)
-        )
+        """Lambda's limit is one for each account and region, and outlives credentials."""
+        place = (target.account, target.region)
+        return self._paces.setdefault(place, Pace(CALLS_PER_SECOND, CALLS_AT_ONCE))
 
     def _assume(self, target: Target) -> tuple[Credentials, datetime]:
         role = self._in_account(target, self._target_role) or target.role_arn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -46,10 +47,18 @@ class ArtifactContents(Model):
 
     def digest(self) -> str:
         """``sha256:<hex>``: the same for the same contents, in whatever order they were listed."""
-        data = self.model_dump(mode="json")
-        for listing in ("packages", "aliases", "functions"):
-            data[listing] = sorted(data[listing], key=canonical_json)
-        return sha256_digest(data)
+        return contents_digest(self.model_dump(mode="json"))
+
+
+def contents_digest(data: Mapping[str, Any]) -> str:
+    """The digest of contents as they are stored.
+
+    What a later Tidegate would add by default is not in them, so its digest of an old artifact is
+    the one that was announced.
+    """
+    listings = ("packages", "aliases", "functions")
+    ordered = {name: sorted(data.get(name, ()), key=canonical_json) for name in listings}
+    return sha256_digest({**data, **ordered})
 
 
 def canonical_json(data: Any) -> str:

@@ -192,7 +192,7 @@ class EmbeddedAws:
         self._cloud = Cloud(f"http://{HOST}:{bound_port}", state_dir)
         try:
             ministack = _load_ministack(bound_port)
-            for plugin in _default_plugins() if self._plugins is None else self._plugins:
+            for plugin in default_plugins() if self._plugins is None else self._plugins:
                 plugin.install(self._cloud)
             self._server = _ServerThread(ministack, self._cloud, listener)
             self._server.start()
@@ -350,7 +350,8 @@ def _forget_resources() -> None:
     app._reset_all_state()
 
 
-def _default_plugins() -> list[Plugin]:
+def default_plugins() -> list[Plugin]:
+    """What the embedded AWS is made of besides its base, each new."""
     found: list[Plugin] = []
     for entry in PLUGINS:
         module, _, name = entry.partition(":")

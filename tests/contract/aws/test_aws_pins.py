@@ -104,3 +104,31 @@ def test_a_pinned_alias_stays_while_the_candidate_is_published(
 
     assert shop.deploy(template).status == "UPDATE_COMPLETE"
     assert live() == "2"
+
+
+def test_after_the_finish_the_template_says_what_the_alias_serves(
+    shop: Shop, client: Callable[[str], Any]
+) -> None:
+    """What drift detection compares: each property that the template gives, with the resource."""
+    functions = client("lambda")
+    function = shop.deploy(shop.build("def handler(event, context): return 1")).resources["Greeter"]
+    template = shop.build("def handler(event, context): return 2")
+    shop.deploy(template, pin="1")
+    alias = functions.get_alias(FunctionName=function, Name="live")
+    functions.update_alias(
+        FunctionName=function,
+        Name="live",
+        FunctionVersion="2",
+        RoutingConfig={"AdditionalVersionWeights": {}},
+        RevisionId=alias["RevisionId"],
+    )
+
+    finished = shop.deploy(template)  # as the finish does, when the alias is there already
+
+    (wanted,) = (
+        arn.rpartition(":")[2] for name, arn in finished.resources.items() if "Version" in name
+    )
+    alias = functions.get_alias(FunctionName=function, Name="live")
+    assert alias["FunctionVersion"] == wanted == "2"
+    assert not (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights")
+    assert finished.parameters[PIN] == ""

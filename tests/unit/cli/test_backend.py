@@ -15,11 +15,13 @@ from botocore.stub import ANY, Stubber
 from tidegate.cli import backend
 from tidegate.cli.backend import AwsBackend, Settings, connect, refusal
 from tidegate.core.errors import NotAllowedNow, NotFound, TidegateError
+from tidegate.core.record import Pruning
 
 OUTPUTS = {
     "TableName": "record",
     "ReleaseStateMachineArn": "arn:aws:states:eu-west-1:111111111111:stateMachine:release",
     "OperateFunction": "tidegate-operate",
+    "PruneFunction": "tidegate-prune",
 }
 
 
@@ -120,6 +122,21 @@ def test_a_request_carries_a_proof_for_this_decision_only(session: StubbedSessio
     headers = sent[0]["identity_proof"]["headers"]
     assert headers["x-tidegate-subject"] == "approve:shop-7:prod"
     assert "x-tidegate-subject" in headers["authorization"]
+
+
+def test_pruning_is_asked_of_the_function_that_reaches_the_targets(
+    session: StubbedSession,
+) -> None:
+    pruning = Pruning(application="shop", stage="prod", target=shop.PROD, at=shop.NOON)
+    session.stub("lambda").add_response(
+        "invoke",
+        answers({"prunings": [pruning.model_dump(mode="json")]}),
+        {
+            "FunctionName": "tidegate-prune",
+            "Payload": json.dumps({"application": "shop", "dry_run": True}).encode(),
+        },
+    )
+    assert AwsBackend(session, OUTPUTS).prune("shop", dry_run=True) == [pruning]
 
 
 def test_a_refusal_is_raised_as_what_it_was(session: StubbedSession) -> None:

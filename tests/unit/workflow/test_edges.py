@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
 from support.story import MANIFEST, PROD, TEST, Story
+from tidegate.core.artifact import contents_digest
 from tidegate.core.errors import (
     ArtifactError,
     ChangeSetStale,
@@ -36,6 +38,16 @@ def test_artifact_that_is_none_is_refused(story: Story) -> None:
     story.world.artifacts.store(BUCKET, f"{artifact.prefix}/artifact.json", b"{}")
     with pytest.raises(ArtifactError, match="is not an artifact"):
         read_contents(story.world.artifacts, artifact)
+
+
+def test_artifact_of_an_earlier_tidegate_is_what_it_was(story: Story) -> None:
+    artifact = story.application.build("one")
+    key = f"{artifact.prefix}/artifact.json"
+    stored = json.loads(story.world.artifacts.read(BUCKET, key))
+    del stored["manifest"]["keep_versions"]  # unknown when it was built
+    story.world.artifacts.store(BUCKET, key, json.dumps(stored).encode())
+    announced = artifact.model_copy(update={"digest": contents_digest(stored)})
+    assert read_contents(story.world.artifacts, announced).manifest.keep_versions == 5
 
 
 def test_artifact_with_another_digest_is_refused(story: Story) -> None:

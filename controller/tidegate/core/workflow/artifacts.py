@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 from pydantic import ValidationError
 
-from tidegate.core.artifact import ArtifactContents
+from tidegate.core.artifact import ArtifactContents, contents_digest
 from tidegate.core.errors import ArtifactError
 from tidegate.core.plan import ArtifactRef
 from tidegate.core.ports import Artifacts
@@ -22,9 +23,10 @@ def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactConten
         contents = ArtifactContents.model_validate_json(raw)
     except ValidationError as invalid:
         raise ArtifactError(f"{place} is not an artifact: {invalid}", mend=_REBUILD) from invalid
-    if contents.digest() != artifact.digest:
+    found = contents_digest(json.loads(raw))
+    if found != artifact.digest:
         raise ArtifactError(
-            f"{place} has the digest {contents.digest()}, and {artifact.digest} was announced.",
+            f"{place} has the digest {found}, and {artifact.digest} was announced.",
             mend=_REBUILD,
         )
     if contents.application != artifact.application:
