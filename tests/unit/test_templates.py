@@ -110,7 +110,7 @@ def test_each_machine_may_invoke_exactly_the_functions_that_it_invokes(machine: 
     assert {resource["!GetAtt"] for resource in allowed} == invoked
 
 
-BESIDES_THE_MACHINES = {"operate", "guardian", "hear-alarm", "prune"}
+BESIDES_THE_MACHINES = {"operate", "guardian", "hear-alarm", "prune", "examine"}
 
 
 def test_every_function_is_the_task_of_a_state_or_stands_beside_the_machines() -> None:
@@ -246,6 +246,6 @@ def test_the_tasks_run_on_the_very_dependencies_that_the_tests_run_on() -> None:
 
 
 def test_outputs_are_what_the_command_line_looks_for() -> None:
-    functions = {"OperateFunction", "PruneFunction"}
+    functions = {"ExamineFunction", "OperateFunction", "PruneFunction"}
     names = {"TableName", "BusName", "ReleaseStateMachineArn", "Region", *functions}
     assert names <= TEMPLATE["Outputs"].keys()

@@ -27,6 +27,7 @@ from tidegate.core.errors import (
     StackFailed,
 )
 from tidegate.core.ports import Change, ChangeSet, ResourceChange, StackSpec, StackState
+from tidegate.core.stack_status import Standing, mend, standing
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -46,16 +47,6 @@ _BEGINNINGS: Final = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PRO
 _NOT_THERE: Final = re.compile(r"does not exist|not found", re.IGNORECASE)
 _BUSY: Final = re.compile(r"_IN_PROGRESS\b")
 _NO_CHANGES: Final = re.compile(r"didn.t contain changes|No updates are to be performed")
-_UNUSABLE: Final = {
-    "ROLLBACK_COMPLETE": "Its creation failed and nothing is in it: delete it, then release again.",
-    "ROLLBACK_FAILED": "Its creation failed: delete it, then release again.",
-    "CREATE_FAILED": "Its creation failed: delete it, then release again.",
-    "DELETE_FAILED": "Delete it, keeping what cannot be deleted, then release again.",
-    "UPDATE_ROLLBACK_FAILED": (
-        "Let CloudFormation end it (`aws cloudformation continue-update-rollback`), then release"
-        " again."
-    ),
-}
 _ACTIONS: Final = {"Add": Change.ADD, "Import": Change.ADD, "Remove": Change.REMOVE}
 
 
@@ -319,9 +310,9 @@ def _hash(token: str) -> str:
 
 
 def _refuse_unusable(stack_name: str, status: str) -> None:
-    if mend := _UNUSABLE.get(status):
-        raise StackFailed(f"The stack {stack_name} is in {status}.", mend=mend)
-    if _BUSY.search(status) and status != _REVIEW:
+    if standing(status) is Standing.BROKEN:
+        raise StackFailed(f"The stack {stack_name} is in {status}.", mend=mend(status))
+    if standing(status) is Standing.BUSY:
         raise StackBusy(f"The stack {stack_name} is in {status}.")
 
 

@@ -14,6 +14,7 @@ from tidegate.aws.functions import LambdaFunctions
 from tidegate.aws.metrics import CloudWatchMetrics
 from tidegate.aws.pace import Pace, keep_pace
 from tidegate.aws.session import SHARED, Clients, Credentials, invocation
+from tidegate.aws.signals import CloudWatchSignals
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.aws.versions import LambdaVersions
 from tidegate.core.errors import ServiceRefused
@@ -92,6 +93,7 @@ class AssumedTargets:
             ),
             functions=LambdaFunctions(functions, _invoker(clients)),
             versions=LambdaVersions(functions),
+            signals=CloudWatchSignals(clients.make("cloudwatch")),
         )
         return _Opened(ports, expiration - _SPARE)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidegate.core.plan import ArtifactRef
     from tidegate.core.ports import Ledger
     from tidegate.core.record import Pruning
+    from tidegate.core.workflow.examine import Finding
 
 
 class Backend(Protocol):
@@ -36,6 +37,9 @@ class Backend(Protocol):
 
     def prune(self, application: str, *, dry_run: bool) -> list[Pruning]:
         """Have old versions deleted, or have it said which would be."""
+
+    def examine(self, application: str) -> list[Finding]:
+        """Have the targets looked at."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,13 @@ class AwsBackend:
 
         answer = self._invoke("PruneFunction", {"application": application, "dry_run": dry_run})
         return [Pruning.model_validate(pruning) for pruning in answer["prunings"]]
+
+    def examine(self, application: str) -> list[Finding]:
+        """Invoke the function that reaches the targets."""
+        from tidegate.core.workflow.examine import Finding
+
+        answer = self._invoke("ExamineFunction", {"application": application})
+        return [Finding.model_validate(finding) for finding in answer["findings"]]
 
     def _invoke(self, output: str, request: Mapping[str, Any]) -> Any:
         """What the function of this output of the controller's stack answers."""

@@ -207,6 +207,16 @@ class Versions(Protocol):
         """Delete one version; one that is gone is no error."""
 
 
+class Signals(Protocol):
+    """Whether alarms and metrics tell anything at all, in one account and region."""
+
+    def alarms(self, names: Sequence[str]) -> dict[str, str]:
+        """CloudWatch's word for each alarm: OK, ALARM, INSUFFICIENT_DATA; missing ones are out."""
+
+    def requests(self, ref: AliasRef, version: str, since: datetime, until: datetime) -> int:
+        """How often the alias sent a request to this version."""
+
+
 class Artifacts(Protocol):
     """What builds have stored."""
 
@@ -271,6 +281,7 @@ class TargetPorts:
     stacks: Stacks
     functions: Functions
     versions: Versions
+    signals: Signals
 
 
 class Targets(Protocol):

@@ -10,6 +10,7 @@ from tidegate.core.errors import TidegateError
 from tidegate.core.plan import ArtifactRef
 from tidegate.core.ports import Ledger
 from tidegate.core.record import Execution, Item, Pruning
+from tidegate.core.workflow.examine import Finding
 from tidegate.testing.memory import MemoryLedger
 
 EXECUTION = "arn:aws:states:eu-west-1:111111111111:execution:release:new"
@@ -30,6 +31,7 @@ class FakeBackend:
     refusal: TidegateError | None = None
     asked: list[tuple[str, ...]] = field(default_factory=list)
     prunings: list[Pruning] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     started: list[ArtifactRef] = field(default_factory=list)
 
     def start(self, artifact: ArtifactRef) -> str:
@@ -47,6 +49,10 @@ class FakeBackend:
     def prune(self, application: str, *, dry_run: bool) -> list[Pruning]:
         self.asked.append(("prune", application, str(dry_run)))
         return self.prunings
+
+    def examine(self, application: str) -> list[Finding]:
+        self.asked.append(("examine", application))
+        return self.findings
 
 
 @dataclass

@@ -16,12 +16,14 @@ from tidegate.cli import backend
 from tidegate.cli.backend import AwsBackend, Settings, connect, refusal
 from tidegate.core.errors import NotAllowedNow, NotFound, TidegateError
 from tidegate.core.record import Pruning
+from tidegate.core.workflow.examine import Finding
 
 OUTPUTS = {
     "TableName": "record",
     "ReleaseStateMachineArn": "arn:aws:states:eu-west-1:111111111111:stateMachine:release",
     "OperateFunction": "tidegate-operate",
     "PruneFunction": "tidegate-prune",
+    "ExamineFunction": "tidegate-examine",
 }
 
 
@@ -137,6 +139,21 @@ def test_pruning_is_asked_of_the_function_that_reaches_the_targets(
         },
     )
     assert AwsBackend(session, OUTPUTS).prune("shop", dry_run=True) == [pruning]
+
+
+def test_the_targets_are_looked_at_by_the_function_that_reaches_them(
+    session: StubbedSession,
+) -> None:
+    finding = Finding(place="prod", what="role", well=True, says="it lets us in")
+    session.stub("lambda").add_response(
+        "invoke",
+        answers({"findings": [finding.model_dump()]}),
+        {
+            "FunctionName": "tidegate-examine",
+            "Payload": json.dumps({"application": "shop"}).encode(),
+        },
+    )
+    assert AwsBackend(session, OUTPUTS).examine("shop") == [finding]
 
 
 def test_a_refusal_is_raised_as_what_it_was(session: StubbedSession) -> None:

@@ -385,12 +385,18 @@ def test_prune_takes_the_event_of_a_rollout_and_what_a_person_asks(live: Story) 
     assert [(p["stage"], len(p["functions"])) for p in both] == [("prod", 0), ("test", 2)]
 
 
+def test_examine_says_what_it_found(live: Story) -> None:
+    live.machines.release(live.application.build("one"), "execution-1")
+    findings = run(live, "examine", {"application": "hello"})["findings"]
+    assert {finding["what"] for finding in findings} == {"role", "stack", "alarm", "metrics"}
+
+
 def test_there_is_a_handler_for_every_task_of_the_contract() -> None:
     found = {module.name for module in pkgutil.iter_modules(handlers.__path__)} - {"task"}
     assert found == {
-        "begin_stage", "bake", "declare_stuck", "deploy", "find_candidates", "finish", "guardian",
-        "hear_alarm", "operate", "plan", "preview", "prune", "record_tests", "request_approval",
-        "restore_stack",
+        "begin_stage", "bake", "declare_stuck", "deploy", "examine", "find_candidates", "finish",
+        "guardian", "hear_alarm", "operate", "plan", "preview", "prune", "record_tests",
+        "request_approval", "restore_stack",
         "restore_traffic", "review", "run_hook", "settle_release", "settle_stage", "take_lock",
         "tick",
     }  # fmt: skip

@@ -19,16 +19,11 @@ from tidegate.core.record import (
     Rollout,
     application_partition,
 )
+from tidegate.core.stack_status import Standing, standing
 from tidegate.core.workflow.items import plan_of, put_over, rollouts_of
 from tidegate.core.workflow.specs import pins_in_force
 
 MOST_DELETIONS = 1500  # of one run: two minutes at the rate that Lambda allows
-_AT_REST = {
-    "CREATE_COMPLETE",
-    "IMPORT_COMPLETE",
-    "UPDATE_COMPLETE",
-    "UPDATE_ROLLBACK_COMPLETE",
-}
 _RECENT_RELEASES = 100  # whose rollouts are looked at: one at a time deploys, few wait
 
 
@@ -94,7 +89,7 @@ def _look(ports: Ports, live: Live) -> _Found:
     stage, target = _place(plan, live)
     world = ports.targets.open(target)
     state = world.stacks.state(target.stack_name)
-    if state.status not in _AT_REST:
+    if not state.exists or standing(state.status) is not Standing.READY:
         said = state.status or "not there"
         return _Found(world, [], f"The stack {target.stack_name} is {said}: nothing was deleted.")
     rollouts = list(_unfinished(ports, live))
