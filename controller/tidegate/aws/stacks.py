@@ -104,7 +104,7 @@ class CloudFormationStacks:
         if execution.startswith("EXECUTE_"):
             return  # by an earlier call; how it goes is the stack's state
         if execution != "AVAILABLE":
-            raise _stale(change_set, f"is {execution}")
+            raise _stale(change_set, _told(f"is {execution}", found.get("StatusReason", "")))
         with calling(
             f"execute {change_set}",
             {"ChangeSetNotFound": ChangeSetStale, "InvalidChangeSetStatus": ChangeSetStale},
@@ -318,6 +318,11 @@ def _refuse_unusable(stack_name: str, status: str) -> None:
 
 def _is_missing(error: ClientError) -> bool:
     return error_code(error) == "ValidationError" and bool(_NOT_THERE.search(error_message(error)))
+
+
+def _told(how: str, reason: str) -> str:
+    """With CloudFormation's own reason, where it gives one."""
+    return f"{how} ({reason.rstrip('.')})" if reason else how
 
 
 def _stale(change_set: str, how: str) -> ChangeSetStale:

@@ -9,9 +9,10 @@ from typing import Any
 
 from tidegate.core.errors import ArtifactError, NotFound, RecordConflict
 from tidegate.core.plan import ArtifactRef, Target
-from tidegate.core.ports import AliasRef, Counts, ItemT, Pair, PairCounts, Ports, TargetPorts
+from tidegate.core.ports import Counts, ItemT, Pair, PairCounts, Ports, TargetPorts
 from tidegate.core.record import Item
 from tidegate.testing.functions import MemoryFunctions, MemoryVersions
+from tidegate.testing.signals import MemorySignals
 from tidegate.testing.stacks import MemoryStacks
 
 _Key = tuple[str, str]
@@ -186,25 +187,6 @@ class MemoryMetrics:
         return sum(served, Counts())
 
 
-@dataclass
-class MemorySignals:
-    """Alarms of the metrics in memory, some without data, and requests as a test says."""
-
-    metrics: MemoryMetrics
-    silent: set[str] = field(default_factory=set)
-    served: dict[AliasRef, int] = field(default_factory=dict)  # requests, whatever the version
-
-    def alarms(self, names: Sequence[str]) -> dict[str, str]:
-        """The known alarms among these."""
-        words = {name: "ALARM" if on else "OK" for name, on in self.metrics.alarms.items()}
-        known = {name: words[name] for name in names if name in words}
-        return known | {name: "INSUFFICIENT_DATA" for name in known if name in self.silent}
-
-    def requests(self, ref: AliasRef, version: str, since: datetime, until: datetime) -> int:
-        """As a test says, whenever it was."""
-        return self.served.get(ref, 0)
-
-
 class MemoryTarget:
     """One account and region."""
 
@@ -213,7 +195,7 @@ class MemoryTarget:
         self.aliases = self.functions.aliases
         self.versions = MemoryVersions(self.functions)
         self.metrics = MemoryMetrics()
-        self.signals = MemorySignals(self.metrics)
+        self.signals = MemorySignals(self.metrics.alarms)
         self.stacks = MemoryStacks(artifacts, self.functions)
 
     def ports(self) -> TargetPorts:

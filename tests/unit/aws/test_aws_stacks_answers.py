@@ -128,6 +128,15 @@ def test_refuses_a_change_set_that_cannot_be_executed(
         stacks.execute(CHANGE_SET, "token")
 
 
+def test_a_stale_change_set_is_explained_with_cloudformations_own_reason(
+    stacks: CloudFormationStacks, answers: Answers
+) -> None:
+    answers.change_set(ExecutionStatus="OBSOLETE", StatusReason="The stack was updated.")
+
+    with pytest.raises(ChangeSetStale, match=r"is OBSOLETE \(The stack was updated\): "):
+        stacks.execute(CHANGE_SET, "token")
+
+
 def test_a_change_set_may_go_stale_between_look_and_execution(
     stacks: CloudFormationStacks, answers: Answers
 ) -> None:

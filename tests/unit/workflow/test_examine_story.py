@@ -22,7 +22,9 @@ def found(story: Story, what: str, target: str = PROD) -> list[Finding]:
 
 def test_all_is_well_where_releases_are_called(live: Story) -> None:
     for name in ("Hello", "Bye"):
-        live.at(PROD).signals.served[AliasRef(f"hello-prod-{name}", "live")] = 300
+        ref = AliasRef(f"hello-prod-{name}", "live")
+        live.at(PROD).signals.served.append((live.world.clock.now(), ref, "1", 300))
+    live.world.clock.advance(60)
     assert [f.well for f in found(live, "role") + found(live, "stack") + found(live, "alarm")] == [
         True,
         True,

@@ -105,7 +105,8 @@ def _advance(scene: Scene, rollout: Rollout) -> Ticked:
     rollout = _record(scene, _hear(rollout, said), action, verdict, now)
     if isinstance(action, Restore):
         _end(rollout)
-    _carry_out(scene, rollout)
+    if not isinstance(action, Hold):  # which leaves every alias where it was found just now
+        _carry_out(scene, rollout)
     if isinstance(action, Promote):
         return Ticked(promoted=True, bake_seconds=0)
     return Ticked(promoted=False, bake_seconds=_next_look(scene.ports, action))
