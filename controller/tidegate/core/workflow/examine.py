@@ -48,12 +48,12 @@ def _newest_plan(ports: Ports, application: str) -> ReleasePlan:
     newest = ports.ledger.query(
         application_partition(application), "RELEASE#", newest_first=True, limit=1
     )
-    for release in newest:
-        if isinstance(release, Release):
-            return plan_of(ports.ledger, release.id)
-    raise NotFound(
-        f"There is no release of {application}.", mend="`tidegate list` shows what there is."
-    )
+    release = next((item for item in newest if isinstance(item, Release)), None)
+    if release is None:
+        raise NotFound(
+            f"There is no release of {application}.", mend="`tidegate list` shows what there is."
+        )
+    return plan_of(ports.ledger, release.id)
 
 
 def _target(ports: Ports, plan: ReleasePlan, stage: StagePlan, target: Target) -> Iterator[Finding]:
