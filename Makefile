@@ -68,6 +68,10 @@ demo: $(STAMP) ## Commits travel to prod on this machine; INTERACTIVE=1: you app
 picture: $(STAMP) ## Run the demonstration and draw docs/images/demo.svg from it
 	python tools/draw_demo.py
 
+.PHONY: bench-analysis
+bench-analysis: $(STAMP) ## Measure the analysis against CodeDeploy; writes docs/analysis.md
+	python -m bench.analysis --output docs/analysis.md
+
 .PHONY: schema
 schema: $(STAMP) ## Write the manifest's JSON Schema anew
 	python -c 'import json; from tidegate.core.manifest import manifest_schema; print(json.dumps(manifest_schema(), indent=2))' > docs/reference/tidegate.schema.json

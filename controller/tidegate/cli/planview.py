@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.cli import text
-from tidegate.core.plan import ApprovalPlan, Checks, HookPlan, ReleasePlan, StagePlan
+from tidegate.core.plan import AdaptivePlan, ApprovalPlan, Checks, HookPlan, ReleasePlan, StagePlan
 
 
 def draw_plan(plan: ReleasePlan, advice: Sequence[str]) -> RenderableType:
@@ -64,12 +64,24 @@ def _shift(stage: StagePlan) -> Iterator[tuple[str, str]]:
     label = f"   {stage.strategy.name}"
     for step in stage.strategy.steps:
         bake = text.span(step.bake_seconds)
+        if step.samples:
+            bake = f"{step.samples:,} samples, {bake} at most"
         yield label, f"{_clock(passed)}  {text.bar(step.weight)} {_share(step.weight)}  for {bake}"
         passed += step.bake_seconds
         label = ""
-    yield label, f"{_clock(passed)}  {text.bar(1.0)} {_share(1.0)}"
-    if stage.strategy.steps:
+    if stage.strategy.adaptive is not None:
+        yield from _adaptive(label, stage.strategy.adaptive)
+    else:
+        yield label, f"{_clock(passed)}  {text.bar(1.0)} {_share(1.0)}"
+    if stage.strategy.splits:
         yield "   goes back", _checks(stage.checks)
+
+
+def _adaptive(label: str, plan: AdaptivePlan) -> Iterator[tuple[str, str]]:
+    first, highest = text.percent(plan.first_weight), text.percent(plan.highest_weight)
+    yield label, f"from the weight that harms {plan.budget:g} requests at most ({first} or less)"
+    yield "", f"up to {highest}, then all when it is proven no worse"
+    yield "", f"or healthy for {text.span(plan.at_most_seconds)}"
 
 
 def _clock(seconds: int) -> str:
@@ -82,12 +94,20 @@ def _share(weight: float) -> str:
 
 def _checks(checks: Checks) -> str:
     errors = checks.errors
-    words = (
-        f"if more than {text.percent(errors.max_increase)} over stable fail"
-        f" (of {errors.min_samples} requests or more;"
-        f" too few after {text.span(errors.extend_seconds)} more: {errors.when_too_few})"
+    words = [
+        f"when it is proven to fail more than stable (a false alarm: {text.percent(checks.alpha)})"
+    ]
+    if checks.latency:
+        words.append(f"or to be slower by {text.percent(checks.latency.tolerance)}")
+    words += [f"or {policy.query.name} is beyond its bounds" for policy in checks.metrics]
+    if checks.alarms:
+        words.append(f"or on alarm {', '.join(checks.alarms)}")
+    waits = (
+        f"it waits below {errors.min_samples} requests, or above"
+        f" {text.percent(errors.max_increase)} over stable,"
+        f" for {text.span(errors.extend_seconds)} more, and then: {errors.when_too_few}"
     )
-    return f"{words}, or on alarm {', '.join(checks.alarms)}" if checks.alarms else words
+    return f"{', '.join(words)}; {waits}"
 
 
 def _advice(advice: Sequence[str]) -> Table:

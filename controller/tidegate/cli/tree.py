@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidegate.cli import text
+from tidegate.core.analysis.words import standing
 from tidegate.core.record import (
     ChangeLine,
     Decision,
+    Evidence,
     FunctionLine,
     Judgement,
     RolloutPhase,
@@ -137,10 +139,20 @@ def _next(rollout: RolloutView, now: datetime) -> str:
     where = "promote" if rollout.next_weight >= 1 else text.percent(rollout.next_weight)
     left = (rollout.next_at - now).total_seconds()
     if left > 0:
-        return f"{where} in {text.whole_duration(left)}"
+        return f"{where} in {text.whole_duration(left)}{_expected(rollout)}"
     if rollout.samples < rollout.samples_needed:
         return f"{where} at {rollout.samples_needed} samples ({rollout.samples} so far)"
     return f"{where} now"
+
+
+def _expected(rollout: RolloutView) -> str:
+    """When a bake that ends with its samples is expected to have them, by the present traffic."""
+    if not rollout.step_samples:
+        return ""
+    so_far = f" at most, {rollout.step_served} of {rollout.step_samples} samples"
+    if rollout.samples_in_seconds is None:
+        return so_far
+    return f"{so_far}, expected in {text.whole_duration(rollout.samples_in_seconds)}"
 
 
 def _test_node(test: TestView) -> Node:
@@ -173,6 +185,7 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
     children += _alias_nodes(rollout)
     if rollout.verdict:
         children.append(_verdict_node(rollout.verdict))
+        children += [_evidence_node(one) for one in rollout.verdict.evidence]
     children += [_hook_node(hook) for hook in rollout.hooks if hook.when != "pre-traffic"]
     if stage.mood is Mood.WAITING:
         children += [*_function_nodes(rollout), *_parameter_nodes(rollout)]
@@ -197,6 +210,8 @@ def _rollout_info(rollout: RolloutView) -> str:
         return "first deployment"
     if rollout.phase is RolloutPhase.SHIFTING and rollout.steps:
         return f"step {rollout.step}/{rollout.steps}"
+    if rollout.phase is RolloutPhase.SHIFTING and rollout.adaptive:
+        return "adaptive"
     return f"stack {rollout.stack}"
 
 
@@ -228,6 +243,16 @@ def _verdict_node(verdict: Verdict) -> Node:
         mood=_JUDGEMENT_MOODS[verdict.judgement],
         status=verdict.judgement.value,
         info="; ".join(verdict.reasons) or text.numbers(verdict),
+    )
+
+
+def _evidence_node(evidence: Evidence) -> Node:
+    """A test's e-value against the bound at which traffic goes back."""
+    return Node(
+        name=f"e-value {evidence.test}",
+        mood=Mood.BAD if evidence.reached else Mood.GOOD,
+        status=standing(evidence),
+        info="the candidate is worse" if evidence.reached else "",
     )
 
 

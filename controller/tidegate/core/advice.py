@@ -42,7 +42,7 @@ def _on_stages(plan: ReleasePlan) -> Iterator[str]:
                 " Lambda's metrics come by the minute, so that step cannot be judged."
             )
     last = plan.stages[-1]
-    if last.approval is None and not last.strategy.steps:
+    if last.approval is None and not last.strategy.splits:
         yield f"Stage {last.name} goes all at once, and nobody is asked."
 
 

@@ -1,19 +1,22 @@
 """The analysis: is the candidate worse than the stable version?
 
-This is a threshold on the difference of the error rates, plus alarms. All comparisons are exact, so
-a rate on the bound itself is healthy.
+Each test has a module of its own in ``analysis``; here they share one chance of a false alarm, and
+the worst of them is the verdict.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
-from tidegate.core.plan import Checks, ErrorPolicy
-from tidegate.core.ports import Counts, PairCounts
+from tidegate.core.analysis.errors import judge_errors
+from tidegate.core.analysis.latency import judge_latency
+from tidegate.core.analysis.metrics import judge_metric
+from tidegate.core.plan import Checks
+from tidegate.core.ports import Observation
 from tidegate.core.record import Judgement, Verdict
 
 _BY_SEVERITY = tuple(Judgement)  # the enum lists the worst last
+_RECENT = 10  # periods in which the present traffic is counted
 
 
 def worst(*judgements: Judgement) -> Judgement:
@@ -21,73 +24,62 @@ def worst(*judgements: Judgement) -> Judgement:
     return max(judgements, key=_BY_SEVERITY.index, default=Judgement.UNDECIDED)
 
 
-def judge(
-    counts: Sequence[PairCounts], firing: Sequence[str], baseline: Sequence[str], checks: Checks
-) -> Verdict:
+def judge(seen: Observation, checks: Checks) -> Verdict:
     """The verdict on all pairs together.
 
-    Parameters
-    ----------
-    counts
-        Requests and errors of each alias's two versions, in the window.
-    firing
-        The alarms that fire now.
-    baseline
-        The alarms that already fired before the candidate got any traffic; they prove nothing.
-    checks
-        What is allowed.
+    ``checks.alpha`` is shared by the tests that count requests: were the candidate no worse, the
+    chance that one of them ever says otherwise during the rollout is at most that (union bound).
+    Alarms and bounds on metrics are taken at their word.
     """
-    stable = sum((pair.stable for pair in counts), Counts())
-    candidate = sum((pair.candidate for pair in counts), Counts())
-    judgement, reason = _judge_errors(stable, candidate, checks.errors)
-    new_alarms = [alarm for alarm in firing if alarm not in baseline]
-    if new_alarms:
-        judgement = worst(judgement, Judgement.UNHEALTHY)
-    alarm_reasons = [f"alarm {alarm} fires and did not before the shift" for alarm in new_alarms]
+    alpha = checks.alpha / (1 if checks.latency is None else 2)
+    errors = judge_errors(seen.pairs, checks.errors, alpha)
+    findings = [(errors.judgement, errors.reason)]
+    evidence = [errors.evidence]
+    if checks.latency is not None:
+        latency = judge_latency(seen, checks.latency, checks.errors.min_samples, alpha)
+        findings.append((latency.judgement, latency.reason))
+        evidence.append(latency.evidence)
+    findings += [judge_metric(policy, seen.metrics) for policy in checks.metrics]
+    findings += _alarms(seen.firing, seen.baseline)
     return Verdict(
-        judgement=judgement,
-        reasons=(*alarm_reasons, reason),
-        stable_invocations=stable.invocations,
-        stable_errors=stable.errors,
-        candidate_invocations=candidate.invocations,
-        candidate_errors=candidate.errors,
+        judgement=worst(*(judgement for judgement, _ in findings)),
+        reasons=_bad_news_first(findings),
+        stable_invocations=errors.stable.invocations,
+        stable_errors=errors.stable.errors,
+        candidate_invocations=errors.candidate.invocations,
+        candidate_errors=errors.candidate.errors,
+        evidence=tuple(evidence),
+        no_worse=errors.no_worse,
+        excess_errors=errors.excess,
+        requests_per_second=_requests_per_second(seen),
     )
 
 
-def _judge_errors(stable: Counts, candidate: Counts, policy: ErrorPolicy) -> tuple[Judgement, str]:
-    allowed = _rate(stable) + Fraction(str(policy.max_increase))
-    if candidate.invocations >= policy.min_samples:
-        judgement = Judgement.UNHEALTHY if _rate(candidate) > allowed else Judgement.HEALTHY
-        return judgement, _comparison(stable, candidate, policy)
-    if candidate.errors > allowed * policy.min_samples:
-        comparison = _comparison(stable, candidate, policy)
-        return Judgement.UNHEALTHY, (
-            f"{comparison}; too many already, whatever the rest of {policy.min_samples} requests do"
-        )
-    return Judgement.INSUFFICIENT_TRAFFIC, (
-        f"candidate has {candidate.invocations} of the {policy.min_samples} requests"
-        f" that a judgement needs, {candidate.errors} failed"
+def _alarms(firing: Sequence[str], baseline: Sequence[str]) -> list[tuple[Judgement, str]]:
+    """An alarm that fired before the candidate had traffic proves nothing."""
+    return [
+        (Judgement.UNHEALTHY, f"alarm {alarm} fires and did not before the shift")
+        for alarm in firing
+        if alarm not in baseline
+    ]
+
+
+def _bad_news_first(findings: Sequence[tuple[Judgement, str]]) -> tuple[str, ...]:
+    ordered = sorted(findings, key=lambda found: -_BY_SEVERITY.index(found[0]))
+    return tuple(reason for _, reason in ordered)
+
+
+def _requests_per_second(seen: Observation) -> float:
+    """What users send now, by the last complete periods; before there are any, by the baseline."""
+    first = min((pair.bins[0].start for pair in seen.pairs if pair.bins), default=None)
+    last = max((pair.bins[-1].start for pair in seen.pairs if pair.bins), default=None)
+    if first is None or last is None:
+        return seen.requests_per_second
+    since = max(first, last - (_RECENT - 1) * seen.period)
+    requests = sum(
+        one.stable.invocations + one.candidate.invocations
+        for pair in seen.pairs
+        for one in pair.bins[-_RECENT:]
+        if one.start >= since
     )
-
-
-def _rate(counts: Counts) -> Fraction:
-    return Fraction(counts.errors, counts.invocations) if counts.invocations else Fraction(0)
-
-
-def _comparison(stable: Counts, candidate: Counts, policy: ErrorPolicy) -> str:
-    points = float(_rate(candidate) - _rate(stable)) * 100
-    difference = f"{abs(points):.1f} points {'more' if points >= 0 else 'fewer'}"
-    return (
-        f"candidate fails {_share(candidate)}, {_stable(stable)}:"
-        f" {difference}, {policy.max_increase * 100:.1f} allowed"
-    )
-
-
-def _stable(counts: Counts) -> str:
-    if not counts.invocations:
-        return "stable had no requests and counts as 0.0 %"
-    return f"stable {_share(counts)}"
-
-
-def _share(counts: Counts) -> str:
-    return f"{counts.errors} of {counts.invocations} ({float(_rate(counts)) * 100:.1f} %)"
+    return requests / (last + seen.period - since).total_seconds()

@@ -23,7 +23,9 @@ from pydantic.json_schema import GenerateJsonSchema
 from tidegate.core.errors import ManifestError
 from tidegate.core.manifest_errors import explain
 from tidegate.core.plan import (
+    Checks,
     ErrorPolicy,
+    LatencyPolicy,
     OnFirstFailure,
     TooFew,
     WhenLocked,
@@ -33,6 +35,7 @@ from tidegate.core.quantities import (
     Duration,
     Share,
     between,
+    between_shares,
     describe,
     matching,
     problem,
@@ -102,6 +105,7 @@ _ACCOUNT = r"^[0-9]{12}$"
 _REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$"
 _STACK = r"^[A-Za-z][A-Za-z0-9-]{0,127}$"
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$"
+_METRIC_ID = r"^[a-z][A-Za-z0-9_]{0,100}$"
 _PARAMETER = r"^[A-Za-z0-9]{1,255}$"
 
 Name = Annotated[
@@ -127,6 +131,11 @@ Parameter = Annotated[
     str,
     BeforeValidator(_read_parameter),
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+MetricId = Annotated[
+    str,
+    matching(_METRIC_ID, "an id of letters, digits and _ that begins with a small letter"),
+    _pattern(_METRIC_ID),
 ]
 ParameterName = Annotated[
     str,
@@ -195,6 +204,7 @@ class Hooks(Spec):
         return self
 
 
+_CHECKS = Checks()
 _ERRORS = ErrorPolicy()
 
 
@@ -209,6 +219,66 @@ class ErrorChecks(Spec):
     """How long a bake may be extended to get them."""
     when_too_few: TooFew = _ERRORS.when_too_few
     """What to do when even then there are too few: `restore` or `promote`."""
+    proof: bool = _ERRORS.proof
+    """Whether a step also waits until the candidate is proven to be no worse."""
+
+
+_LATENCY = LatencyPolicy()
+
+
+class LatencyChecks(Spec):
+    """When durations make a candidate unhealthy."""
+
+    tolerance: Annotated[Share, between_shares(0.01, 1)] = _LATENCY.tolerance
+    """By how much longer the candidate's requests may take (1% to 100%)."""
+    warm_up: Duration = read_duration(_LATENCY.warm_up_seconds)
+    """How long durations do not count after each new weight: cold starts are no regression."""
+
+
+class MetricStatSpec(Spec):
+    """One statistic of one metric in CloudWatch."""
+
+    namespace: Annotated[str, Field(min_length=1, max_length=255)]
+    """The namespace, such as `AWS/Lambda`."""
+    metric: Annotated[str, Field(min_length=1, max_length=255)]
+    """The metric's name."""
+    dimensions: dict[str, str] = Field(default_factory=dict, max_length=30)
+    """Its dimensions; a value may be a logical id in the template."""
+    statistic: Annotated[str, Field(min_length=1, max_length=50)] = "Sum"
+    """`Sum`, `Average`, `Maximum`, `p99` and so on."""
+
+
+class MetricCheck(Spec):
+    """A metric of yours, within bounds."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    """What it is called in reasons."""
+    stat: MetricStatSpec | None = None
+    """One statistic of one metric."""
+    expression: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """Instead of `stat`: CloudWatch metric math over `stats`."""
+    stats: dict[MetricId, MetricStatSpec] = Field(default_factory=dict, max_length=10)
+    """What the expression computes with, by the names that it uses."""
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
+    """Upper bound."""
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    """Lower bound."""
+    periods: int = Field(default=3, ge=1, le=60)
+    """How many minutes in a row beyond a bound make the candidate unhealthy."""
+    missing: float | None = Field(default=None, allow_inf_nan=False)
+    """What a metric without any data is taken for; left out, no data is no health."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.stat is None) == (self.expression is None):
+            raise problem(
+                "expected either `stat` or `expression`.", "Name one metric, or compute with some."
+            )
+        if (self.expression is None) == bool(self.stats):
+            raise problem("`expression` and `stats` belong together.", "Write both, or `stat`.")
+        if self.at_most is None and self.at_least is None:
+            raise problem(f"{self.name} has no bound.", "Write `at_most`, `at_least`, or both.")
+        return self
 
 
 class ChecksSpec(Spec):
@@ -216,6 +286,12 @@ class ChecksSpec(Spec):
 
     errors: ErrorChecks = ErrorChecks()
     """The candidate's error rate against the stable version's."""
+    alpha: Annotated[Share, between_shares(1e-6, 0.2)] = _CHECKS.alpha
+    """Chance that a rollout of a candidate that is no worse is ever taken back by these tests."""
+    latency: LatencyChecks | None = None
+    """The candidate's durations against the stable version's; left out, they are not compared."""
+    metrics: tuple[MetricCheck, ...] = Field(default=(), max_length=20)
+    """Metrics of your own, with bounds."""
     alarms: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] | None = None
     """CloudWatch alarms: logical ids in the template, or names."""
 

@@ -45,6 +45,16 @@ class Step(Model):
 
     weight: Weight
     bake_seconds: Seconds
+    samples: int = Field(default=0, ge=0)  # the bake ends early with so many candidate requests
+
+
+class AdaptivePlan(Model):
+    """Weights that follow the evidence, so that few users are harmed before a fault is found."""
+
+    budget: float = Field(default=10.0, gt=0.0)  # user requests that may be harmed until then
+    first_weight: Weight = 0.1  # at most, for the first
+    highest_weight: Weight = 0.5  # from here on a proof that it is no worse promotes
+    at_most_seconds: Seconds = 3600  # promoted then if it is healthy, proven or not
 
 
 class StrategyPlan(Model):
@@ -52,6 +62,7 @@ class StrategyPlan(Model):
 
     name: str  # as the user wrote it: "canary", "LambdaLinear10PercentEvery1Minute"
     steps: tuple[Step, ...] = ()
+    adaptive: AdaptivePlan | None = None  # instead of steps
 
     @field_validator("steps")
     @classmethod
@@ -59,6 +70,11 @@ class StrategyPlan(Model):
         if any(after.weight <= before.weight for before, after in pairwise(steps)):
             raise ValueError("the weights of a strategy must rise")
         return steps
+
+    @property
+    def splits(self) -> bool:
+        """Both versions serve for a while."""
+        return bool(self.steps) or self.adaptive is not None
 
 
 class TooFew(StrEnum):
@@ -75,12 +91,50 @@ class ErrorPolicy(Model):
     min_samples: int = Field(default=50, ge=1)  # candidate requests before judging
     extend_seconds: Seconds = 1800  # how long a bake may be extended to get them
     when_too_few: TooFew = TooFew.RESTORE
+    proof: bool = False  # a step also waits for the proof that the candidate is no worse
+
+
+class LatencyPolicy(Model):
+    """When durations make a candidate unhealthy."""
+
+    tolerance: float = Field(default=0.1, ge=0.0, le=10.0)  # share by which it may be slower
+    warm_up_seconds: Seconds = 180  # after each new weight, for which durations do not count
+
+
+class MetricStat(Model):
+    """One statistic of one metric in CloudWatch."""
+
+    namespace: str
+    metric: str
+    dimensions: dict[str, str] = Field(default_factory=dict)  # values may be logical ids
+    statistic: str = "Sum"
+
+
+class MetricQuery(Model):
+    """A metric of the user: one statistic, or metric math over several by their ids."""
+
+    name: str
+    stats: dict[str, MetricStat]
+    expression: str = ""  # none: the only statistic itself
+
+
+class MetricPolicy(Model):
+    """When a metric of the user makes a candidate unhealthy."""
+
+    query: MetricQuery
+    at_most: float | None = None
+    at_least: float | None = None
+    periods: int = Field(default=3, ge=1)  # so many in a row beyond a bound
+    missing: float | None = None  # what a metric without any data is taken for; none: no health
 
 
 class Checks(Model):
     """What the analysis looks at."""
 
     errors: ErrorPolicy = ErrorPolicy()
+    alpha: float = Field(default=0.01, gt=0.0, lt=1.0)  # chance of a false alarm, all tests in all
+    latency: LatencyPolicy | None = None
+    metrics: tuple[MetricPolicy, ...] = ()
     alarms: tuple[str, ...] = ()  # CloudWatch alarm names in the target account and region
 
 

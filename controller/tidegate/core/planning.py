@@ -9,13 +9,25 @@ from collections.abc import Iterable
 
 from tidegate.core.artifact import ArtifactContents, TemplateDefaults
 from tidegate.core.errors import InputError
-from tidegate.core.manifest import ApprovalSpec, ChecksSpec, HookSpec, StageSpec, TestSpec
+from tidegate.core.manifest import (
+    ApprovalSpec,
+    ChecksSpec,
+    HookSpec,
+    LatencyChecks,
+    MetricCheck,
+    StageSpec,
+    TestSpec,
+)
 from tidegate.core.plan import (
     ApprovalPlan,
     ArtifactRef,
     Checks,
     ErrorPolicy,
     HookPlan,
+    LatencyPolicy,
+    MetricPolicy,
+    MetricQuery,
+    MetricStat,
     ReleasePlan,
     ReleaseRef,
     StagePlan,
@@ -167,8 +179,35 @@ def _checks(checks: ChecksSpec, defaults: TemplateDefaults) -> Checks:
             min_samples=errors.min_samples,
             extend_seconds=round(errors.extend.total_seconds()),
             when_too_few=errors.when_too_few,
+            proof=errors.proof,
         ),
+        alpha=checks.alpha,
+        latency=_latency(checks.latency),
+        metrics=tuple(_metric(metric) for metric in checks.metrics),
         alarms=defaults.alarms if checks.alarms is None else checks.alarms,
+    )
+
+
+def _latency(latency: LatencyChecks | None) -> LatencyPolicy | None:
+    if latency is None:
+        return None
+    return LatencyPolicy(
+        tolerance=latency.tolerance, warm_up_seconds=round(latency.warm_up.total_seconds())
+    )
+
+
+def _metric(metric: MetricCheck) -> MetricPolicy:
+    stats = {"value": metric.stat} if metric.stat else metric.stats
+    return MetricPolicy(
+        query=MetricQuery(
+            name=metric.name,
+            expression=metric.expression or "",
+            stats={id_: MetricStat(**dict(stat)) for id_, stat in stats.items()},
+        ),
+        at_most=metric.at_most,
+        at_least=metric.at_least,
+        periods=metric.periods,
+        missing=metric.missing,
     )
 
 

@@ -109,6 +109,18 @@ def between(shortest: str, longest: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def between_shares(lowest: float, highest: float) -> AfterValidator:
+    """Bounds for a share."""
+
+    def check(share: float) -> float:
+        if not lowest <= share <= highest:
+            bounds = f"from {write_share(lowest)} to {write_share(highest)}"
+            raise problem(f"expected a share {bounds}, found {write_share(share)}.")
+        return share
+
+    return AfterValidator(check)
+
+
 def weight_from(smallest: float) -> AfterValidator:
     """A lower bound for a weight."""
 

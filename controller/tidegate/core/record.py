@@ -84,6 +84,23 @@ class Judgement(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+class Evidence(Model):
+    """One test of the analysis: how much speaks against the candidate, and how much would do.
+
+    ``log_e`` is the natural logarithm of an e-value: were the candidate no worse, the chance that
+    it ever reaches ``log_bound`` is at most ``exp(-log_bound)``.
+    """
+
+    test: str  # "errors", "latency", or the name of a metric
+    log_e: float
+    log_bound: float
+
+    @property
+    def reached(self) -> bool:
+        """The test says that the candidate is worse."""
+        return self.log_e >= self.log_bound
+
+
 class Verdict(Model):
     """A judgement with its reasons and the numbers behind it."""
 
@@ -93,6 +110,10 @@ class Verdict(Model):
     stable_errors: int = 0
     candidate_invocations: int = 0
     candidate_errors: int = 0
+    evidence: tuple[Evidence, ...] = ()  # one for each test that was made
+    no_worse: bool = False  # proven: not worse by more than the margins
+    excess_errors: float | None = None  # upper bound of the share of requests that it harms
+    requests_per_second: float = 0.0  # of all users, as it was seen last
 
 
 class Item(Model):
@@ -330,6 +351,20 @@ class Shift(Model):
     candidate: str
 
 
+class ServedBefore(Model):
+    """What an alias served before the shift."""
+
+    invocations: int = 0
+    errors: int = 0
+    seconds: float = 0.0  # that the counts cover
+    edges_ms: tuple[float, ...] = ()  # percentiles of the durations; none: no data
+
+    @property
+    def requests_per_second(self) -> float:
+        """The traffic of that time."""
+        return self.invocations / self.seconds if self.seconds else 0.0
+
+
 class Rollout(Item):
     """One stack's rollout: small, rewritten at each move, enough to go on after any crash."""
 
@@ -352,6 +387,9 @@ class Rollout(Item):
     foreign: str = ""  # an alias in a state that is not ours, as it was seen once
     step: int = -1  # index of the step we are at; -1 before the first
     step_started_at: datetime | None = None
+    step_began_with: int = 0  # requests that the candidate had served before this step
+    moved_at: tuple[datetime, ...] = ()  # when the weight changed, the first time first
+    before: tuple[ServedBefore, ...] = ()  # what each shift's alias served before
     shifting_since: datetime | None = None
     ticks: int = 0
     verdict: Verdict | None = None  # the latest

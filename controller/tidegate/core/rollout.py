@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from tidegate.core.adaptive import first_weight, is_another, next_weight
 from tidegate.core.errors import Aborted, Unhealthy
-from tidegate.core.plan import Checks, StrategyPlan, TooFew
+from tidegate.core.plan import AdaptivePlan, Checks, Step, StrategyPlan, TooFew
 from tidegate.core.quantities import write_duration, write_share
 from tidegate.core.record import Judgement, Rollout, Verdict, Wish
 
@@ -17,6 +18,7 @@ LASTING = frozenset({"abort", "pause"})
 
 PAUSED_LOOK = timedelta(hours=1)  # a paused rollout is looked at as often as any, for its health
 EXTENSION_SLICE = timedelta(minutes=1)  # an extended bake is looked at again this soon
+LOOK = timedelta(minutes=1)  # how long an adaptive weight is held before it is thought over
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def decide(  # noqa: PLR0917  # the order is the data's way: plan, record, obser
     """The next move. It depends on its arguments only, so a crashed tick can simply run again.
 
     Safety comes first: an abort, then an unhealthy verdict, end the rollout in any state. Only a
-    person skips a step or a bake, and a weight falls only by ``Restore``.
+    person skips a step or a bake. The weight of a step falls only by ``Restore``; an adaptive one
+    also when what was seen leaves room for more harm than the budget.
     """
     by_verb = {wish.verb: wish for wish in wishes}
     if abort := by_verb.get("abort"):
@@ -94,11 +97,15 @@ def _asked(
 
 def highest_weight(strategy: StrategyPlan) -> float:
     """The greatest weight that the plan gives a candidate before its promotion."""
+    if strategy.adaptive is not None:
+        return strategy.adaptive.highest_weight
     return max((step.weight for step in strategy.steps), default=0.0)
 
 
 def _set_weight(strategy: StrategyPlan, rollout: Rollout, wish: Wish) -> SetWeight:
     """Any weight up to the plan's last one; the step is the last one that does not exceed it."""
+    if strategy.adaptive is not None:
+        return SetWeight(wish.weight, LOOK, f"{_by(wish)} set the weight", rollout.step + 1)
     reached = [i for i, step in enumerate(strategy.steps) if step.weight <= wish.weight]
     step = max([rollout.step, 0, *reached])
     bake = timedelta(seconds=strategy.steps[step].bake_seconds)
@@ -112,34 +119,94 @@ def _by(wish: Wish) -> str:
 def _planned(
     strategy: StrategyPlan, checks: Checks, rollout: Rollout, verdict: Verdict, now: datetime
 ) -> Action:
+    if strategy.adaptive is not None:
+        return _adapt(strategy.adaptive, checks, rollout, verdict, now)
+    return _step(strategy, checks, rollout, verdict, now)
+
+
+def _step(
+    strategy: StrategyPlan, checks: Checks, rollout: Rollout, verdict: Verdict, now: datetime
+) -> Action:
     if rollout.step < 0:
         return _go_to(strategy, 0, "the shift begins")
     if rollout.step >= len(strategy.steps):
         return _go_to(strategy, rollout.step, "all steps are done")
     if rollout.step_started_at is None:
         return _go_to(strategy, rollout.step, "the step's start was not recorded")
-    return _after_step(strategy, checks, rollout.step, now - rollout.step_started_at, verdict)
+    return _after_step(strategy, checks, rollout, now - rollout.step_started_at, verdict)
 
 
 def _after_step(
-    strategy: StrategyPlan, checks: Checks, index: int, elapsed: timedelta, verdict: Verdict
+    strategy: StrategyPlan, checks: Checks, rollout: Rollout, elapsed: timedelta, verdict: Verdict
 ) -> Action:
-    bake = timedelta(seconds=strategy.steps[index].bake_seconds)
+    step = strategy.steps[rollout.step]
+    bake = timedelta(seconds=step.bake_seconds)
     # A clock that went back must not make the bake longer than it is.
     left = min(bake - elapsed, bake)
-    at = f"at {write_share(strategy.steps[index].weight)}"
-    if left > timedelta(0):
-        return Hold(left, f"baking {at}, {write_duration(left)} left")
-    if verdict.judgement is Judgement.HEALTHY:
-        return _go_to(strategy, index + 1, f"healthy {at}: {'; '.join(verdict.reasons)}")
-    reasons = "; ".join(verdict.reasons) or verdict.judgement.value
+    at = f"at {write_share(step.weight)}"
+    healthy = verdict.judgement is Judgement.HEALTHY
+    served = max(0, verdict.candidate_invocations - rollout.step_began_with)
+    if left > timedelta(0) and not (healthy and 0 < step.samples <= served):
+        return Hold(left, f"baking {at}, {write_duration(left)} left{_samples(step, served)}")
+    if healthy:
+        why = f"healthy {at}: {'; '.join(verdict.reasons)}"
+        return _go_to(strategy, rollout.step + 1, why)
+    return _extend(checks, left, at, verdict) or _go_to(
+        strategy, rollout.step + 1, _unjudged(at, verdict)
+    )
+
+
+def _samples(step: Step, served: int) -> str:
+    return f" at most, {served:,} of {step.samples:,} samples" if step.samples else ""
+
+
+def _extend(checks: Checks, left: timedelta, at: str, verdict: Verdict) -> Hold | Restore | None:
+    """What follows a bake without a judgement; None: it goes on all the same."""
     extension_left = timedelta(seconds=checks.errors.extend_seconds) + left
+    reasons = _reasons(verdict)
     if extension_left > timedelta(0):
         wait = min(extension_left, EXTENSION_SLICE)
         return Hold(wait, f"bake {at} extended, {write_duration(extension_left)} left: {reasons}")
     if checks.errors.when_too_few is TooFew.PROMOTE:
-        return _go_to(strategy, index + 1, f"going on {at} without a judgement: {reasons}")
+        return None
     return Restore(Unhealthy.__name__, f"no judgement {at} after the extended bake: {reasons}")
+
+
+def _reasons(verdict: Verdict) -> str:
+    return "; ".join(verdict.reasons) or verdict.judgement.value
+
+
+def _unjudged(at: str, verdict: Verdict) -> str:
+    return f"going on {at} without a judgement: {_reasons(verdict)}"
+
+
+def _adapt(
+    plan: AdaptivePlan, checks: Checks, rollout: Rollout, verdict: Verdict, now: datetime
+) -> Action:
+    if rollout.step < 0 or rollout.shifting_since is None:
+        weight = first_weight(plan, verdict.requests_per_second)
+        return SetWeight(weight, LOOK, f"the shift begins, {_budget(plan, verdict)}", 0)
+    at = f"at {write_share(rollout.weight)}"
+    healthy = verdict.judgement is Judgement.HEALTHY
+    if healthy and verdict.no_worse and rollout.weight >= plan.highest_weight:
+        return Promote(f"healthy {at}: {_reasons(verdict)}")
+    at_most = timedelta(seconds=plan.at_most_seconds)
+    left = min(at_most - (now - rollout.shifting_since), at_most)
+    if left <= timedelta(0):
+        if healthy:
+            return Promote(f"healthy {at} for {write_duration(at_most)}: {_reasons(verdict)}")
+        return _extend(checks, left, at, verdict) or Promote(_unjudged(at, verdict))
+    weight = next_weight(plan, verdict, rollout.weight)
+    if is_another(plan, weight, rollout.weight):
+        return SetWeight(weight, LOOK, _budget(plan, verdict), rollout.step + 1)
+    return Hold(min(left, LOOK), f"watching {at}: {_reasons(verdict)}")
+
+
+def _budget(plan: AdaptivePlan, verdict: Verdict) -> str:
+    return (
+        f"at most {plan.budget:g} requests harmed until a fault is found,"
+        f" at {verdict.requests_per_second:.3g} requests/s"
+    )
 
 
 def _go_to(strategy: StrategyPlan, index: int, why: str) -> SetWeight | Promote:

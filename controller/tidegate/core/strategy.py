@@ -18,18 +18,20 @@ from pydantic import (
 )
 
 from tidegate.core.errors import InputError
-from tidegate.core.plan import Model, Step, StrategyPlan
+from tidegate.core.plan import AdaptivePlan, Model, Step, StrategyPlan
 from tidegate.core.quantities import (
     Duration,
     Share,
     ShiftWeight,
     describe,
     problem,
+    read_duration,
     weight_from,
     write_share,
 )
 
 ALL_AT_ONCE = "all-at-once"
+ADAPTIVE = "adaptive"
 MOST_STEPS = 100
 
 
@@ -39,13 +41,46 @@ class Spec(Model):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Canary(Spec):
+class Until(Spec):
+    """A bake that ends with its samples."""
+
+    samples: int = Field(ge=1, le=1_000_000_000)
+    """Requests that the candidate must have served at this weight."""
+    at_most: Duration
+    """When the step ends, or is extended, even with fewer."""
+
+
+class Watched(Spec):
+    """A step is watched for a time, or until there are enough samples."""
+
+    bake: Duration | None = None
+    """How long the step is watched."""
+    until: Until | None = None
+    """Instead of `bake`: watched until the candidate has served so many requests."""
+
+    @model_validator(mode="after")
+    def _has_one_end(self) -> Self:
+        if (self.bake is None) == (self.until is None):
+            found = "neither" if self.bake is None else "both"
+            raise problem(
+                f"expected either `bake` or `until`, found {found}.",
+                "Write `bake: 10m`, or `until: {samples: 500, at_most: 30m}`.",
+            )
+        return self
+
+    def step(self, weight: float) -> Step:
+        """The step of this length at a weight."""
+        if self.until is not None:
+            longest = self.until.at_most.total_seconds()
+            return Step(weight=weight, bake_seconds=round(longest), samples=self.until.samples)
+        return _step(weight, self.bake.total_seconds() if self.bake else 0)
+
+
+class Canary(Watched):
     """One step, then all traffic."""
 
     weight: ShiftWeight
     """Share of the traffic that the candidate gets first."""
-    bake: Duration
-    """How long the step is watched before the candidate gets all traffic."""
 
     @model_validator(mode="after")
     def _leaves_traffic_to_stable(self) -> Self:
@@ -88,13 +123,22 @@ class Exponential(Spec):
         return self
 
 
-class StepSpec(Spec):
+class StepSpec(Watched):
     """One explicit step."""
 
     weight: ShiftWeight
     """Share of the traffic that the candidate gets."""
-    bake: Duration
-    """How long the step is watched."""
+
+
+class Adaptive(Spec):
+    """Weights that follow the evidence, so that few users are harmed before a fault is found."""
+
+    budget: float = Field(default=AdaptivePlan().budget, ge=0.1, le=1e6, allow_inf_nan=False)
+    """How many requests of users may be harmed until a fault is found, on the average."""
+    first_weight: ShiftWeight = AdaptivePlan().first_weight
+    """The first weight is never higher, however little traffic there is."""
+    at_most: Duration = read_duration(AdaptivePlan().at_most_seconds)
+    """When a healthy candidate is promoted although it is not proven to be no worse."""
 
 
 class CanaryStrategy(Spec):
@@ -113,6 +157,12 @@ class ExponentialStrategy(Spec):
     """Steps that grow by a factor."""
 
     exponential: Exponential
+
+
+class AdaptiveStrategy(Spec):
+    """Weights that follow the evidence."""
+
+    adaptive: Adaptive
 
 
 class ExplicitStrategy(Spec):
@@ -135,7 +185,7 @@ class ExplicitStrategy(Spec):
 
 
 def _canary_steps(canary: Canary) -> Iterator[Step]:
-    yield _step(canary.weight, canary.bake.total_seconds())
+    yield canary.step(canary.weight)
 
 
 def _linear_steps(linear: Linear) -> Iterator[Step]:
@@ -156,7 +206,15 @@ def _exponential_steps(exponential: Exponential) -> Iterator[Step]:
 
 def _explicit_steps(strategy: ExplicitStrategy) -> Iterator[Step]:
     for step in strategy.steps:
-        yield _step(step.weight, step.bake.total_seconds())
+        yield step.step(step.weight)
+
+
+def _adaptive(adaptive: Adaptive) -> AdaptivePlan:
+    return AdaptivePlan(
+        budget=adaptive.budget,
+        first_weight=adaptive.first_weight,
+        at_most_seconds=round(adaptive.at_most.total_seconds()),
+    )
 
 
 def _step(weight: float, bake_seconds: float) -> Step:
@@ -185,7 +243,7 @@ def _codedeploy_presets() -> dict[str, tuple[Step, ...]]:
 NAMED: Mapping[str, tuple[Step, ...]] = {ALL_AT_ONCE: (), **_codedeploy_presets()}
 """The strategies that have a name: ours, and the presets of CodeDeploy."""
 
-SHAPES = ("canary", "linear", "exponential", "steps")
+SHAPES = ("canary", "linear", "exponential", "steps", ADAPTIVE)
 """The strategies that have settings: a mapping with one of these keys."""
 
 
@@ -200,7 +258,7 @@ def unknown_strategy(name: str) -> tuple[str, str]:
 
 def _check_shape(value: Any) -> Any:
     if isinstance(value, str):
-        if value not in NAMED:
+        if value not in NAMED and value != ADAPTIVE:
             raise _unknown_or_without_settings(value)
     elif isinstance(value, dict):
         if len(value) != 1:
@@ -235,14 +293,15 @@ def _shape_of(value: Any) -> str:
     return shape
 
 
-_Name = Annotated[str, Tag("name"), WithJsonSchema({"enum": list(NAMED), "type": "string"})]
+_Name = Annotated[str, Tag("name"), WithJsonSchema({"enum": [ADAPTIVE, *NAMED], "type": "string"})]
 
 StrategySpec: TypeAlias = Annotated[
     _Name
     | Annotated[CanaryStrategy, Tag("canary")]
     | Annotated[LinearStrategy, Tag("linear")]
     | Annotated[ExponentialStrategy, Tag("exponential")]
-    | Annotated[ExplicitStrategy, Tag("steps")],
+    | Annotated[ExplicitStrategy, Tag("steps")]
+    | Annotated[AdaptiveStrategy, Tag(ADAPTIVE)],
     Discriminator(_shape_of),
     BeforeValidator(_check_shape),
 ]
@@ -260,7 +319,15 @@ def expand_strategy(spec: StrategySpec) -> StrategyPlan:
             return StrategyPlan(name="exponential", steps=tuple(_exponential_steps(exponential)))
         case ExplicitStrategy():
             return StrategyPlan(name="steps", steps=tuple(_explicit_steps(spec)))
-    if spec not in NAMED:
-        message, mend = unknown_strategy(spec)
+        case AdaptiveStrategy(adaptive=adaptive):
+            return StrategyPlan(name=ADAPTIVE, adaptive=_adaptive(adaptive))
+    return _named(spec)
+
+
+def _named(name: str) -> StrategyPlan:
+    if name == ADAPTIVE:
+        return StrategyPlan(name=name, adaptive=AdaptivePlan())
+    if name not in NAMED:
+        message, mend = unknown_strategy(name)
         raise InputError(message, mend=mend)
-    return StrategyPlan(name=spec, steps=NAMED[spec])
+    return StrategyPlan(name=name, steps=NAMED[name])

@@ -149,6 +149,10 @@ class RolloutView(Model):
     next_at: datetime | None = None
     samples: int = 0  # candidate requests judged so far
     samples_needed: int = 0
+    step_served: int = 0  # requests that the candidate has served at this step
+    step_samples: int = 0  # that end the step early; 0: it ends with its time
+    samples_in_seconds: float | None = None  # when they are expected, by the present traffic
+    adaptive: bool = False  # the weights follow the evidence, not steps
     verdict: Verdict | None = None
     all_at_once: str = ""  # why steps were skipped, if they were
     hooks: tuple[HookView, ...] = ()
@@ -403,6 +407,8 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         next_at=next_at,
         samples=verdict.candidate_invocations if verdict else 0,
         samples_needed=plan.checks.errors.min_samples,
+        adaptive=plan.strategy.adaptive is not None,
+        **_samples(plan.strategy, rollout),
         verdict=verdict,
         all_at_once=rollout.all_at_once,
         hooks=tuple(_hook(h) for h in _of(HookRun, items) if (h.stage, h.target) == here),
@@ -439,6 +445,23 @@ def _next_step(strategy: StrategyPlan, rollout: Rollout) -> tuple[float | None, 
     bake = timedelta(seconds=strategy.steps[rollout.step].bake_seconds)
     weights = [*(step.weight for step in strategy.steps), 1.0]
     return weights[rollout.step + 1], rollout.step_started_at + bake
+
+
+def _samples(strategy: StrategyPlan, rollout: Rollout) -> dict[str, Any]:
+    """How far a bake is that ends with its samples."""
+    verdict = rollout.verdict
+    if verdict is None or not 0 <= rollout.step < len(strategy.steps):
+        return {}
+    wanted = strategy.steps[rollout.step].samples
+    if not wanted or rollout.phase is not RolloutPhase.SHIFTING:
+        return {}
+    served = max(0, verdict.candidate_invocations - rollout.step_began_with)
+    per_second = verdict.requests_per_second * rollout.weight
+    return {
+        "step_served": served,
+        "step_samples": wanted,
+        "samples_in_seconds": max(0, wanted - served) / per_second if per_second else None,
+    }
 
 
 def _live_spans(

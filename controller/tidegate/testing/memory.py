@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tidegate.core.errors import ArtifactError, NotFound, RecordConflict
+from tidegate.core.errors import ArtifactError, RecordConflict
 from tidegate.core.plan import ArtifactRef, Target
-from tidegate.core.ports import Counts, ItemT, Pair, PairCounts, Ports, TargetPorts
+from tidegate.core.ports import ItemT, Ports, TargetPorts
 from tidegate.core.record import Item
 from tidegate.testing.functions import MemoryFunctions, MemoryVersions
+from tidegate.testing.metrics import MemoryMetrics
 from tidegate.testing.signals import MemorySignals
 from tidegate.testing.stacks import MemoryStacks
 
@@ -145,46 +146,6 @@ class MemoryBus:
     def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Keep the event."""
         self.events.append((detail_type, dict(detail)))
-
-
-class MemoryMetrics:
-    """Requests and alarms as a test scripts them."""
-
-    def __init__(self) -> None:
-        self._requests: list[tuple[datetime, str, str, Counts]] = []
-        self.alarms: dict[str, bool] = {}  # name -> firing
-
-    def record(
-        self, function: str, version: str, at: datetime, invocations: int, errors: int = 0
-    ) -> None:
-        """Let a version have served requests at this time."""
-        self._requests.append((at, function, version, Counts(invocations, errors)))
-
-    def counts(self, pairs: Sequence[Pair], since: datetime, until: datetime) -> list[PairCounts]:
-        """What was recorded within [since, until)."""
-        return [
-            PairCounts(
-                pair,
-                self._sum(pair.ref.function, pair.stable, since, until),
-                self._sum(pair.ref.function, pair.candidate, since, until),
-            )
-            for pair in pairs
-        ]
-
-    def firing(self, alarms: Sequence[str]) -> list[str]:
-        """The alarms among these that fire."""
-        for alarm in alarms:
-            if alarm not in self.alarms:
-                raise NotFound(f"There is no alarm {alarm}.")
-        return [alarm for alarm in alarms if self.alarms[alarm]]
-
-    def _sum(self, function: str, version: str, since: datetime, until: datetime) -> Counts:
-        served = (
-            counts
-            for at, name, of, counts in self._requests
-            if name == function and of == version and since <= at < until
-        )
-        return sum(served, Counts())
 
 
 class MemoryTarget:

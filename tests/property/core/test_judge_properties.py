@@ -1,13 +1,17 @@
 """What holds for every verdict, whatever was counted."""
 
+from datetime import UTC, datetime, timedelta
+
 from core_values import checks
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.judge import judge, worst
 from tidegate.core.plan import Checks
-from tidegate.core.ports import AliasRef, Counts, Pair, PairCounts
+from tidegate.core.ports import AliasRef, Bin, Counts, Observation, Pair, PairBins
 from tidegate.core.record import Judgement
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @st.composite
@@ -16,38 +20,64 @@ def counts(draw: st.DrawFn) -> Counts:
     return Counts(invocations, draw(st.integers(0, invocations)))
 
 
-pair_counts = st.builds(
-    PairCounts, st.just(Pair(AliasRef("f", "live"), "1", "2")), counts(), counts()
-)
+@st.composite
+def pairs(draw: st.DrawFn) -> PairBins:
+    served = draw(st.lists(st.tuples(counts(), counts()), max_size=6))
+    return PairBins(
+        Pair(AliasRef(draw(st.sampled_from("fgh")), "live"), "1", "2"),
+        tuple(
+            Bin(START + timedelta(minutes=minute), stable, candidate)
+            for minute, (stable, candidate) in enumerate(served)
+        ),
+        before=draw(counts()),
+    )
 
 
-@given(st.lists(pair_counts, max_size=4), checks)
-def test_a_judgement_is_total_and_gives_its_reasons(seen: list[PairCounts], limits: Checks) -> None:
-    verdict = judge(seen, (), (), limits)
+observed = st.lists(pairs(), max_size=4).map(tuple)
+
+
+@given(observed, checks)
+def test_a_judgement_is_total_and_gives_its_reasons(
+    seen: tuple[PairBins, ...], limits: Checks
+) -> None:
+    verdict = judge(Observation(seen), limits)
+    candidate = [one.candidate for pair in seen for one in pair.bins]
     assert verdict.reasons
-    assert verdict.candidate_invocations == sum(pair.candidate.invocations for pair in seen)
+    assert verdict.candidate_invocations == sum(one.invocations for one in candidate)
+    assert verdict.candidate_errors == sum(one.errors for one in candidate)
+    assert [one.test for one in verdict.evidence] == ["errors"]
     if verdict.judgement is Judgement.HEALTHY:
         assert verdict.candidate_invocations >= limits.errors.min_samples
 
 
-@given(counts(), counts(), checks, st.integers(0, 1000))
-def test_an_early_unhealthy_judgement_stays_whatever_good_requests_follow(
-    stable: Counts, candidate: Counts, limits: Checks, more: int
+@given(observed, checks)
+def test_is_unhealthy_only_with_evidence_and_two_failures(
+    seen: tuple[PairBins, ...], limits: Checks
 ) -> None:
-    def judged(seen: Counts) -> Judgement:
-        pair = Pair(AliasRef("f", "live"), "1", "2")
-        return judge([PairCounts(pair, stable, seen)], (), (), limits).judgement
-
-    missing = limits.errors.min_samples - candidate.invocations
-    if missing > 0 and judged(candidate) is Judgement.UNHEALTHY:
-        assert judged(candidate + Counts(min(more, missing))) is Judgement.UNHEALTHY
+    verdict = judge(Observation(seen), limits)
+    proven = verdict.evidence[0].reached and verdict.candidate_errors >= 2
+    assert (verdict.judgement is Judgement.UNHEALTHY) == proven
 
 
-@given(st.lists(pair_counts, max_size=3), checks, st.sets(st.text()), st.sets(st.text()))
+@given(observed, checks)
+def test_a_candidate_that_does_not_fail_is_never_unhealthy(
+    seen: tuple[PairBins, ...], limits: Checks
+) -> None:
+    spotless = tuple(
+        PairBins(
+            pair.pair,
+            tuple(Bin(o.start, o.stable, Counts(o.candidate.invocations)) for o in pair.bins),
+        )
+        for pair in seen
+    )
+    assert judge(Observation(spotless), limits).judgement is not Judgement.UNHEALTHY
+
+
+@given(observed, checks, st.sets(st.text()), st.sets(st.text()))
 def test_only_an_alarm_that_is_new_makes_unhealthy(
-    seen: list[PairCounts], limits: Checks, firing: set[str], baseline: set[str]
+    seen: tuple[PairBins, ...], limits: Checks, firing: set[str], baseline: set[str]
 ) -> None:
-    without = judge(seen, (), (), limits).judgement
-    verdict = judge(seen, sorted(firing), sorted(baseline), limits)
+    without = judge(Observation(seen), limits).judgement
+    alarmed = Observation(seen, firing=tuple(firing), baseline=tuple(baseline))
     alarm = Judgement.UNHEALTHY if firing - baseline else Judgement.HEALTHY
-    assert verdict.judgement is worst(without, alarm)
+    assert judge(alarmed, limits).judgement is worst(without, alarm)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.plan import Checks, ErrorPolicy, Step, StrategyPlan, TooFew
+from tidegate.core.plan import AdaptivePlan, Checks, ErrorPolicy, Step, StrategyPlan, TooFew
 from tidegate.core.record import Judgement, Rollout, RolloutPhase, Verdict, Wish
 from tidegate.core.rollout import Action, Hold, Promote, Restore, SetWeight, decide
 
@@ -148,3 +148,116 @@ class TestOddRecords:
 
     def test_promotes_when_the_record_is_past_the_last_step(self) -> None:
         assert isinstance(move(rollout(step=2, weight=1.0, step_started_at=START)), Promote)
+
+
+class TestBakesBySamples:
+    STRATEGY = StrategyPlan(
+        name="canary", steps=(Step(weight=0.1, bake_seconds=1800, samples=500),)
+    )
+
+    def after(self, served: int, judgement: Judgement = Judgement.HEALTHY, **more: Any) -> Action:
+        began = rollout(step=0, weight=0.1, step_started_at=START, step_began_with=100)
+        verdict = Verdict(judgement=judgement, candidate_invocations=served)
+        now = START + more.get("after", 2 * MINUTE)
+        return decide(self.STRATEGY, CHECKS, began, verdict, (), now)
+
+    def test_wait_for_the_samples_of_this_step(self) -> None:
+        action = self.after(599)
+        assert isinstance(action, Hold)
+        assert action.why == "baking at 10%, 28m left at most, 499 of 500 samples"
+
+    def test_end_with_the_samples(self) -> None:
+        assert isinstance(self.after(600), Promote)
+
+    def test_go_on_while_the_samples_are_not_healthy(self) -> None:
+        assert isinstance(self.after(600, Judgement.UNDECIDED), Hold)
+
+    def test_end_in_time_with_fewer_that_are_healthy(self) -> None:
+        assert isinstance(self.after(300, after=30 * MINUTE), Promote)
+
+
+class TestAdaptiveWeights:
+    STRATEGY = StrategyPlan(name="adaptive", adaptive=AdaptivePlan())
+
+    def move(
+        self,
+        weight: float = 0.0,
+        judgement: Judgement = Judgement.HEALTHY,
+        after: timedelta = 5 * MINUTE,
+        checks: Checks = CHECKS,
+        **seen: Any,
+    ) -> Action:
+        record = rollout(step=0, weight=weight, shifting_since=START) if weight else rollout()
+        verdict = Verdict(
+            judgement=judgement, reasons=("said so",), **({"requests_per_second": 10.0} | seen)
+        )
+        return decide(self.STRATEGY, checks, record, verdict, (), START + after)
+
+    @pytest.mark.parametrize(
+        ("traffic", "weight"), [(10.0, 0.008333), (1e6, 0.001), (0.1, 0.1), (0.0, 0.1)]
+    )
+    def test_begin_with_what_the_budget_allows_a_candidate_that_fails_always(
+        self, traffic: float, weight: float
+    ) -> None:
+        action = self.move(requests_per_second=traffic)
+        assert isinstance(action, SetWeight)
+        assert (action.weight, action.bake, action.step) == (weight, MINUTE, 0)
+
+    def test_grow_by_at_most_four_times(self) -> None:
+        action = self.move(0.01, excess_errors=0.0)
+        assert isinstance(action, SetWeight)
+        assert (action.weight, action.step) == (0.04, 1)
+        assert action.why == ("at most 10 requests harmed until a fault is found, at 10 requests/s")
+
+    def test_grow_with_what_is_excluded(self) -> None:
+        action = self.move(0.02, excess_errors=0.2)
+        assert isinstance(action, SetWeight)
+        assert action.weight == pytest.approx(10 / (10 * 120 * 0.2), abs=1e-6)
+
+    def test_fall_when_more_harm_is_possible_than_the_budget_allows(self) -> None:
+        action = self.move(0.1, Judgement.UNDECIDED, excess_errors=0.5)
+        assert isinstance(action, SetWeight)
+        assert action.weight == pytest.approx(10 / (10 * 120 * 0.5), abs=1e-6)
+
+    def test_stay_for_a_small_difference(self) -> None:
+        action = self.move(0.04, excess_errors=0.2)
+        assert action == Hold(MINUTE, "watching at 4%: said so")
+
+    def test_reach_the_highest_weight_even_by_a_small_step(self) -> None:
+        action = self.move(0.48, excess_errors=0.0)
+        assert isinstance(action, SetWeight)
+        assert action.weight == 0.5
+
+    def test_promote_at_the_highest_weight_what_is_proven_no_worse(self) -> None:
+        assert isinstance(self.move(0.5, excess_errors=0.0, no_worse=True), Promote)
+        assert isinstance(self.move(0.5, excess_errors=0.0), Hold)
+        assert isinstance(self.move(0.4, excess_errors=0.0, no_worse=True), SetWeight)
+
+    def test_do_not_promote_what_is_undecided(self) -> None:
+        found = self.move(0.5, Judgement.UNDECIDED, excess_errors=0.0, no_worse=True)
+        assert isinstance(found, Hold)
+
+    def test_promote_what_is_healthy_when_the_time_is_over(self) -> None:
+        action = self.move(0.1, after=60 * MINUTE)
+        assert action == Promote("healthy at 10% for 1h: said so")
+
+    def test_are_extended_and_then_restored_without_a_judgement(self) -> None:
+        silent = Judgement.INSUFFICIENT_TRAFFIC
+        assert isinstance(self.move(0.1, silent, after=61 * MINUTE), Hold)
+        assert isinstance(self.move(0.1, silent, after=63 * MINUTE), Restore)
+
+    def test_promote_without_a_judgement_when_the_manifest_says_so(self) -> None:
+        checks = Checks(errors=ErrorPolicy(extend_seconds=0, when_too_few=TooFew.PROMOTE))
+        found = self.move(0.1, Judgement.UNDECIDED, after=60 * MINUTE, checks=checks)
+        assert found == Promote("going on at 10% without a judgement: said so")
+
+    def test_end_with_an_unhealthy_verdict(self) -> None:
+        assert isinstance(self.move(0.5, Judgement.UNHEALTHY), Restore)
+
+    def test_take_the_weight_that_an_operator_wants_below_the_highest(self) -> None:
+        record = rollout(step=2, weight=0.1, shifting_since=START)
+        wish = Wish(
+            release_id="shop-1", verb="set-weight", who="ada", reason="", at=START, weight=0.3
+        )
+        action = decide(self.STRATEGY, CHECKS, record, says(Judgement.HEALTHY), (wish,), START)
+        assert action == SetWeight(0.3, MINUTE, "ada set the weight", 3)

@@ -446,3 +446,33 @@ class TestYaml:
         bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
         bomb += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9))
         assert "repeats itself" in failure(bomb).message
+
+
+class TestAnalysisChecks:
+    STAGE = 'version: 1\napplication: shop\nstages:\n  - name: prod\n    account: "333333333333"\n'
+    CHECKS = STAGE + "    regions: [eu-west-1]\n    checks: "
+
+    @pytest.mark.parametrize(
+        ("metric", "said"),
+        [
+            ("{name: m, at_most: 1}", "expected either `stat` or `expression`"),
+            ("{name: m, expression: a, at_most: 1}", "`expression` and `stats` belong together"),
+            ("{name: m, stat: {namespace: S, metric: M}}", "m has no bound"),
+        ],
+    )
+    def test_a_metric_needs_its_parts(self, metric: str, said: str) -> None:
+        with pytest.raises(ManifestError, match=said):
+            parse_manifest(f"{self.CHECKS}{{metrics: [{metric}]}}\n")
+
+    def test_a_false_alarm_may_not_be_likely(self) -> None:
+        with pytest.raises(ManifestError, match=r"expected a share from 0.0001% to 20%"):
+            parse_manifest(f"{self.CHECKS}{{alpha: 50%}}\n")
+
+    def test_all_of_them(self) -> None:
+        metric = "{name: m, expression: a / b, stats: {a: {namespace: S, metric: A}}, at_least: 1}"
+        text = f"{self.CHECKS}{{latency: {{}}, alpha: 0.1%, metrics: [{metric}]}}\n"
+        checks = parse_manifest(text).stages[0].checks
+        assert checks.alpha == 0.001
+        assert checks.latency
+        assert checks.latency.tolerance == 0.1
+        assert checks.metrics[0].stats["a"].statistic == "Sum"

@@ -1,12 +1,13 @@
 """Strategies become steps, exactly as CodeDeploy or the manifest means them."""
 
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tidegate.core.errors import InputError
-from tidegate.core.plan import Step, StrategyPlan
+from tidegate.core.plan import AdaptivePlan, Step, StrategyPlan
 from tidegate.core.quantities import read_duration
 from tidegate.core.strategy import StrategySpec, expand_strategy
 
@@ -120,3 +121,31 @@ class TestOurs:
     )
     def test_durations_are_written_as_people_do(self, text: str, seconds: int) -> None:
         assert read_duration(text) == timedelta(seconds=seconds)
+
+
+class TestAdaptive:
+    def test_needs_no_settings(self) -> None:
+        plan = expand_strategy(SPEC.validate_python("adaptive"))
+        assert plan == StrategyPlan(name="adaptive", adaptive=AdaptivePlan())
+        assert expand_strategy(SPEC.validate_python({"adaptive": {}})) == plan
+        assert plan.splits
+
+    def test_takes_a_budget_and_bounds(self) -> None:
+        settings = {"budget": 3, "first_weight": "2%", "at_most": "2h"}
+        plan = expand_strategy(SPEC.validate_python({"adaptive": settings}))
+        assert plan.adaptive == AdaptivePlan(budget=3, first_weight=0.02, at_most_seconds=7200)
+
+
+class TestBakesBySamples:
+    UNTIL: ClassVar = {"samples": 500, "at_most": "30m"}
+
+    def test_are_steps_with_samples(self) -> None:
+        step = Step(weight=0.1, bake_seconds=1800, samples=500)
+        canary = SPEC.validate_python({"canary": {"weight": "10%", "until": self.UNTIL}})
+        steps = SPEC.validate_python({"steps": [{"weight": "10%", "until": self.UNTIL}]})
+        assert expand_strategy(canary).steps == expand_strategy(steps).steps == (step,)
+
+    @pytest.mark.parametrize("more", [{}, {"bake": "5m", "until": UNTIL}])
+    def test_need_one_end(self, more: dict[str, object]) -> None:
+        with pytest.raises(ValidationError, match="expected either `bake` or `until`"):
+            SPEC.validate_python({"canary": {"weight": "10%", **more}})

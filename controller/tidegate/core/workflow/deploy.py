@@ -195,7 +195,7 @@ def _shift(alias: ManagedAlias, state: StackState, stable: str) -> Shift:
 
 def _why_all_at_once(scene: Scene, rollout: Rollout) -> str:
     """Why the steps must be skipped, "" when they need not. Raises ``NotCanaryable``."""
-    if not scene.stage.strategy.steps:
+    if not scene.stage.strategy.splits:
         return ""
     blockers = [
         f"{shift.function}: {blocker}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
@@ -10,8 +11,17 @@ from typing import NoReturn, TypedDict
 
 from tidegate.core.errors import Aborted, Unhealthy
 from tidegate.core.judge import judge
-from tidegate.core.ports import Pair, Ports
-from tidegate.core.record import Call, Rollout, RolloutPhase, Tick, Verdict, Wish
+from tidegate.core.plan import MetricQuery
+from tidegate.core.ports import Counts, Observation, Pair, Ports
+from tidegate.core.record import (
+    Call,
+    Rollout,
+    RolloutPhase,
+    ServedBefore,
+    Tick,
+    Verdict,
+    Wish,
+)
 from tidegate.core.rollout import LASTING, Action, Hold, Promote, Restore, SetWeight, decide
 from tidegate.core.workflow.deploy import strategy_of
 from tidegate.core.workflow.items import put_over
@@ -33,6 +43,7 @@ _ACTION_NAMES: dict[type[Action], str] = {
 }
 _ENDS = {error.__name__: error for error in (Aborted, Unhealthy)}
 _TOKEN_LIFE = timedelta(days=1)
+_BASELINE = timedelta(hours=1)  # how far back the traffic before the shift is looked at
 
 
 class Ticked(TypedDict):
@@ -70,7 +81,7 @@ def bake(ports: Ports, ref: RolloutRef, token: str) -> None:
 
 
 def _begin_shifting(scene: Scene, rollout: Rollout) -> Rollout:
-    """Remember what alarms fire already; with nothing to shift, the candidates serve by now."""
+    """Remember how the world was before; with nothing to shift, the candidates serve by now."""
     alarms, ref = _alarms(scene), scene.ref
     said = said_to(scene.ports, ref.release.id, ref.stage, ref.target)
     return scene.save(
@@ -78,6 +89,24 @@ def _begin_shifting(scene: Scene, rollout: Rollout) -> Rollout:
         phase=RolloutPhase.SHIFTING if rollout.shifts else RolloutPhase.VERIFYING,
         alarms=alarms,
         baseline_alarms=tuple(scene.world.metrics.firing(alarms) if alarms else ()),
+        before=_before(scene, rollout),
+    )
+
+
+def _before(scene: Scene, rollout: Rollout) -> tuple[ServedBefore, ...]:
+    """What the aliases that will shift served in the last hour."""
+    if not rollout.shifts:
+        return ()
+    now = scene.ports.clock.now()
+    refs = [alias_of(shift) for shift in rollout.shifts]
+    return tuple(
+        ServedBefore(
+            invocations=one.served.invocations,
+            errors=one.served.errors,
+            seconds=one.seconds,
+            edges_ms=one.edges_ms,
+        )
+        for one in scene.world.metrics.baselines(refs, now - _BASELINE, now)
     )
 
 
@@ -114,11 +143,45 @@ def _advance(scene: Scene, rollout: Rollout) -> Ticked:
 
 def _look(scene: Scene, rollout: Rollout, now: datetime) -> Verdict:
     """What metrics and alarms say since the candidates first had a weight."""
+    return judge(_observe(scene, rollout, now), scene.stage.checks)
+
+
+def _observe(scene: Scene, rollout: Rollout, now: datetime) -> Observation:
+    checks, metrics = scene.stage.checks, scene.world.metrics
+    before, since = rollout.before, rollout.shifting_since or now
+    edges = [one.edges_ms for one in before] if checks.latency else []
+    tolerance = checks.latency.tolerance if checks.latency else 0.0
     pairs = [Pair(alias_of(s), s.stable, s.candidate) for s in rollout.shifts]
-    since = rollout.shifting_since
-    counts = scene.world.metrics.counts(pairs, since, now) if since else []
-    firing = scene.world.metrics.firing(rollout.alarms) if rollout.alarms else []
-    return judge(counts, firing, rollout.baseline_alarms, scene.stage.checks)
+    seen = metrics.bins(pairs, since, now, edges, tolerance)
+    known = [Counts(one.invocations, one.errors) for one in before] or [Counts()] * len(seen)
+    return Observation(
+        pairs=tuple(replace(one, before=was) for one, was in zip(seen, known, strict=True)),
+        metrics=tuple(metrics.series(_queries(scene), since, now)) if checks.metrics else (),
+        firing=tuple(metrics.firing(rollout.alarms)) if rollout.alarms else (),
+        baseline=rollout.baseline_alarms,
+        moved_at=rollout.moved_at,
+        requests_per_second=sum(one.requests_per_second for one in before),
+    )
+
+
+def _queries(scene: Scene) -> list[MetricQuery]:
+    """The stage's metrics; a dimension may name a resource of the template by its logical id."""
+    resources = scene.state().resources
+
+    def physical(query: MetricQuery) -> MetricQuery:
+        stats = {
+            id_: stat.model_copy(
+                update={
+                    "dimensions": {
+                        name: resources.get(value, value) for name, value in stat.dimensions.items()
+                    }
+                }
+            )
+            for id_, stat in query.stats.items()
+        }
+        return query.model_copy(update={"stats": stats})
+
+    return [physical(policy.query) for policy in scene.stage.checks.metrics]
 
 
 def _alarms(scene: Scene) -> tuple[str, ...]:
@@ -148,7 +211,11 @@ def _record(
     scene: Scene, rollout: Rollout, action: Action, verdict: Verdict, now: datetime
 ) -> Rollout:
     """The tick for people first, then the intent: a crash between them repeats the same number."""
-    changes = {**_changes(rollout, action, now), "verdict": verdict, "ticks": rollout.ticks + 1}
+    changes = {
+        **_changes(rollout, action, verdict, now),
+        "verdict": verdict,
+        "ticks": rollout.ticks + 1,
+    }
     weight = changes.get("weight", rollout.weight)
     put_over(
         scene.ports.ledger,
@@ -167,13 +234,17 @@ def _record(
     return scene.note(rollout, **changes)
 
 
-def _changes(rollout: Rollout, action: Action, now: datetime) -> dict[str, object]:
+def _changes(
+    rollout: Rollout, action: Action, verdict: Verdict, now: datetime
+) -> dict[str, object]:
     match action:
         case SetWeight():
             return {
                 "weight": action.weight,
                 "step": action.step,
                 "step_started_at": now,
+                "step_began_with": verdict.candidate_invocations,
+                "moved_at": (*rollout.moved_at, now),
                 "shifting_since": rollout.shifting_since or now,
             }
         case Promote():

@@ -1,0 +1,1 @@
+"""Benches: what the product promises, measured. Not shipped; they may use numpy."""

@@ -1,0 +1,151 @@
+"""Whole rollouts by the analysis: adaptive weights, durations, metrics of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.story import CANARY, PROD, Story
+from tidegate.core.ports import MetricValue
+from tidegate.core.record import RolloutPhase, Tick
+from tidegate.core.workflow.scene import RolloutRef
+
+ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
+ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
+PER_MINUTE = 6000
+LATENCY = "{errors: {min_samples: 20, extend: 5m}, latency: {warm_up: 2m}}"
+METRIC = """
+      errors: {min_samples: 20, extend: 5m}
+      metrics:
+        - name: dead letters
+          stat:
+            namespace: AWS/Lambda
+            metric: DeadLetterErrors
+            dimensions: {FunctionName: Hello}
+          at_most: 0
+          periods: 1
+          missing: 0
+"""
+
+
+class Users:
+    """They call both functions a hundred times a second; versions get what their weight says."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.failing: dict[str, float] = {}  # share of failures by version
+        self.slower: dict[str, float] = {}  # by how much, by version
+        story.machines.while_baking = self.serve
+
+    def serve(self, ref: RolloutRef, seconds: int) -> None:
+        rollout = self.story.rollout(ref.release.number, ref.stage, ref.target)
+        self.story.seen.append((ref.target, rollout.weight))
+        for shift in rollout.shifts:
+            candidate = round(PER_MINUTE * rollout.weight * seconds / 60)
+            shares = ((shift.candidate, candidate), (shift.stable, PER_MINUTE - candidate))
+            for version, requests in shares:
+                self.call(shift.function, version, requests)
+
+    def call(self, function: str, version: str, requests: int) -> None:
+        self.story.at(PROD).metrics.record(
+            function,
+            version,
+            self.story.world.clock.now(),
+            requests,
+            round(requests * self.failing.get(version, 0.001)),
+            [ms * self.slower.get(version, 1.0) for ms in durations(requests // 10)],
+        )
+
+    def before(self) -> None:
+        """An hour of traffic on what is live."""
+        for function in ("hello-prod-Hello", "hello-prod-Bye"):
+            self.call(function, "1", PER_MINUTE)
+        self.story.world.clock.advance(60)
+
+
+def durations(count: int) -> Iterator[float]:
+    return (50.0 + 100.0 * number / count for number in range(count))
+
+
+def released(manifest: str) -> tuple[Story, Users]:
+    story = Story(manifest)
+    assert story.release("one") == "succeeded"
+    users = Users(story)
+    users.before()
+    return story, users
+
+
+@pytest.fixture
+def adaptive() -> tuple[Story, Users]:
+    return released(CANARY.replace("{canary: {weight: 10%, bake: 2m}}", "adaptive"))
+
+
+def test_an_adaptive_rollout_begins_small_and_is_promoted_when_it_is_proven_no_worse(
+    adaptive: tuple[Story, Users],
+) -> None:
+    story, _ = adaptive
+    assert story.release("two") == "succeeded"
+    assert story.serves() == ON_2
+    weights = [weight for _, weight in story.seen]
+    assert weights[0] < 0.1
+    assert weights == sorted(weights)
+    assert weights[-1] == 0.5
+    last = story.rollout(2).verdict
+    assert last
+    assert last.no_worse
+
+
+def test_an_adaptive_rollout_harms_few_before_it_goes_back(adaptive: tuple[Story, Users]) -> None:
+    story, users = adaptive
+    users.failing["2"] = 1.0
+    assert story.release("two") == "failed"
+    assert story.serves() == ON_1
+    rollout = story.rollout(2)
+    assert rollout.phase is RolloutPhase.RESTORED
+    assert rollout.verdict
+    assert rollout.verdict.candidate_errors <= 400
+    assert rollout.verdict.evidence[0].reached
+
+
+def test_a_slow_candidate_goes_back() -> None:
+    story, users = released(
+        CANARY.replace("bake: 2m", "bake: 8m").replace(
+            "{errors: {min_samples: 20, extend: 5m}}", LATENCY
+        )
+    )
+    users.slower["2"] = 1.5
+    assert story.release("two") == "failed"
+    assert "candidate is slower than" in story.get(2).cause
+    assert story.serves() == ON_1
+
+
+def test_a_candidate_as_fast_as_stable_is_promoted() -> None:
+    story, _ = released(
+        CANARY.replace("bake: 2m", "bake: 8m").replace(
+            "{errors: {min_samples: 20, extend: 5m}}", LATENCY
+        )
+    )
+    assert story.release("two") == "succeeded"
+    assert len(story.rollout(2).before[0].edges_ms) == 5
+
+
+def test_a_metric_beyond_its_bound_goes_back() -> None:
+    story, _ = released(CANARY.replace("{errors: {min_samples: 20, extend: 5m}}", METRIC))
+    serve = story.machines.while_baking
+
+    def lose_messages(ref: RolloutRef, seconds: int) -> None:
+        serve(ref, seconds)
+        lost = MetricValue(story.world.clock.now(), 3)
+        story.at(PROD).metrics.values["dead letters"].append(lost)
+
+    story.machines.while_baking = lose_messages
+    assert story.release("two") == "failed"
+    assert "dead letters is 3, at most 0 allowed" in story.get(2).cause
+
+
+def test_a_bake_by_samples_ends_with_them() -> None:
+    story, _ = released(CANARY.replace("bake: 2m", "until: {samples: 1000, at_most: 30m}"))
+    assert story.release("two") == "succeeded"
+    ticks = [item for item in story.items(2, "TICK#prod") if isinstance(item, Tick)]
+    assert [tick.action for tick in ticks] == ["set-weight", "promote"]
