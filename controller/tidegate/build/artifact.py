@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from tidegate.build.expand import expand_template
+from tidegate.build.expand import Setting, expand_template
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
 from tidegate.build.template import Template, read_template
-from tidegate.core.artifact import ArtifactContents, Package
+from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults
 from tidegate.core.errors import ArtifactError, InputError
-from tidegate.core.manifest import parse_manifest
+from tidegate.core.manifest import Manifest, StageSpec, parse_manifest
 from tidegate.core.plan import ArtifactRef
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def build_artifact(
     store = PackageStore(output / "packages", f"applications/{parsed.application}/packages")
     sam = read_template(template)
     package_code(sam, template, store)
-    expansion = expand_template(sam, str(template))
+    settings = [_setting(stage, parsed) for stage in parsed.stages]
+    expansion = expand_template(sam, str(template), settings)
     _write_json(output / TEMPLATE_FILE, expansion.template)
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
@@ -106,7 +107,9 @@ def build_artifact(
         packages=tuple(_packages(store, output / SOURCE_FILE)),
         aliases=expansion.aliases,
         functions=expansion.functions,
-        defaults=expansion.defaults,
+        defaults=expansion.defaults[parsed.stages[0].name],
+        stage_defaults=_differing(expansion.defaults),
+        notices=tuple(expansion.report.notices),
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
     own = (TEMPLATE_FILE, SOURCE_FILE, CONTENTS_FILE)
@@ -173,6 +176,24 @@ def _read_manifest(path: Path) -> str:
         raise InputError(
             f"{path}: there is no such manifest.", mend="Write one with `tidegate init`."
         ) from None
+
+
+def _setting(stage: StageSpec, manifest: Manifest) -> Setting:
+    """What a template's ``DeploymentPreference`` depends on in this stage, and need not say."""
+    said = {
+        "strategy": (stage.strategy,),
+        "alarms": (stage.checks.alarms,),
+        "pre_traffic": (stage.hooks.pre_traffic, manifest.hooks.pre_traffic),
+        "post_traffic": (stage.hooks.post_traffic, manifest.hooks.post_traffic),
+    }
+    decided = frozenset(field for field, by in said.items() if any(v is not None for v in by))
+    return Setting(stage.name, stage.parameters, decided)
+
+
+def _differing(defaults: Mapping[str, TemplateDefaults]) -> Mapping[str, TemplateDefaults]:
+    """Nothing when all stages have the same."""
+    first, *others = defaults.values()
+    return defaults if any(other != first for other in others) else {}
 
 
 def _write_json(path: Path, value: Template) -> None:

@@ -2,127 +2,219 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from tidegate.build.references import references, target_of, used_conditions
-from tidegate.build.template import Template
+from tidegate.build.report import Report
+from tidegate.build.template import Template, of_type, shown
 from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import TemplateError
+from tidegate.core.plan import Step
+
+T = TypeVar("T")
 
 _UPDATE: Final = "CodeDeployLambdaAliasUpdate"
 _PREFIX: Final = "CodeDeployDefault.Lambda"
 _SAM_ROLE: Final = "CodeDeployServiceRole"
-_MEND: Final = "Write it in the manifest instead, and take `DeploymentPreference` off the function."
+_CONFIG: Final = "AWS::CodeDeploy::DeploymentConfig"
+_HOOKS: Final = {"pre_traffic": "BeforeAllowTrafficHook", "post_traffic": "AfterAllowTrafficHook"}
+_DECIDED_BY: Final = {
+    "strategy": "the stage's `strategy`",
+    "alarms": "the stage's `checks.alarms`",
+    "pre_traffic": "`hooks.pre_traffic`",
+    "post_traffic": "`hooks.post_traffic`",
+}
 
 
-def remove_codedeploy(template: Template, path: str) -> TemplateDefaults:
-    """Take CodeDeploy's part out of the template; what it said.
+class CodeDeploy:
+    """What an expanded template hands to CodeDeploy, but for the resources that are ``absent``."""
 
-    Raises ``TemplateError`` when something else refers to it, or when it cannot be understood.
-    """
-    conditions = used_conditions(template)
-    updates = _take_updates(template)
-    groups = {id_: _resource(template, id_) for id_ in _named(updates, "DeploymentGroupName")}
-    defaults = _defaults(updates, groups, template, path)
-    removed = {*groups, *_named(updates, "ApplicationName")}
-    _remove(template["Resources"], removed)
-    if updates and _SAM_ROLE not in set(references(template)):
-        removed.add(_SAM_ROLE)
-        _remove(template["Resources"], {_SAM_ROLE})
-    _refuse_dangling(template, removed, path)
-    _remove_conditions(template, conditions)
-    return defaults
+    def __init__(
+        self, template: Template, path: str, absent: Collection[str] = frozenset()
+    ) -> None:
+        self._template, self._path = template, path
+        self._updates: dict[str, Mapping[str, Any]] = {
+            logical_id: policy[_UPDATE]
+            for logical_id, resource in template["Resources"].items()
+            if _UPDATE in (policy := _policy(resource)) and logical_id not in absent
+        }
+        self._groups = list(_unique(_targets(self._updates, "DeploymentGroupName")))
 
+    def defaults(self, decided: Collection[str] = ()) -> TemplateDefaults:
+        """What it was told, but for the fields that the manifest has ``decided``.
 
-def _take_updates(template: Template) -> dict[str, Mapping[str, Any]]:
-    """The update policies by the alias's logical id, taken off the aliases."""
-    updates = {}
-    for logical_id, resource in template["Resources"].items():
-        policy = resource.get("UpdatePolicy")
-        if isinstance(policy, dict) and _UPDATE in policy:
-            updates[logical_id] = policy.pop(_UPDATE)
-            if not policy:
+        Raises ``TemplateError`` for what is known only in a stack.
+        """
+        strategy, steps = ("", None) if "strategy" in decided else self._strategy()
+        hooks = {
+            field: () if field in decided else self._hooks(key) for field, key in _HOOKS.items()
+        }
+        return TemplateDefaults(
+            strategy=strategy,
+            steps=steps,
+            pre_traffic=hooks["pre_traffic"],
+            post_traffic=hooks["post_traffic"],
+            alarms=() if "alarms" in decided else self._alarms(),
+        )
+
+    def remove(self, report: Report) -> None:
+        """Take it out. Raises ``TemplateError`` when something else refers to it."""
+        conditions = used_conditions(self._template)
+        for logical_id in self._updates:
+            resource = self._template["Resources"][logical_id]
+            del resource["UpdatePolicy"][_UPDATE]
+            if not resource["UpdatePolicy"]:
                 del resource["UpdatePolicy"]
-    return updates
+            report.change(logical_id, "CodeDeploy no longer moves it: its update policy is gone")
+        self._notice_triggers(report)
+        removed = {*self._groups, *_targets(self._updates, "ApplicationName")}
+        _remove(self._template["Resources"], removed)
+        removed |= self._remove_what_only_groups_used()
+        self._refuse_dangling(removed)
+        for logical_id in sorted(removed):
+            report.remove(logical_id, "CodeDeploy's: Tidegate shifts the traffic")
+        self._remove_conditions(conditions)
 
+    def _strategy(self) -> tuple[str, tuple[Step, ...] | None]:
+        configs = [self._group(group).get("DeploymentConfigName") for group in self._groups]
+        found = _unique(self._config(config) for config in configs)
+        if len(found) > 1:
+            names = ", ".join(name for name, _ in found)
+            raise TemplateError(
+                f"{self._path}: the functions' `DeploymentPreference` differ ({names}), and all"
+                " functions of a stack shift together.",
+                mend="Write the stage's `strategy` in the manifest, or give them the same `Type`.",
+            )
+        return found[0] if found else ("", None)
 
-def _named(updates: Mapping[str, Mapping[str, Any]], key: str) -> list[str]:
-    return _unique(filter(None, (target_of(update.get(key)) for update in updates.values())))
+    def _config(self, config: Any) -> tuple[str, tuple[Step, ...] | None]:
+        """The name of a deployment configuration, and its steps where the template has them."""
+        resource = self._template["Resources"].get(target_of(config), {})
+        if resource.get("Type") == _CONFIG:
+            return target_of(config), self._steps(target_of(config), resource["Properties"])
+        if isinstance(config, Mapping) and isinstance(argument := config.get("Fn::Sub"), list):
+            text, variables = argument
+            for name, value in variables.items():
+                text = text.replace(f"${{{name}}}", str(value))
+            config = text
+        if not isinstance(config, str):
+            raise self._only_in_a_stack("Type", config, "strategy")
+        return config.removeprefix(_PREFIX), None
 
+    def _steps(self, logical_id: str, properties: Mapping[str, Any]) -> tuple[Step, ...]:
+        """The steps of a configuration of the team's own."""
+        routing = properties.get("TrafficRoutingConfig") or {}
+        try:
+            return tuple(_steps(routing))
+        except (KeyError, TypeError, ValueError):
+            raise self._only_in_a_stack(
+                "Type", f"{logical_id}, which has {shown(routing)}", "strategy"
+            ) from None
 
-def _resource(template: Template, logical_id: str) -> Mapping[str, Any]:
-    resource: Mapping[str, Any] = template["Resources"].get(logical_id, {})
-    return resource
+    def _alarms(self) -> tuple[str, ...]:
+        names = []
+        for group in self._groups:
+            configuration = self._group(group).get("AlarmConfiguration") or {}
+            if _is_false(configuration.get("Enabled", True)):
+                continue
+            alarms = configuration.get("Alarms", [])
+            if "Fn::If" in configuration or not isinstance(alarms, list):
+                raise self._only_in_a_stack("Alarms", configuration, "alarms")
+            names += [self._name(a.get("Name"), "Alarms", "alarms") for a in alarms]
+        return tuple(_unique(names))
 
+    def _hooks(self, key: str) -> tuple[str, ...]:
+        field = next(field for field, of_field in _HOOKS.items() if of_field == key)
+        given = (update[key] for update in self._updates.values() if update.get(key))
+        return tuple(_unique(self._name(value, "Hooks", field) for value in given))
 
-def _defaults(
-    updates: Mapping[str, Mapping[str, Any]],
-    groups: Mapping[str, Mapping[str, Any]],
-    template: Template,
-    path: str,
-) -> TemplateDefaults:
-    properties = [group.get("Properties", {}) for group in groups.values()]
-    strategies = _unique(_strategy(p.get("DeploymentConfigName"), path) for p in properties)
-    if len(strategies) > 1:
-        raise TemplateError(
-            f"{path}: the functions' `DeploymentPreference` differ ({', '.join(strategies)}), and"
-            " all functions of a stack shift together.",
-            mend="Give them the same `Type`.",
+    def _name(self, value: Any, key: str, field: str) -> str:
+        """A logical id, or a physical name that is written out."""
+        if isinstance(value, str):
+            return value
+        name = target_of(value)
+        if name not in self._template["Resources"]:
+            raise self._only_in_a_stack(key, value, field)
+        return name
+
+    def _group(self, logical_id: str) -> Mapping[str, Any]:
+        properties: Mapping[str, Any] = (
+            self._template["Resources"].get(logical_id, {}).get("Properties", {})
         )
-    alarms = [_alarms(p.get("AlarmConfiguration") or {}, template, path) for p in properties]
-    return TemplateDefaults(
-        strategy=strategies[0] if strategies else "",
-        pre_traffic=_hooks(updates, "BeforeAllowTrafficHook", template, path),
-        post_traffic=_hooks(updates, "AfterAllowTrafficHook", template, path),
-        alarms=tuple(_unique(name for names in alarms for name in names)),
-    )
+        return properties
 
-
-def _strategy(config: Any, path: str) -> str:
-    """The name of a deployment configuration, without CodeDeploy's prefix where it is theirs."""
-    if isinstance(config, Mapping) and isinstance(substitution := config.get("Fn::Sub"), list):
-        text, variables = substitution
-        for name, value in variables.items():
-            text = text.replace(f"${{{name}}}", str(value))
-        config = text
-    if not isinstance(config, str):
-        raise TemplateError(
-            f"{path}: `DeploymentPreference.Type` is {config!r}, which is known only in a stack.",
-            mend=_MEND,
-        )
-    return config.removeprefix(_PREFIX)
-
-
-def _alarms(configuration: Mapping[str, Any], template: Template, path: str) -> list[str]:
-    if "Fn::If" in configuration:
-        raise TemplateError(
-            f"{path}: `DeploymentPreference.Alarms` depends on a condition, which is known only in"
+    def _only_in_a_stack(self, key: str, value: Any, field: str) -> TemplateError:
+        return TemplateError(
+            f"{self._path}: `DeploymentPreference.{key}` is {shown(value)}, which is known only in"
             " a stack.",
-            mend=_MEND,
+            mend=f"Say it in the manifest instead: {_DECIDED_BY[field]} wins over the template.",
         )
-    alarms = configuration.get("Alarms", [])
-    return [_name(alarm.get("Name"), "Alarms", template, path) for alarm in alarms]
+
+    def _notice_triggers(self, report: Report) -> None:
+        for group in self._groups:
+            for trigger in self._group(group).get("TriggerConfigurations") or []:
+                topic = trigger.get("TriggerTargetArn") if isinstance(trigger, dict) else trigger
+                report.notice(
+                    f"{group}.TriggerConfigurations: CodeDeploy no longer tells"
+                    f" {target_of(topic) or shown(topic)}. Send Tidegate's events there with a rule"
+                    " on the bus `tidegate`."
+                )
+
+    def _remove_what_only_groups_used(self) -> set[str]:
+        """SAM's role for CodeDeploy, and the configurations that nothing else names."""
+        candidates = [_SAM_ROLE] if self._updates else []
+        candidates += of_type(self._template, _CONFIG)
+        used = set(references(self._template))
+        unused = {name for name in candidates if name in self._template["Resources"]} - used
+        _remove(self._template["Resources"], unused)
+        return unused
+
+    def _refuse_dangling(self, removed: set[str]) -> None:
+        for section in ("Resources", "Outputs"):
+            for name, part in self._template.get(section, {}).items():
+                if lost := removed.intersection(references(part)):
+                    raise TemplateError(
+                        f"{self._path}: {section}.{name} refers to {', '.join(sorted(lost))}, a"
+                        " part of CodeDeploy that Tidegate replaces.",
+                        mend="Remove the reference.",
+                    )
+
+    def _remove_conditions(self, used_before: set[str]) -> None:
+        """Remove the conditions that were asked only by what is gone, and by each other."""
+        conditions = self._template.get("Conditions", {})
+        while unused := (used_before & set(conditions)) - used_conditions(self._template):
+            _remove(conditions, unused)
+        if not conditions:
+            self._template.pop("Conditions", None)
 
 
-def _hooks(
-    updates: Mapping[str, Mapping[str, Any]], key: str, template: Template, path: str
-) -> tuple[str, ...]:
-    given = (update[key] for update in updates.values() if update.get(key))
-    return tuple(_unique(_name(value, "Hooks", template, path) for value in given))
+def _policy(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    policy = resource.get("UpdatePolicy")
+    return policy if isinstance(policy, dict) else {}
 
 
-def _name(value: Any, key: str, template: Template, path: str) -> str:
-    """A logical id, or a physical name that is written out."""
-    if isinstance(value, str):
-        return value
-    name = target_of(value)
-    if name not in template["Resources"]:
-        raise TemplateError(
-            f"{path}: `DeploymentPreference.{key}` has {value!r}, which is known only in a stack.",
-            mend=_MEND,
-        )
-    return name
+def _targets(updates: Mapping[str, Mapping[str, Any]], key: str) -> Iterator[str]:
+    return filter(None, (target_of(update.get(key)) for update in updates.values()))
+
+
+def _steps(routing: Mapping[str, Any]) -> Iterator[Step]:
+    """The steps of CodeDeploy's two shapes. Raises when they are not written out."""
+    if routing["Type"] == "TimeBasedCanary":
+        canary = routing["TimeBasedCanary"]
+        weight, minutes = int(canary["CanaryPercentage"]) / 100, int(canary["CanaryInterval"])
+        yield Step(weight=weight, bake_seconds=minutes * 60)
+    elif routing["Type"] == "TimeBasedLinear":
+        linear = routing["TimeBasedLinear"]
+        percent, minutes = int(linear["LinearPercentage"]), int(linear["LinearInterval"])
+        for weight in range(percent, 100, percent):
+            yield Step(weight=weight / 100, bake_seconds=minutes * 60)
+    elif routing["Type"] != "AllAtOnce":
+        raise ValueError(routing["Type"])
+
+
+def _is_false(value: Any) -> bool:
+    return str(value).lower() == "false"
 
 
 def _remove(section: dict[str, Any], names: Iterable[str]) -> None:
@@ -130,25 +222,5 @@ def _remove(section: dict[str, Any], names: Iterable[str]) -> None:
         section.pop(name, None)
 
 
-def _refuse_dangling(template: Template, removed: set[str], path: str) -> None:
-    for section in ("Resources", "Outputs"):
-        for name, part in template.get(section, {}).items():
-            if lost := removed.intersection(references(part)):
-                raise TemplateError(
-                    f"{path}: {section}.{name} refers to {', '.join(sorted(lost))}, a part of"
-                    " CodeDeploy that Tidegate replaces.",
-                    mend="Remove the reference.",
-                )
-
-
-def _remove_conditions(template: Template, used_before: set[str]) -> None:
-    """Remove the conditions that were asked only by what is gone, and by each other."""
-    conditions = template.get("Conditions", {})
-    while unused := (used_before & set(conditions)) - used_conditions(template):
-        _remove(conditions, unused)
-    if not conditions:
-        template.pop("Conditions", None)
-
-
-def _unique(values: Iterable[str]) -> list[str]:
+def _unique(values: Iterable[T]) -> list[T]:
     return list(dict.fromkeys(values))

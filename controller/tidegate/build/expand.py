@@ -5,24 +5,41 @@ What differs from SAM's own expansion:
 - parameters, region and partition stay references: one expansion serves every stage;
 - a managed alias takes its version from a parameter, its *pin*, when that is not empty;
 - versions behind managed aliases outlive their resource: a rollback needs them;
+- functions and versions behind managed aliases are described by a fingerprint of code and
+  configuration: a change of either publishes a version;
 - CodeDeploy's resources, its update policies and the conditions that only they used are gone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from tidegate.build.codedeploy import remove_codedeploy
+from tidegate.build.codedeploy import CodeDeploy
+from tidegate.build.configuration import publish_configuration
+from tidegate.build.limits import notice_limits
 from tidegate.build.package import BUCKET_PARAMETER
 from tidegate.build.pins import find_aliases, pin
+from tidegate.build.report import Report
 from tidegate.build.sam import shifting_is_off, transform
 from tidegate.build.template import Template, add, of_type
+from tidegate.build.values import Values
 from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import TemplateError
 from tidegate.core.plan import ManagedAlias
 
 _MOST_PARAMETERS: Final = 200  # CloudFormation's limit
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A stage, as far as a template can depend on it."""
+
+    stage: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    decided: frozenset[str] = frozenset()
+    """Fields of ``TemplateDefaults`` that the manifest says for the stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +49,53 @@ class Expansion:
     template: Template
     aliases: tuple[ManagedAlias, ...]
     functions: tuple[str, ...]
-    defaults: TemplateDefaults
+    defaults: Mapping[str, TemplateDefaults]
+    """What ``DeploymentPreference`` says, by stage."""
+    report: Report
 
 
-def expand_template(template: Template, path: str = "template.yaml") -> Expansion:
+def expand_template(
+    template: Template, path: str = "template.yaml", settings: Sequence[Setting] = (Setting(),)
+) -> Expansion:
     """Expand a template whose code is packaged. Raises ``TemplateError``."""
+    report = Report()
+    defaults = {setting.stage: _defaults(template, path, setting) for setting in settings}
     expanded = transform(template, path)
     add(expanded, "Parameters", BUCKET_PARAMETER, path, {
         "Type": "String",
         "Description": "Bucket of the code packages. Set by Tidegate.",
     })  # fmt: skip
-    defaults = remove_codedeploy(expanded, path)
-    if not defaults.strategy and shifting_is_off(template):
-        defaults = defaults.model_copy(update={"enabled": False})
-    aliases = tuple(find_aliases(expanded, path))
+    CodeDeploy(expanded, path).remove(report)
+    aliases = tuple(find_aliases(expanded, path, report))
+    aliases = publish_configuration(expanded, aliases, path, report)
     for alias in aliases:
-        pin(expanded, alias, path)
+        pin(expanded, alias, path, report)
+    notice_limits(expanded, report)
     if len(expanded["Parameters"]) > _MOST_PARAMETERS:
         raise TemplateError(
             f"{path}: with a pin for each of {len(aliases)} aliases the template has"
             f" {len(expanded['Parameters'])} parameters; CloudFormation allows {_MOST_PARAMETERS}.",
             mend="Split the application.",
         )
-    return Expansion(expanded, aliases, tuple(of_type(expanded, "AWS::Lambda::Function")), defaults)
+    functions = tuple(of_type(expanded, "AWS::Lambda::Function"))
+    return Expansion(expanded, aliases, functions, defaults, report)
+
+
+def _defaults(template: Template, path: str, setting: Setting) -> TemplateDefaults:
+    """What the template tells CodeDeploy in this stage."""
+    values = Values(template, setting.parameters)
+    expanded = transform(template, path, setting.parameters)
+    defaults = CodeDeploy(expanded, path, _absent(expanded, values)).defaults(setting.decided)
+    if not defaults.strategy and shifting_is_off(template, setting.parameters):
+        return TemplateDefaults(enabled=False)
+    return defaults
+
+
+def _absent(template: Template, values: Values) -> frozenset[str]:
+    """The resources whose condition does not hold."""
+    conditions = {id_: resource.get("Condition") for id_, resource in template["Resources"].items()}
+    return frozenset(
+        logical_id
+        for logical_id, condition in conditions.items()
+        if isinstance(condition, str) and values.holds(condition) is False
+    )

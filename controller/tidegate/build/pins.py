@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tidegate.build.references import target_of
-from tidegate.build.template import Template, add, of_type
+from tidegate.build.report import Report
+from tidegate.build.template import Template, add, of_type, shown
 from tidegate.core.errors import TemplateError
 from tidegate.core.plan import ManagedAlias
 
@@ -18,14 +19,15 @@ _PARAMETER: Final = "TidegatePinnedVersion"
 _CONDITION: Final = "TidegatePinned"
 
 
-def find_aliases(template: Template, path: str) -> Iterator[ManagedAlias]:
+def find_aliases(template: Template, path: str, report: Report) -> Iterator[ManagedAlias]:
     """The aliases whose version is published by the template itself."""
     versions = set(of_type(template, "AWS::Lambda::Version"))
     for logical_id in of_type(template, "AWS::Lambda::Alias"):
         properties = template["Resources"][logical_id].get("Properties", {})
         version = target_of(properties.get("FunctionVersion"))
         if version not in versions:
-            continue  # nothing that a release moves
+            _notice_unmanaged(logical_id, properties.get("FunctionVersion"), report)
+            continue
         if "RoutingConfig" in properties:
             raise TemplateError(
                 f"{path}: {logical_id}.RoutingConfig gives weights, which a release sets.",
@@ -40,7 +42,7 @@ def find_aliases(template: Template, path: str) -> Iterator[ManagedAlias]:
         )
 
 
-def pin(template: Template, alias: ManagedAlias, path: str) -> None:
+def pin(template: Template, alias: ManagedAlias, path: str, report: Report) -> None:
     """Let a parameter keep the alias where it is while its version is being published."""
     condition = f"{_CONDITION}{alias.alias_logical_id}"
     add(template, "Parameters", alias.pin_parameter, path, {
@@ -56,6 +58,17 @@ def pin(template: Template, alias: ManagedAlias, path: str) -> None:
     }
     version = template["Resources"][alias.version_logical_id]
     version["DeletionPolicy"] = version["UpdateReplacePolicy"] = "Retain"
+    report.change(alias.alias_logical_id, f"{alias.pin_parameter} can hold it on a version")
+    report.change(alias.version_logical_id, "it outlives its resource: a rollback needs it")
+
+
+def _notice_unmanaged(logical_id: str, version: Any, report: Report) -> None:
+    """An alias that no release moves serves what CloudFormation gives it, at once."""
+    report.notice(
+        f"{logical_id} stays with CloudFormation: its FunctionVersion is {shown(version)}, which is"
+        " not one version that this template publishes. To release it, use"
+        " `!GetAtt <version>.Version`."
+    )
 
 
 def _function(template: Template, alias: str, name: Any, path: str) -> str:

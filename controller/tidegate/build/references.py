@@ -38,15 +38,18 @@ def target_of(value: Any) -> str:
 
 def used_conditions(template: Template) -> set[str]:
     """The names of the conditions that something in the template asks."""
-    used: set[str] = set()
-    for section in ("Resources", "Outputs", "Conditions", "Rules"):
-        for part in walk(template.get(section, {})):
-            if isinstance(part, Mapping):
-                if isinstance(name := part.get("Condition"), str):
-                    used.add(name)
-                if isinstance(choice := part.get("Fn::If"), list) and choice:
-                    used.add(str(choice[0]))
-    return used
+    sections = ("Resources", "Outputs", "Conditions", "Rules")
+    return {name for section in sections for name in conditions_in(template.get(section, {}))}
+
+
+def conditions_in(value: Any) -> Iterator[str]:
+    """The names of the conditions that this part of a template asks."""
+    for part in walk(value):
+        if isinstance(part, Mapping):
+            if isinstance(name := part.get("Condition"), str):
+                yield name
+            if isinstance(choice := part.get("Fn::If"), list) and choice:
+                yield str(choice[0])
 
 
 def _first(attribute: Any) -> str:

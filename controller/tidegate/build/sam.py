@@ -8,7 +8,7 @@ names and decisions take a parameter's default.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import boto3
@@ -16,7 +16,8 @@ from samtranslator.model.exceptions import ExceptionWithMessage, InvalidDocument
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from tidegate.build.template import Template, walk
+from tidegate.build.template import Template
+from tidegate.build.values import Values
 from tidegate.core.errors import TemplateError
 
 _SAM: Final = "AWS::Serverless-2016-10-31"
@@ -28,18 +29,20 @@ _DECIDED_NOW: Final = {
     "AutoPublishAliasAllProperties",
     "AutoPublishCodeSha256",
     "VersionDeletionPolicy",
+    _PREFERENCE,
 }
-_PREFERENCE_DECIDED_NOW: Final = {"Type", "Enabled", "PassthroughCondition"}
 
 
-def transform(template: Template, path: str) -> Template:
+def transform(
+    template: Template, path: str, parameters: Mapping[str, str] | None = None
+) -> Template:
     """The template without the SAM transform; other macros stay for CloudFormation to run.
 
-    Raises ``TemplateError``.
+    ``parameters`` are a stage's, for what is decided now. Raises ``TemplateError``.
     """
     macros = template.get("Transform", [])
     macros = macros if isinstance(macros, list) else [macros]
-    template = settle(template)
+    template = settle(template, parameters or {})
     if _SAM not in macros:
         return template
     expanded = _expand(template, path)
@@ -48,26 +51,33 @@ def transform(template: Template, path: str) -> Template:
     return expanded
 
 
-def settle(template: Template) -> Template:
-    """A copy in which the properties that a build decides on have their parameters' defaults."""
+def settle(template: Template, parameters: Mapping[str, str]) -> Template:
+    """A copy in which the properties that a build decides on have their values in the stage."""
     settled = copy.deepcopy(template)
-    defaults = _defaults(settled)
-    for part in walk(settled):
-        if isinstance(part, dict):
-            _settle(part, _DECIDED_NOW, defaults)
-            if isinstance(preference := part.get(_PREFERENCE), dict):
-                _settle(preference, _PREFERENCE_DECIDED_NOW, defaults)
+    values = Values(settled, parameters)
+    for properties in _properties_of_functions(settled):
+        for key in _DECIDED_NOW & properties.keys():
+            properties[key] = values.resolve(properties[key])
     return settled
 
 
-def shifting_is_off(template: Template) -> bool:
+def shifting_is_off(template: Template, parameters: Mapping[str, str]) -> bool:
     """Some ``DeploymentPreference`` says ``Enabled: false``."""
-    preferences = (
-        part[_PREFERENCE]
-        for part in walk(settle(template))
-        if isinstance(part, dict) and isinstance(part.get(_PREFERENCE), dict)
+    preferences = (p.get(_PREFERENCE) for p in _properties_of_functions(template))
+    values = Values(template, parameters)
+    resolved = (values.resolve(preference) for preference in preferences)
+    return any(
+        isinstance(preference, dict) and str(preference.get("Enabled")).lower() == "false"
+        for preference in resolved
     )
-    return any(p.get("Enabled") in (False, "false", "False") for p in preferences)
+
+
+def _properties_of_functions(template: Template) -> Iterator[dict[str, Any]]:
+    """The properties of each serverless function, and those that all of them share."""
+    resources = template["Resources"].values()
+    found = [r.get("Properties") for r in resources if r["Type"] == "AWS::Serverless::Function"]
+    shared = (template.get("Globals") or {}).get("Function")
+    yield from (properties for properties in (shared, *found) if isinstance(properties, dict))
 
 
 def _expand(template: Template, path: str) -> Template:
@@ -109,24 +119,3 @@ def _causes(error: ExceptionWithMessage) -> str:
     if isinstance(error, InvalidDocumentException):
         return " ".join(sorted(cause.message for cause in error.causes))
     return str(error.message)
-
-
-def _defaults(template: Template) -> dict[str, Any]:
-    parameters = template.get("Parameters") or {}
-    return {name: p["Default"] for name, p in parameters.items() if "Default" in p}
-
-
-def _settle(part: dict[str, Any], keys: set[str], defaults: Mapping[str, Any]) -> None:
-    for key in keys & part.keys():
-        part[key] = _resolved(part[key], defaults)
-
-
-def _resolved(value: Any, defaults: Mapping[str, Any]) -> Any:
-    """The value with references to parameters replaced by their defaults."""
-    if isinstance(value, list):
-        return [_resolved(item, defaults) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if isinstance(name := value.get("Ref"), str) and name in defaults:
-        return defaults[name]
-    return {key: _resolved(item, defaults) for key, item in value.items()}

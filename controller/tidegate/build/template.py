@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
@@ -17,6 +18,7 @@ Template = dict[str, Any]
 
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
+_LONGEST_SHOWN: Final = 80
 _WITHOUT_PREFIX: Final = {"Ref", "Condition"}
 
 
@@ -64,6 +66,12 @@ def walk(value: Any) -> Iterator[Any]:
     )
     for child in children:
         yield from walk(child)
+
+
+def shown(value: Any) -> str:
+    """A value of a template, on one line for a message."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
 
 def of_type(template: Template, resource_type: str) -> list[str]:

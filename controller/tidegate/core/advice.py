@@ -12,7 +12,7 @@ METRIC_PERIOD_SECONDS = 60  # the grain of Lambda's metrics: a shorter bake is j
 
 def advise(plan: ReleasePlan, contents: ArtifactContents) -> tuple[str, ...]:
     """One sentence for each thing worth a second look; none when there is nothing to say."""
-    return (*_on_aliases(plan, contents), *_on_tests(plan), *_on_stages(plan))
+    return (*contents.notices, *_on_aliases(plan, contents), *_on_tests(plan), *_on_stages(plan))
 
 
 def _on_aliases(plan: ReleasePlan, contents: ArtifactContents) -> Iterator[str]:

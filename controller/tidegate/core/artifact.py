@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from tidegate.core.manifest import Manifest
-from tidegate.core.plan import ManagedAlias, Model
+from tidegate.core.plan import ManagedAlias, Model, Step
+
+CONFIGURATIONS_PARAMETER: Final = "TidegateConfigurations"
+"""Tells a stack which values its functions' parameters have: a change publishes a version."""
+FINGERPRINT_LENGTH: Final = 12
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -26,6 +30,7 @@ class TemplateDefaults(Model):
     """What the template's ``DeploymentPreference`` said; the manifest wins over it."""
 
     strategy: str = ""  # the ``Type``; "" when the template says nothing
+    steps: tuple[Step, ...] | None = None  # where the template itself has the configuration
     pre_traffic: tuple[str, ...] = ()  # logical ids or ARNs
     post_traffic: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()  # logical ids or names
@@ -44,6 +49,8 @@ class ArtifactContents(Model):
     aliases: tuple[ManagedAlias, ...] = ()
     functions: tuple[str, ...] = ()  # logical ids of all functions
     defaults: TemplateDefaults = TemplateDefaults()
+    stage_defaults: Mapping[str, TemplateDefaults] = {}  # where parameters make a stage differ
+    notices: tuple[str, ...] = ()  # what of the template cannot be taken over, and why
 
     def digest(self) -> str:
         """``sha256:<hex>``: the same for the same contents, in whatever order they were listed."""
@@ -56,9 +63,21 @@ def contents_digest(data: Mapping[str, Any]) -> str:
     What a later Tidegate would add by default is not in them, so its digest of an old artifact is
     the one that was announced.
     """
-    listings = ("packages", "aliases", "functions")
-    ordered = {name: sorted(data.get(name, ()), key=canonical_json) for name in listings}
+    listings = {"packages", "aliases", "functions", "notices"} & data.keys()
+    ordered = {name: sorted(data[name], key=canonical_json) for name in listings}
     return sha256_digest({**data, **ordered})
+
+
+def configurations(aliases: Iterable[ManagedAlias], parameters: Mapping[str, str]) -> str:
+    """The value of ``CONFIGURATIONS_PARAMETER``: for each alias, which values its inputs have."""
+    return ",".join(
+        fingerprint({name: parameters.get(name) for name in alias.inputs}) for alias in aliases
+    )
+
+
+def fingerprint(data: Any) -> str:
+    """A short name for plain data, to tell whether it is the same as before."""
+    return sha256_digest(data).removeprefix("sha256:")[:FINGERPRINT_LENGTH]
 
 
 def canonical_json(data: Any) -> str:

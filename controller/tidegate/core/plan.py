@@ -186,6 +186,7 @@ class ManagedAlias(Model):
     alias_logical_id: str
     version_logical_id: str
     pin_parameter: str  # "TidegatePinnedVersion..."
+    inputs: tuple[str, ...] = ()  # parameters that the function's configuration depends on
 
 
 class WhenNotCanaryable(StrEnum):

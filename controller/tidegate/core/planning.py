@@ -113,7 +113,8 @@ def _inline_buildspec(commands: Iterable[str]) -> str:
 
 
 def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePlan:
-    manifest, defaults = contents.manifest, _in_force(contents.defaults)
+    manifest = contents.manifest
+    defaults = _in_force(contents.stage_defaults.get(stage.name, contents.defaults))
     return StagePlan(
         name=stage.name,
         order=order,
@@ -162,6 +163,8 @@ def _strategy(stage: StageSpec, defaults: TemplateDefaults, template: str) -> St
     if stage.strategy is not None:
         return expand_strategy(stage.strategy)
     name = defaults.strategy or ALL_AT_ONCE
+    if defaults.steps is not None:
+        return StrategyPlan(name=name, steps=defaults.steps)
     if name not in NAMED:
         raise InputError(
             f'{template}: the DeploymentPreference has the type "{name}", whose steps only'

@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from applications import MakeApplication
 
+from support.applications import MakeApplication
 from tidegate.build.artifact import build_artifact
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import InputError, TemplateError

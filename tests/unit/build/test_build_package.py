@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from applications import write
 
+from support.applications import write
 from tidegate.build.package import PackageStore, files_under, package_code, write_zip
 from tidegate.build.template import parse_template
 from tidegate.core.errors import TemplateError

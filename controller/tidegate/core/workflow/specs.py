@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tidegate.core.artifact import ArtifactContents
+from tidegate.core.artifact import (
+    CONFIGURATIONS_PARAMETER,
+    ArtifactContents,
+    configurations,
+)
 from tidegate.core.plan import ArtifactRef, ManagedAlias, StagePlan, Target
 from tidegate.core.ports import Aliases, AliasRef, StackSpec, StackState
 from tidegate.core.workflow.artifacts import template_key
@@ -30,7 +34,12 @@ def stack_spec(
     return StackSpec(
         stack_name=target.stack_name,
         template_url=f"s3://{artifact.bucket}/{template_key(artifact, contents)}",
-        parameters={**parameters, BUCKET_PARAMETER: artifact.bucket, **aliases},
+        parameters={
+            **parameters,
+            BUCKET_PARAMETER: artifact.bucket,
+            **_configurations(contents, parameters),
+            **aliases,
+        },
         tags={"tidegate:application": artifact.application, "tidegate:stage": stage},
     )
 
@@ -51,6 +60,13 @@ def deployed_spec(
         parameters=stage.parameters,
         pins=pins,
     )
+
+
+def _configurations(contents: ArtifactContents, parameters: Mapping[str, str]) -> dict[str, str]:
+    """What makes a change of a parameter publish a version; {} when no function has parameters."""
+    if not any(alias.inputs for alias in contents.aliases):
+        return {}
+    return {CONFIGURATIONS_PARAMETER: configurations(contents.aliases, parameters)}
 
 
 def alias_ref(alias: ManagedAlias, state: StackState) -> AliasRef:

@@ -1,0 +1,103 @@
+"""Works out what parts of a template come to once the parameters of a stage are known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tidegate.build.template import Template
+
+_NO_VALUE: Final = {"Ref": "AWS::NoValue"}
+_VARIABLE: Final = re.compile(r"\$\{([^!}]+)\}")
+
+
+class Values:
+    """The values of one stage: its parameters, and the template's defaults for the others.
+
+    What depends on more than that (resources, account, region, imports) stays as it is.
+    """
+
+    def __init__(self, template: Template, parameters: Mapping[str, str]) -> None:
+        declared = template.get("Parameters") or {}
+        defaults = {name: p["Default"] for name, p in declared.items() if "Default" in p}
+        known = {name: value for name, value in parameters.items() if name in declared}
+        self._parameters: dict[str, Any] = {**defaults, **known}
+        self._conditions: Mapping[str, Any] = template.get("Conditions") or {}
+        self._mappings: Mapping[str, Any] = template.get("Mappings") or {}
+        self._functions: dict[str, Callable[[Any], Any]] = {
+            "Ref": self._ref,
+            "Fn::If": self._if,
+            "Fn::FindInMap": self._find,
+            "Fn::Sub": self._sub,
+        }
+
+    def resolve(self, value: Any) -> Any:
+        """The value with everything in its place that is known."""
+        if isinstance(value, list):
+            resolved = [self.resolve(item) for item in value]
+            return [item for item in resolved if item != _NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            name, argument = next(iter(value.items()))
+            if name in self._functions:
+                return self._functions[name](argument)
+        resolved_items = {key: self.resolve(item) for key, item in value.items()}
+        return {key: item for key, item in resolved_items.items() if item != _NO_VALUE}
+
+    def holds(self, name: str) -> bool | None:
+        """Whether the condition holds; None when that is known only in a stack."""
+        return self._truth(self._conditions.get(name))
+
+    def _ref(self, name: Any) -> Any:
+        return self._parameters.get(name, {"Ref": name}) if isinstance(name, str) else {"Ref": name}
+
+    def _if(self, argument: Any) -> Any:
+        match argument:
+            case [str(name), then, otherwise]:
+                truth = self.holds(name)
+                if truth is not None:
+                    return self.resolve(then if truth else otherwise)
+        return {"Fn::If": argument}
+
+    def _find(self, argument: Any) -> Any:
+        keys = self.resolve(argument)
+        found: Any = self._mappings
+        for key in keys if isinstance(keys, list) else [None]:
+            found = found.get(key) if isinstance(found, Mapping) and isinstance(key, str) else None
+        return {"Fn::FindInMap": argument} if found is None else found
+
+    def _sub(self, argument: Any) -> Any:
+        text, local = argument, {}
+        if isinstance(argument, list):
+            text, local = argument[0], self.resolve(argument[1])
+        known = {**self._parameters, **local}
+        names = _VARIABLE.findall(str(text))
+        if not all(isinstance(known.get(name), str) for name in names):
+            return {"Fn::Sub": argument}
+        return _VARIABLE.sub(lambda match: known[match[1]], text)
+
+    def _truth(self, condition: Any) -> bool | None:
+        match condition:
+            case {"Condition": str(name)}:
+                return self.holds(name)
+            case {"Fn::Equals": [left, right]}:
+                left, right = self.resolve(left), self.resolve(right)
+                unknown = isinstance(left, dict | list) or isinstance(right, dict | list)
+                return None if unknown else str(left) == str(right)
+            case {"Fn::Not": [inner]}:
+                truth = self._truth(inner)
+                return None if truth is None else not truth
+            case {"Fn::And": [*inner]}:
+                return _all([self._truth(part) for part in inner])
+            case {"Fn::Or": [*inner]}:
+                truth = _all([None if t is None else not t for t in map(self._truth, inner)])
+                return None if truth is None else not truth
+        return None
+
+
+def _all(truths: list[bool | None]) -> bool | None:
+    if False in truths:
+        return False
+    return None if None in truths else True

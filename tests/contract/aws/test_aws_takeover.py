@@ -1,0 +1,195 @@
+"""What is taken over deploys: made, updated twice, taken back once, and the aliases held."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.ports.stacks import LOOKS, Wait
+from support.applications import NAMES, make_application
+from tidegate.aws.aliases import LambdaAliases
+from tidegate.aws.session import Clients
+from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
+from tidegate.build.artifact import build_and_upload
+from tidegate.build.template import read_template
+from tidegate.core.artifact import ArtifactContents
+from tidegate.core.plan import ArtifactRef, Target
+from tidegate.core.ports import StackState
+from tidegate.core.workflow.specs import live_versions, stack_spec
+from tidegate.local.cloud import DEFAULT_REGION
+
+pytestmark = pytest.mark.cloud
+
+STACK = "shop-prod"
+TARGET = Target(
+    account="111111111111", region="eu-west-1", role_arn="role/target", stack_name=STACK
+)
+QUICK = ("cdk", "handwritten_codedeploy", "parameters", "plain")
+"""The others take longer: `make test-templates`."""
+NOT_MADE = {"unseen"}  # it has a stack in the stack, and a macro, that are nowhere
+FOUND_IN_PARAMETER_STORE = {
+    "/cdk-bootstrap/hnb659fds/version": "21",
+    "/shop/endpoint": "https://shop.example.com",
+    "/shop/token": "secret",
+}
+FUNCTIONS = {"AWS::Serverless::Function", "AWS::Lambda::Function"}
+
+Built = tuple[ArtifactRef, ArtifactContents]
+
+
+class Application:
+    """An application that is built, and deployed as a release deploys it."""
+
+    def __init__(
+        self, folder: Path, bucket: str, client: Callable[[str], Any], clients: Clients, wait: Wait
+    ) -> None:
+        self._folder, self._bucket, self._wait = folder, bucket, wait
+        self._s3 = client("s3")
+        self._aliases = LambdaAliases(client("lambda"))
+        self._stacks = CloudFormationStacks(
+            clients.make("cloudformation"), templates=TemplateUrls(clients)
+        )
+        self._deployments = 0
+
+    def configure(self, **properties: Any) -> None:
+        """Give all functions these properties."""
+        path = self._folder / "template.yaml"
+        template = read_template(path)
+        for resource in template["Resources"].values():
+            if resource["Type"] in FUNCTIONS:
+                resource["Properties"] = {**resource.get("Properties", {}), **properties}
+        path.write_text(json.dumps(template))
+
+    def build(self) -> Built:
+        built = build_and_upload(
+            self._folder, bucket=self._bucket, s3=self._s3, revision={"commit": "c0ffee"}
+        )
+        stored = self._s3.get_object(Bucket=self._bucket, Key=f"{built.prefix}/artifact.json")
+        return built, ArtifactContents.model_validate_json(stored["Body"].read())
+
+    def deploy(
+        self, built: Built, parameters: Mapping[str, str] | None = None, *, held: bool = True
+    ) -> StackState:
+        """Deploy by a change set, with the aliases held where they are."""
+        artifact, contents = built
+        spec = stack_spec(
+            artifact=artifact,
+            contents=contents,
+            stage="prod",
+            target=TARGET,
+            parameters=parameters or {},
+            pins=self.live(built) if held else {},
+        )
+        self._deployments += 1
+        for _ in range(LOOKS):
+            if made := self._stacks.preview(spec, f"deployment {self._deployments}"):
+                self._stacks.execute(made.id, f"execution {self._deployments}")
+                return self._settled()
+            self._wait()
+        raise AssertionError("no change set")
+
+    def live(self, built: Built) -> dict[str, str]:
+        """The version that each alias serves, by its pin."""
+        return live_versions(built[1].aliases, self._stacks.state(STACK), self._aliases)
+
+    def candidates(self, built: Built) -> dict[str, str]:
+        """The version that each alias would serve without its pin."""
+        resources = self._stacks.state(STACK).resources
+        return {
+            alias.pin_parameter: resources[alias.version_logical_id].rpartition(":")[2]
+            for alias in built[1].aliases
+            if alias.version_logical_id in resources
+        }
+
+    def _settled(self) -> StackState:
+        for _ in range(LOOKS):
+            state = self._stacks.state(STACK)
+            if not state.busy:
+                return state
+            self._wait()
+        raise AssertionError("still busy")
+
+
+MakeApplication = Callable[[str], Application]
+
+
+@pytest.fixture
+def application(
+    tmp_path: Path, bucket: str, client: Callable[[str], Any], clients: Clients, wait: Wait
+) -> MakeApplication:
+    for parameter, value in FOUND_IN_PARAMETER_STORE.items():
+        client("ssm").put_parameter(Name=parameter, Value=value, Type="String")
+
+    def make(name: str) -> Application:
+        folder = make_application(tmp_path / "app", name)
+        if name == "layers":
+            _store_their_code(client("s3"), folder / "zipped.zip")
+        return Application(folder, bucket, client, clients, wait)
+
+    return make
+
+
+def _store_their_code(s3: Any, package: Path) -> None:
+    """The code that the template `layers` names in a bucket."""
+    where = {"LocationConstraint": DEFAULT_REGION}
+    s3.create_bucket(Bucket="their-bucket", CreateBucketConfiguration=where)
+    s3.put_object(Bucket="their-bucket", Key="their-key.zip", Body=package.read_bytes())
+
+
+def all_at(version: str, of: Mapping[str, str]) -> dict[str, str]:
+    return dict.fromkeys(of, version)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.templates)
+        for name in NAMES
+        if name not in NOT_MADE
+    ],
+)
+def test_is_made_updated_twice_and_taken_back(name: str, application: MakeApplication) -> None:
+    app = application(name)
+    first = app.build()
+    made = app.deploy(first)
+    assert made.status == "CREATE_COMPLETE", made.reason
+    assert app.live(first) == all_at("1", app.live(first))
+
+    app.configure(MemorySize=192)
+    second = app.build()
+    held = app.deploy(second)
+    assert held.status == "UPDATE_COMPLETE", held.reason
+    assert app.live(second) == all_at("1", app.live(second))
+    assert app.candidates(second) == all_at("2", app.live(second))
+    finished = app.deploy(second, held=False)
+    assert finished.status == "UPDATE_COMPLETE", finished.reason
+    assert app.live(second) == all_at("2", app.live(second))
+
+    app.configure(Timeout=17)
+    third = app.build()
+    assert app.deploy(third).status == "UPDATE_COMPLETE"
+    assert app.candidates(third) == all_at("3", app.live(third))
+    restored = app.deploy(second)
+    assert restored.status == "UPDATE_COMPLETE", restored.reason
+    assert app.live(second) == all_at("2", app.live(second))
+
+
+def test_a_parameter_of_a_stage_publishes_the_functions_that_ask_for_it(
+    application: MakeApplication,
+) -> None:
+    app = application("globals")
+    built = app.build()
+    assert app.deploy(built, {"MemorySize": "256"}).status == "CREATE_COMPLETE"
+
+    changed = app.deploy(built, {"MemorySize": "512"})
+
+    assert changed.status == "UPDATE_COMPLETE", changed.reason
+    assert app.candidates(built) == {
+        "TidegatePinnedVersionCatalogueAliaslive": "2",
+        "TidegatePinnedVersionSearchAliaslive": "1",  # it has a memory size of its own
+    }
+    assert app.live(built) == all_at("1", app.live(built))
