@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from tidegate.build.expand import Setting, expand_template
+from tidegate.build.callbacks import find_callbacks
+from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
 from tidegate.build.template import Template, read_template
 from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults
 from tidegate.core.errors import ArtifactError, InputError
 from tidegate.core.manifest import Manifest, StageSpec, parse_manifest
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.plan import ArtifactRef, ReleaseRef
+from tidegate.core.planning import make_plan
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -109,7 +111,7 @@ def build_artifact(
         functions=expansion.functions,
         defaults=expansion.defaults[parsed.stages[0].name],
         stage_defaults=_differing(expansion.defaults),
-        notices=tuple(expansion.report.notices),
+        notices=(*expansion.report.notices, *_callbacks(expansion, parsed, store)),
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
     own = (TEMPLATE_FILE, SOURCE_FILE, CONTENTS_FILE)
@@ -147,17 +149,23 @@ def build_and_upload(
     release_file: Path | None = None,
     revision: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> ArtifactRef:
     """Build the application in ``folder``, store the artifact, write and return ``release.json``.
 
     ``revision`` may name commit, branch, author and subject; the environment (this process's unless
-    given) and git say the rest.
+    given) and git say the rest. ``tell`` hears what of the template is not taken over. Raises
+    ``InputError`` for an artifact that no release could be planned of.
     """
     environment = os.environ if environment is None else environment
     built_from = find_revision(folder, environment, **(revision or {}))
     artifact = build_artifact(folder, manifest, template=template, output=output)
-    upload(artifact, bucket, s3)
     reference = artifact.reference(bucket, built_from)
+    _check(artifact, reference)
+    if tell is not None:
+        for notice in artifact.contents.notices:
+            tell(notice)
+    upload(artifact, bucket, s3)
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
@@ -167,6 +175,13 @@ def artifact_prefix(contents: ArtifactContents) -> str:
     """Where an artifact's own objects lie in the artifact bucket."""
     digest = contents.digest().removeprefix("sha256:")
     return f"applications/{contents.application}/artifacts/{digest}"
+
+
+def _check(artifact: Artifact, reference: ArtifactRef) -> None:
+    """What no release can use is not stored."""
+    application = artifact.contents.application
+    release = ReleaseRef(id=f"{application}-0", application=application, number=0)
+    make_plan(release, reference, artifact.contents)
 
 
 def _read_manifest(path: Path) -> str:
@@ -188,6 +203,19 @@ def _setting(stage: StageSpec, manifest: Manifest) -> Setting:
     }
     decided = frozenset(field for field, by in said.items() if any(v is not None for v in by))
     return Setting(stage.name, stage.parameters, decided)
+
+
+def _callbacks(expansion: Expansion, manifest: Manifest, store: PackageStore) -> Iterator[str]:
+    """What to mend in hooks that were written for CodeDeploy."""
+    defaults = expansion.defaults.values()
+    by_template = [hook for d in defaults for hook in (*d.pre_traffic, *d.post_traffic)]
+    lists = [
+        hooks
+        for by in (manifest.hooks, *(stage.hooks for stage in manifest.stages))
+        for hooks in (by.pre_traffic, by.post_traffic)
+    ]
+    by_manifest = [hook.function for hooks in lists for hook in hooks or ()]
+    return find_callbacks(expansion.template, [*by_template, *by_manifest], store)
 
 
 def _differing(defaults: Mapping[str, TemplateDefaults]) -> Mapping[str, TemplateDefaults]:

@@ -8,6 +8,7 @@ names and decisions take a parameter's default.
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -107,6 +108,7 @@ def _depends_on_parameters(template: Template) -> bool:
 
 
 def _translate(template: Template, parameters: Mapping[str, Any]) -> Template:
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # below, it is about its own metrics
     translator = Translator(None, Parser(), boto_session=boto3.Session(region_name=_REGION))
     pseudo = dict.fromkeys(("AWS::Region", "AWS::Partition"), _UNRESOLVED)
     expanded: Template = translator.translate(

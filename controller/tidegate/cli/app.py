@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli import building, checking, doctoring, operating, pruning, showing, steering
+from tidegate.cli import (
+    building,
+    checking,
+    doctoring,
+    migrating,
+    operating,
+    pruning,
+    showing,
+    steering,
+)
 from tidegate.cli.backend import Context, Settings, connect
 from tidegate.cli.console import Group, debug
 
@@ -65,6 +74,15 @@ def _register_local() -> None:
         app.add_typer(importlib.import_module("tidegate.cli.local").app, name="local")
 
 
-for verbs in (checking, building, operating, steering, showing, pruning, doctoring):
+for verbs in (
+    checking,
+    migrating,
+    building,
+    operating,
+    steering,
+    showing,
+    pruning,
+    doctoring,
+):
     verbs.register(app)
 _register_local()

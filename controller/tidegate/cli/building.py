@@ -57,6 +57,7 @@ def build(
         template=template,
         release_file=output,
         revision={"commit": commit, "branch": branch, "author": author, "subject": subject},
+        tell=lambda notice: typer.echo(f"Note: {notice}", err=True),
     )
     typer.echo(f"Built {reference.application} {reference.digest}")
     typer.echo(f"Stored s3://{reference.bucket}/{reference.prefix}")

@@ -144,6 +144,33 @@ def test_hook_that_fails_without_a_reason_says_so(live: Story) -> None:
     assert "it said so and gave no reason" in live.get(2).cause
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [
+        "(AccessDenied) when calling the PutLifecycleEventHookExecutionStatus operation",
+        "is not authorized to perform: codedeploy:PutLifecycleEventHookExecutionStatus",
+    ],
+)
+def test_hook_that_reports_to_codedeploy_learns_how_to_report_here(live: Story, seen: str) -> None:
+    def report(payload: object) -> None:
+        raise RuntimeError(seen)
+
+    live.at(PROD).functions.code["hello-prod-Pre"] = report
+    assert live.release("two") == "failed"
+    assert live.serves() == ALL_ON_1
+    assert "there is no CodeDeploy deployment" in live.get(2).cause
+    assert 'Write in place of that call: return {"status": status}' in live.get(2).cause
+
+
+def test_hook_finds_what_codedeploy_would_give_it(live: Story) -> None:
+    live.release("two")
+    calls = [c[1] for c in live.at(PROD).functions.calls if c[1]["release"]["id"] == "hello-2"]
+    assert {payload["DeploymentId"] for payload in calls} == {"hello-2"}
+    runs = {payload["LifecycleEventHookExecutionId"] for payload in calls}
+    assert "hello-2/prod/111111111111/eu-west-1/pre-traffic/Pre/1" in runs
+    assert len(runs) == len(calls)
+
+
 def test_hook_learns_what_it_validates(live: Story) -> None:
     live.release("two")
     calls = [c for c in live.at(PROD).functions.calls if c[1]["release"]["id"] == "hello-2"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,18 @@ from tidegate.core.workflow.specs import alias_ref
 SCHEMA = 1
 PRE_TRAFFIC = "pre-traffic"
 POST_TRAFFIC = "post-traffic"
+
+_CALLED_CODEDEPLOY = re.compile(
+    r"calling the PutLifecycleEventHookExecutionStatus operation"
+    r"|to perform: codedeploy:PutLifecycleEventHookExecutionStatus"
+    r"|DeploymentDoesNotExistException|InvalidDeploymentIdException"
+    r"|InvalidLifecycleEventHookExecutionIdException"
+)
+"""How SDKs report that CodeDeploy refused a hook's status, also when the hook ignores it."""
+_CODEDEPLOY_IS_GONE = (
+    "it reported its status to CodeDeploy, and there is no CodeDeploy deployment, so the status is"
+    ' lost. Write in place of that call: return {"status": status}'
+)
 
 
 def run_hook(
@@ -86,6 +99,16 @@ def _payload(scene: Scene, run: HookRun, state: StackState) -> dict[str, Any]:
         "functions": _functions(scene, state),
         "commit": scene.plan.artifact.commit,
         "attempt": run.attempt,
+        **_as_codedeploy_names_it(scene, run),
+    }
+
+
+def _as_codedeploy_names_it(scene: Scene, run: HookRun) -> dict[str, str]:
+    """The keys that a hook written for CodeDeploy reads."""
+    attempt = (scene.ref.release.id, run.stage, run.target, run.when, run.function, run.attempt)
+    return {
+        "DeploymentId": scene.ref.release.id,
+        "LifecycleEventHookExecutionId": "/".join(str(part) for part in attempt),
     }
 
 
@@ -111,6 +134,8 @@ def _unqualified(arn: str) -> str:
 def _why_failed(ended: Invocation) -> str:
     """The sentence that says why the hook did not pass; "" when it did."""
     payload = ended.payload if isinstance(ended.payload, Mapping) else {}
+    if _CALLED_CODEDEPLOY.search(f"{ended.error} {payload.get('errorMessage')} {ended.log_tail}"):
+        return _CODEDEPLOY_IS_GONE
     if ended.error:
         message = payload.get("errorMessage")
         return f"{ended.error}: {message}" if message else ended.error

@@ -1,0 +1,119 @@
+"""What becomes of a template that Tidegate takes over, without building or deploying anything."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tidegate.build.callbacks import find_callbacks
+from tidegate.build.expand import Expansion, Setting, expand_template
+from tidegate.build.package import PackageStore, package_code
+from tidegate.build.sam import transform
+from tidegate.build.template import Template, read_template
+from tidegate.core.artifact import TemplateDefaults
+from tidegate.core.strategy import NAMED
+
+_SECTIONS: Final = ("Parameters", "Conditions", "Resources")
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceChange:
+    """How one resource of the expanded template differs from what SAM makes of it."""
+
+    resource: str
+    type: str
+    change: str  # "modified" or "removed"
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What Tidegate does with a template, in data; ``diff`` shows it."""
+
+    aliases: tuple[str, ...]  # "Orders:live", with the function's logical id
+    defaults: TemplateDefaults  # what ``DeploymentPreference`` comes to
+    changes: tuple[ResourceChange, ...]
+    notices: tuple[str, ...]
+    diff: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "aliases": list(self.aliases),
+            "defaults": self.defaults.model_dump(mode="json"),
+            "changes": [
+                {
+                    "resource": change.resource,
+                    "type": change.type,
+                    "change": change.change,
+                    "reasons": list(change.reasons),
+                }
+                for change in self.changes
+            ],
+            "notices": list(self.notices),
+            "diff": self.diff,
+        }
+
+
+def migrate_template(path: Path, parameters: Mapping[str, str]) -> Migration:
+    """Take the template over, as a stage with these parameters would have it.
+
+    Raises ``TemplateError``.
+    """
+    with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
+        store = PackageStore(Path(folder) / "packages", "packages")
+        template = read_template(path)
+        package_code(template, path, store)
+        before = transform(template, str(path), parameters)
+        expansion = expand_template(template, str(path), [Setting("", parameters)])
+        defaults = expansion.defaults[""]
+        hooks = (*defaults.pre_traffic, *defaults.post_traffic)
+        callbacks = tuple(find_callbacks(expansion.template, hooks, store))
+    return Migration(
+        aliases=tuple(f"{alias.function}:{alias.alias}" for alias in expansion.aliases),
+        defaults=defaults,
+        changes=tuple(_changes(before, expansion)),
+        notices=(*expansion.report.notices, *_on_strategy(defaults), *callbacks),
+        diff="".join(_diff(before, expansion)),
+    )
+
+
+def _changes(before: Template, expansion: Expansion) -> Iterator[ResourceChange]:
+    report = expansion.report
+    for name, reasons in sorted(report.changed.items()):
+        yield ResourceChange(name, before["Resources"][name]["Type"], "modified", tuple(reasons))
+    for name, reason in sorted(report.removed.items()):
+        yield ResourceChange(name, before["Resources"][name]["Type"], "removed", (reason,))
+
+
+def _on_strategy(defaults: TemplateDefaults) -> Iterator[str]:
+    if defaults.steps is None and defaults.strategy and defaults.strategy not in NAMED:
+        yield (
+            f"Only CodeDeploy knows the steps of {defaults.strategy}: give each stage a `strategy`"
+            " in the manifest."
+        )
+
+
+def _diff(before: Template, expansion: Expansion) -> Iterator[str]:
+    """A unified diff of the expanded templates, of what differs in them."""
+    report = expansion.report
+    touched = report.changed.keys() | report.removed.keys()
+    return difflib.unified_diff(
+        _lines(before, touched),
+        _lines(expansion.template, touched),
+        "as SAM expands it",
+        "as Tidegate deploys it",
+    )
+
+
+def _lines(template: Template, resources: Iterable[str]) -> list[str]:
+    sections = {section: template.get(section, {}) for section in _SECTIONS}
+    sections["Resources"] = {
+        name: resource for name, resource in template["Resources"].items() if name in resources
+    }
+    return (json.dumps(sections, indent=2, sort_keys=True) + "\n").splitlines(keepends=True)

@@ -1,0 +1,93 @@
+"""The verb that shows what becomes of a template before anybody moves to Tidegate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tidegate.cli.console import Output, show
+from tidegate.core.errors import InputError
+
+if TYPE_CHECKING:
+    from tidegate.build.migration import Migration
+    from tidegate.core.artifact import TemplateDefaults
+
+
+def migrate(
+    template: Annotated[
+        Path, typer.Argument(metavar="TEMPLATE", help="A SAM or CloudFormation template.")
+    ] = Path("template.yaml"),
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A parameter of the stage. May be repeated."),
+    ] = None,
+    diff: Annotated[bool, typer.Option(help="Show the templates' difference, too.")] = True,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="For people or for programs.")
+    ] = Output.TABLE,
+) -> None:
+    """Show what Tidegate makes of a template that CodeDeploy or CloudFormation releases now.
+
+    The template itself is not changed, and nothing is sent anywhere.
+
+    \b
+    Examples:
+      tidegate migrate template.yaml
+      tidegate migrate template.yaml --parameter Stage=prod --output json
+    """
+    from rich.text import Text
+
+    from tidegate.build.migration import migrate_template
+
+    migration = migrate_template(template, dict(_parameters(parameter or ())))
+    lines = [*_words(migration), *(["", migration.diff.rstrip("\n")] if diff else [])]
+    show(
+        migration.to_json(), output, lambda: Text("\n".join(lines), no_wrap=True, overflow="ignore")
+    )
+
+
+def _parameters(given: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise InputError(f'"{text}" is no parameter.', mend="Write it as NAME=VALUE.")
+        yield name, value
+
+
+def _words(migration: Migration) -> Iterator[str]:
+    yield f"Aliases that releases move: {', '.join(migration.aliases) or 'none'}"
+    yield from _defaults(migration.defaults)
+    for change in migration.changes:
+        yield ""
+        yield f"{change.resource} ({change.type}) is {change.change}"
+        yield from (f"  {reason}" for reason in change.reasons)
+    if migration.notices:
+        yield "\nNot taken over, or not as it was:"
+        yield from (f"  {notice}" for notice in migration.notices)
+    else:
+        yield "\nEverything is taken over."
+
+
+def _defaults(defaults: TemplateDefaults) -> Iterator[str]:
+    """What the manifest need not say, because the template does."""
+    if not defaults.enabled:
+        yield "DeploymentPreference is off: all at once, unless the manifest has a strategy"
+        return
+    yield f"Strategy: {defaults.strategy or 'all-at-once'}{_steps(defaults)}"
+    yield f"Hooks before traffic: {', '.join(defaults.pre_traffic) or 'none'}"
+    yield f"Hooks after traffic: {', '.join(defaults.post_traffic) or 'none'}"
+    yield f"Alarms: {', '.join(defaults.alarms) or 'none'}"
+
+
+def _steps(defaults: TemplateDefaults) -> str:
+    steps = defaults.steps or ()
+    shown = ", ".join(f"{step.weight:.0%} for {step.bake_seconds // 60} min" for step in steps)
+    return f" ({shown}, then all)" if shown else ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add this verb."""
+    app.command()(migrate)
