@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tidegate.cli.console import Output, show
+from tidegate.cli.console import Output
 from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,15 +39,16 @@ def migrate(
       tidegate migrate template.yaml
       tidegate migrate template.yaml --parameter Stage=prod --output json
     """
-    from rich.text import Text
-
     from tidegate.build.migration import migrate_template
 
     migration = migrate_template(template, dict(_parameters(parameter or ())))
-    lines = [*_words(migration), *(["", migration.diff.rstrip("\n")] if diff else [])]
-    show(
-        migration.to_json(), output, lambda: Text("\n".join(lines), no_wrap=True, overflow="ignore")
-    )
+    if output is Output.JSON:
+        typer.echo(json.dumps(migration.to_json(), indent=2, ensure_ascii=False))
+        return
+    for line in _words(migration):
+        typer.echo(line)
+    if diff:
+        typer.echo(f"\n{migration.diff}", nl=False)
 
 
 def _parameters(given: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,7 @@ preferences = st.fixed_dictionaries(
 events = st.sampled_from(
     [
         {"Type": "Schedule", "Properties": {"Schedule": "rate(1 hour)"}},
-        {"Type": "HttpApi"},
+        {"Type": "EventBridgeRule", "Properties": {"Pattern": {"source": ["shop"]}}},
         {"Type": "SNS", "Properties": {"Topic": "arn:aws:sns:eu-west-1:123456789012:news"}},
     ]
 )

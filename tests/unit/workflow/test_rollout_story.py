@@ -167,7 +167,7 @@ def test_hook_finds_what_codedeploy_would_give_it(live: Story) -> None:
     calls = [c[1] for c in live.at(PROD).functions.calls if c[1]["release"]["id"] == "hello-2"]
     assert {payload["DeploymentId"] for payload in calls} == {"hello-2"}
     runs = {payload["LifecycleEventHookExecutionId"] for payload in calls}
-    assert "hello-2/prod/111111111111/eu-west-1/pre-traffic/Pre/1" in runs
+    assert "hello-2/prod/333333333333/eu-west-1/pre-traffic/Pre/1" in runs
     assert len(runs) == len(calls)
 
 
