@@ -1,4 +1,4 @@
-"""Verbs of the embedded AWS: up, down, env, traffic, demo."""
+"""Verbs of the embedded AWS: up, down, env, lambda, traffic, demo."""
 
 from __future__ import annotations
 
@@ -91,6 +91,58 @@ def env() -> None:
     for name, value in process.get(FOLDER).environment(CONTROLLER_ACCOUNT).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
     typer.echo(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+
+
+@app.command("lambda")
+def serve_lambda(
+    build_dir: Annotated[
+        Path, typer.Option(help="What `sam build` wrote.", exists=True, file_okay=False)
+    ] = Path(".aws-sam/build"),
+    port: Annotated[int, typer.Option(help="Another one is taken when it is in use.")] = 3001,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="A parameter of the template, as NAME=VALUE.")
+    ] = None,
+    exit_with_parent: Annotated[
+        bool, typer.Option("--exit-with-parent", help="Stop when the parent process is gone.")
+    ] = False,
+) -> None:
+    """Serve the functions of a `sam build` by the Lambda API, without containers, until Ctrl-C.
+
+    The first line of the output is the endpoint. Functions have the names that `sam local` gives
+    them; one that has `AutoPublishAlias` has version 1 and that alias.
+
+    \b
+    Examples:
+      sam build && tidegate local lambda
+      aws lambda invoke --endpoint-url http://127.0.0.1:3001 --function-name Cart:live answer.json
+    """
+    import os
+    import threading
+
+    from tidegate.core.errors import InputError
+    from tidegate.local.endpoint.serve import serving
+
+    _end_on_sigterm()
+    parent = os.getppid()
+    parameters = {}
+    for pair in parameter or ():
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--parameter {pair!r} has no value.", mend="Write NAME=VALUE.")
+        parameters[name] = value
+    try:
+        with serving(build_dir, port=port, parameters=parameters) as served:
+            typer.echo(served.url)
+            for function in served.functions:
+                typer.echo(f"  {function.name}" + (f":{function.alias}" * bool(function.alias)))
+            for function in served.left_out:
+                what = function.runtime or "an image"
+                typer.echo(f"  not {function.name}: {what} needs `sam local` and containers")
+            while not threading.Event().wait(1.0):
+                if exit_with_parent and os.getppid() != parent:
+                    return
+    except KeyboardInterrupt:
+        return
 
 
 @app.command()

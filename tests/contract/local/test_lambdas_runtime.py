@@ -245,6 +245,16 @@ FAILURES = {
         "Runtime.MarshalError",
         r"Unable to marshal response: Object of type set is not JSON serializable",
     ),
+    "eats memory": (
+        "hoard = []\ndef handler(event, context):\n    while True: hoard.append('x' * 1_000_000)",
+        "Runtime.ExitError",
+        r"RequestId: [-0-9a-f]{36} Error: Runtime exited with error: signal: killed",
+    ),
+    "eats memory while it starts": (
+        "hoard = []\nwhile True: hoard.append('x' * 1_000_000)",
+        "Runtime.ExitError",
+        r"RequestId: [-0-9a-f]{36} Error: Runtime exited with error: signal: killed",
+    ),
     "returns too much": (
         "def handler(event, context): return 'x' * 7_000_000",
         "Function.ResponseSizeTooLarge",

@@ -32,6 +32,7 @@ RESPONSE_LIMIT_BYTES: Final = 6_291_556
 INIT_LIMIT_SECONDS: Final = 30.0
 """Lambda allows 10 s before it starts anew; a busy laptop needs more for the same imports."""
 _LOG_TAIL_BYTES: Final = 4096
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _BOOTSTRAP: Final = Path(__file__).with_name("bootstrap.py")
 
 
@@ -206,7 +207,7 @@ class Environment:
         limit_seconds = INIT_LIMIT_SECONDS + self.version.timeout_seconds
         failure: bytes | None = None
         try:
-            call = self._api.next_call(self._started + limit_seconds)
+            call = self._api.next_call(self._started + limit_seconds, self._limit_memory)
         except TimeoutError:
             failure = self._timed_out(invocation, limit_seconds)
         except RuntimeGoneError:
@@ -225,9 +226,9 @@ class Environment:
         limit_seconds = float(self.version.timeout_seconds)
         self._ready.reply(HTTPStatus.OK, _headers(invocation, limit_seconds), invocation.payload)
         try:
-            answer = self._api.next_call(begun + limit_seconds)
+            answer = self._api.next_call(begun + limit_seconds, self._limit_memory)
             answer.reply(HTTPStatus.ACCEPTED)
-            self._ready = self._api.next_call(begun + limit_seconds)
+            self._ready = self._api.next_call(begun + limit_seconds, self._limit_memory)
         except TimeoutError:
             return self._timed_out(invocation, limit_seconds), True
         except RuntimeGoneError:
@@ -237,6 +238,11 @@ class Environment:
         if len(answer.body) > RESPONSE_LIMIT_BYTES:
             return _too_large(len(answer.body)), True
         return answer.body, False
+
+    def _limit_memory(self) -> None:
+        """Kill the runtime, as Lambda does, when it has more memory than its function may have."""
+        if _resident_bytes(self._process.pid) > self.version.memory_mb << 20:
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _timed_out(self, invocation: Invocation, limit_seconds: float) -> bytes:
         self.usable = False
@@ -278,6 +284,15 @@ class Environment:
             return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) // 1024
         except (OSError, IndexError):
             return self.version.memory_mb
+
+
+def _resident_bytes(pid: int) -> int:
+    """The memory that a process has now; none if it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * _PAGE_BYTES
 
 
 def _lines(output: bytes) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Final
 _HOST: Final = "127.0.0.1"
 _CHUNK_BYTES: Final = 1 << 16
 _MAX_OUTPUT_BYTES: Final = 8 << 20
+_LOOK_SECONDS: Final = 0.02
 
 
 class RuntimeGoneError(Exception):
@@ -72,13 +73,15 @@ class RuntimeApi:
         self._selector.register(process_fd, selectors.EVENT_READ, self._note_end)
         self._selector.register(output_fd, selectors.EVENT_READ, self._read_output)
 
-    def next_call(self, deadline: float) -> Call:
+    def next_call(self, deadline: float, look: Callable[[], None]) -> Call:
         """Wait for the next call of the runtime.
 
         Parameters
         ----------
         deadline
             On the clock of `time.monotonic`, in seconds.
+        look
+            Called again and again during the wait, but not in a short one.
 
         Raises
         ------
@@ -87,13 +90,17 @@ class RuntimeApi:
         RuntimeGoneError
             The process ended.
         """
+        next_look = time.monotonic() + _LOOK_SECONDS
         while not self._calls:
             if self._gone:
                 raise RuntimeGoneError
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
+            now = time.monotonic()
+            if now >= deadline:
                 raise TimeoutError
-            for key, _ in self._selector.select(remaining):
+            if now >= next_look:
+                look()
+                next_look = now + _LOOK_SECONDS
+            for key, _ in self._selector.select(min(deadline, next_look) - now):
                 handle: Callable[[], None] = key.data
                 handle()
         return self._calls.popleft()

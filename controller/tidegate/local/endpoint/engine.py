@@ -1,0 +1,110 @@
+"""Finds a container engine, what its containers call this machine, and the images it lacks."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+from samcli.local.docker.lambda_image import Runtime
+
+from tidegate.core.errors import NotFound
+
+_TIMEOUT_SECONDS: Final = 5
+_REPOSITORY: Final = "public.ecr.aws/lambda"
+_LOOPBACK: Final = "127.0.0.1"
+_DESKTOP_HOST: Final = "host.docker.internal"
+"""What containers of Docker Desktop call the machine; it forwards to the loopback interface."""
+_ARCHITECTURES: Final = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A container engine that answers."""
+
+    name: str
+    architecture: str
+    """As Lambda calls it."""
+    listen_address: str
+    """Where to serve for both this machine and containers."""
+    host_name: str
+    """What containers call that address."""
+
+
+class NoEngineError(NotFound):
+    """No container engine answers."""
+
+
+def find_engine() -> Engine:
+    """The engine of `DOCKER_HOST`, or the default one. Raises ``NoEngineError``."""
+    try:
+        with closing(_client()) as client:
+            about = client.version()
+            gateway = _gateway(client)
+    except DockerException as error:
+        raise NoEngineError(f"no container engine answers: {_first_line(error)}") from error
+    listen_address, host_name = _LOOPBACK, _DESKTOP_HOST
+    if gateway and _is_ours(gateway):
+        listen_address = host_name = gateway
+    return Engine(
+        name=f"the container engine {about['Version']}",
+        architecture=_ARCHITECTURES.get(about.get("Arch", ""), "x86_64"),
+        listen_address=listen_address,
+        host_name=host_name,
+    )
+
+
+def require_images(engine: Engine, runtimes: Iterable[str]) -> None:
+    """Pull the base images of ``runtimes`` that the engine lacks. Raises ``NotFound``."""
+    with closing(_client()) as client:
+        for runtime in sorted(set(runtimes)):
+            image = f"{_REPOSITORY}/{Runtime.get_image_name_tag(runtime, engine.architecture)}"
+            try:
+                client.images.get(image)
+            except ImageNotFound:
+                _pull(client, image)
+
+
+def _pull(client: Any, image: str) -> None:
+    try:
+        client.images.pull(image)
+    except (APIError, ImageNotFound) as error:
+        raise NotFound(
+            f"the container engine has no image {image} and cannot pull it: {_first_line(error)}.",
+            mend=f"With a network: `docker pull {image}`. Without: load it from elsewhere "
+            "(`docker save` there, `docker load` here), or make a stand-in from this machine's "
+            f"Python: `python tests/integration/engine/base_image.py | docker import - {image}`. "
+            "Or use no containers: ENDPOINT=local.",
+        ) from error
+
+
+def _client() -> Any:
+    return docker.from_env(timeout=_TIMEOUT_SECONDS)
+
+
+def _gateway(client: Any) -> str | None:
+    """The address of this machine in the default network of the containers."""
+    for network in client.networks.list(names=["bridge"]):
+        for config in network.attrs["IPAM"]["Config"] or ():
+            if "Gateway" in config:
+                return str(config["Gateway"])
+    return None
+
+
+def _is_ours(address: str) -> bool:
+    """Whether the address belongs to this machine: with a virtual machine between, it does not."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition(os.linesep)[0].rstrip(".")
