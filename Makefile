@@ -64,6 +64,10 @@ bench-stacks: $(STAMP) ## Measure a stack of 100 functions within Lambda's 15 ca
 test-templates: $(STAMP) ## Deploy, update and take back every template of tests/templates
 	pytest --numprocesses 2 -m templates
 
+.PHONY: integration_test_local
+integration_test_local: $(STAMP) ## The hooks at a local Lambda endpoint; ENDPOINT=sam|local forces one
+	ENDPOINT=$(or $(ENDPOINT),auto) pytest --verbose tests/integration
+
 .PHONY: demo
 demo: $(STAMP) ## Commits travel to prod on this machine; INTERACTIVE=1: you approve; KEEP=1: it stays up
 	tidegate local demo $(if $(INTERACTIVE),--interactive) $(if $(KEEP),--keep)

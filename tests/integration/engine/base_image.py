@@ -36,7 +36,7 @@ DISTRIBUTIONS = (
     "snapshot-restore-py",
     "urllib3",
 )
-LEFT_OUT = {"__pycache__", "ensurepip", "idlelib", "site-packages", "test", "tkinter", "turtledemo"}
+LEFT_OUT = {"ensurepip", "idlelib", "site-packages", "test", "tkinter", "turtledemo"}
 BOOTSTRAP = f"""#!/bin/sh
 export PYTHONPATH="/var/task:/opt/python:{RUNTIME}"
 cd /var/task
@@ -101,7 +101,7 @@ def add_runtime(root: Root) -> list[Path]:
         distribution = metadata.distribution(name)
         for file in distribution.files or ():
             source = Path(str(distribution.locate_file(file)))
-            if ".." in file.parts or "__pycache__" in file.parts or not source.is_file():
+            if ".." in file.parts or not source.is_file():
                 continue
             root.file(source, RUNTIME / file.as_posix())
             if source.suffix == ".so":
@@ -120,7 +120,7 @@ def add_tools(root: Root) -> list[Path]:
 def add_libraries(root: Root, binaries: Iterable[Path]) -> None:
     """Add the shared libraries that the binaries load, each where this machine has it."""
     for binary in binaries:
-        listed = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout  # noqa: S603, S607
+        listed = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
         for path in re.findall(r"(/\S+) \(0x", listed):
             root.file(Path(path), PurePosixPath(path))
 
@@ -133,7 +133,7 @@ def main() -> None:
         root.text(BOOTSTRAP, RUNTIME / "bootstrap", 0o755)
         root.text("root:x:0:0::/:/bin/sh\n", PurePosixPath("/etc/passwd"))
         root.text("hosts: files dns\n", PurePosixPath("/etc/nsswitch.conf"))
-        root.folder(PurePosixPath("/tmp"), 0o1777)  # noqa: S108 - that of the image
+        root.folder(PurePosixPath("/tmp"), 0o1777)
         root.folder(PurePosixPath("/var/task"))
         root.folder(PurePosixPath("/opt"))
 

@@ -1,1 +1,1 @@
-"""A Lambda endpoint on this machine for the functions that `sam build` left: with containers or not."""
+"""A Lambda endpoint on this machine for what `sam build` left, with containers or without."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -51,16 +52,9 @@ def read_application(
         raise InputError(
             f"{template} does not exist.", mend=f"Run `sam build --build-dir {build_dir}` first."
         )
-    stacks, _ = SamLocalStackProvider.get_stacks(
-        str(template), parameter_overrides=dict(parameters or {})
-    )
-    aliases = {
-        logical_id: resource.get("Properties", {}).get("AutoPublishAlias")
-        for stack in stacks
-        for logical_id, resource in stack.resources.items()
-    }
-    provider = SamFunctionProvider(stacks, ignore_code_extraction_warnings=True)
-    return [_read(function, aliases.get(function.name)) for function in provider.get_all()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the translator, for the SAM CLI
+        return _read_template(template, dict(parameters or {}))
 
 
 def create_functions(client: Any, functions: list[BuiltFunction], account: str) -> None:
@@ -86,6 +80,17 @@ def create_functions(client: Any, functions: list[BuiltFunction], account: str) 
             client.create_alias(
                 FunctionName=function.name, Name=function.alias, FunctionVersion=version
             )
+
+
+def _read_template(template: Path, parameters: dict[str, str]) -> list[BuiltFunction]:
+    stacks, _ = SamLocalStackProvider.get_stacks(str(template), parameter_overrides=parameters)
+    aliases = {
+        logical_id: resource.get("Properties", {}).get("AutoPublishAlias")
+        for stack in stacks
+        for logical_id, resource in stack.resources.items()
+    }
+    provider = SamFunctionProvider(stacks, ignore_code_extraction_warnings=True)
+    return [_read(function, aliases.get(function.name)) for function in provider.get_all()]
 
 
 def _read(function: Any, alias: object) -> BuiltFunction:
@@ -114,7 +119,7 @@ def _layer_folder(function: str, layer: Any) -> Path:
     if not layer.codeuri:
         raise InputError(
             f"{function} uses the layer {layer.arn}, which is not in the template.",
-            mend="Use the endpoint of `sam local`, which downloads it, or define it in the template.",
+            mend="Define it there, or use the endpoint of `sam local`, which downloads it.",
         )
     return Path(layer.codeuri)
 
@@ -139,7 +144,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _text(value: object) -> str:
-    """A variable as the function sees it; what only AWS could resolve is empty, as in `sam local`."""
+    """A variable as the function sees it: as in `sam local`, empty if only AWS can resolve it."""
     if isinstance(value, str):
         return value
     return json.dumps(value) if isinstance(value, bool | int | float) else ""

@@ -84,7 +84,8 @@ def _pull(client: Any, image: str) -> None:
 
 
 def _client() -> Any:
-    return docker.from_env(timeout=_TIMEOUT_SECONDS)
+    # not `docker.from_env`: the embedded AWS takes that away from ministack in its process
+    return docker.DockerClient.from_env(timeout=_TIMEOUT_SECONDS)
 
 
 def _gateway(client: Any) -> str | None:
