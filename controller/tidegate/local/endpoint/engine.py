@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import docker
@@ -15,6 +16,7 @@ from samcli.local.docker.lambda_image import Runtime
 
 from tidegate.core.errors import NotFound
 
+_DEFAULT_ADDRESS: Final = "unix:///var/run/docker.sock"
 _TIMEOUT_SECONDS: Final = 5
 _REPOSITORY: Final = "public.ecr.aws/lambda"
 _LOOPBACK: Final = "127.0.0.1"
@@ -42,12 +44,17 @@ class NoEngineError(NotFound):
 
 def find_engine() -> Engine:
     """The engine of `DOCKER_HOST`, or the default one. Raises ``NoEngineError``."""
+    address = os.environ.get("DOCKER_HOST") or _DEFAULT_ADDRESS
+    scheme, _, path = address.partition("://")
+    if scheme == "unix" and not Path(path).is_socket():
+        raise NoEngineError(f"no container engine answers at {address}")
     try:
         with closing(_client()) as client:
             about = client.version()
             gateway = _gateway(client)
     except DockerException as error:
-        raise NoEngineError(f"no container engine answers: {_first_line(error)}") from error
+        reason = _first_line(error)
+        raise NoEngineError(f"no container engine answers at {address}: {reason}") from error
     listen_address, host_name = _LOOPBACK, _DESKTOP_HOST
     if gateway and _is_ours(gateway):
         listen_address = host_name = gateway
