@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.local.endpoint.engine import NoEngineError
-from tidegate.local.endpoint.start import Choice, Kind, choose, running
+from tidegate.local.endpoint.start import Choice, Endpoint, Kind, choose, running
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "docs" / "bench.md"
@@ -75,7 +76,6 @@ def main() -> None:
 
 def measure(choice: Choice, build_dir: Path) -> Figures:
     """Start the endpoint, measure it, stop it."""
-    before = processes()
     begun = time.perf_counter()
     with running(choice, build_dir, PARAMETERS) as endpoint:
         ready = elapsed_ms(begun)
@@ -83,6 +83,7 @@ def measure(choice: Choice, build_dir: Path) -> Figures:
         first = [invoke(client, f"Function{number}") for number in range(COLD_STARTS)]
         warm = [invoke(client, "Function0") for _ in range(WARM_INVOCATIONS)]
         count, failed = load(endpoint.client)
+        assert processes_of(endpoint) > 0
     return Figures(
         ready=ready,
         first=statistics.median(first),
@@ -90,7 +91,7 @@ def measure(choice: Choice, build_dir: Path) -> Figures:
         warm_p95=statistics.quantiles(warm, n=20)[-1],
         per_second=count / LOAD_SECONDS,
         failed=failed,
-        left_processes=len(processes() - before),
+        left_processes=processes_of(endpoint),
     )
 
 
@@ -126,17 +127,13 @@ def load(new_client: Callable[[], Any]) -> tuple[int, int]:
     return sum(succeeded), sum(failed)
 
 
-def processes() -> set[int]:
-    """All processes that run functions: of ours, and containers'."""
-    marks = (b"awslambdaric", b"bootstrap.py", b"aws-lambda-rie", b"start-lambda")
-    found = set()
-    for entry in Path("/proc").iterdir():
-        try:
-            command = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-        except OSError:
-            continue
-        if any(mark in command for mark in marks):
-            found.add(int(entry.name))
+def processes_of(endpoint: Endpoint) -> int:
+    """How many processes run functions of the endpoint: it is in the variables of each."""
+    url = endpoint.url.encode()
+    found = 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it ended, or is not ours to look at
+            found += url in environment.read_bytes()
     return found
 
 
