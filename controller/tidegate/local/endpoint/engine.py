@@ -17,7 +17,8 @@ from samcli.local.docker.lambda_image import Runtime
 from tidegate.core.errors import NotFound
 
 _DEFAULT_ADDRESS: Final = "unix:///var/run/docker.sock"
-_TIMEOUT_SECONDS: Final = 5
+_ANSWER_SECONDS: Final = 5
+_PULL_SECONDS: Final = 600
 _REPOSITORY: Final = "public.ecr.aws/lambda"
 _LOOPBACK: Final = "127.0.0.1"
 _DESKTOP_HOST: Final = "host.docker.internal"
@@ -49,7 +50,7 @@ def find_engine() -> Engine:
     if scheme == "unix" and not Path(path).is_socket():
         raise NoEngineError(f"no container engine answers at {address}")
     try:
-        with closing(_client()) as client:
+        with closing(_client(_ANSWER_SECONDS)) as client:
             about = client.version()
             gateway = _gateway(client)
     except DockerException as error:
@@ -68,7 +69,7 @@ def find_engine() -> Engine:
 
 def require_images(engine: Engine, runtimes: Iterable[str]) -> None:
     """Pull the base images of ``runtimes`` that the engine lacks. Raises ``NotFound``."""
-    with closing(_client()) as client:
+    with closing(_client(_PULL_SECONDS)) as client:
         for runtime in sorted(set(runtimes)):
             image = f"{_REPOSITORY}/{Runtime.get_image_name_tag(runtime, engine.architecture)}"
             try:
@@ -90,9 +91,9 @@ def _pull(client: Any, image: str) -> None:
         ) from error
 
 
-def _client() -> Any:
+def _client(timeout_seconds: float) -> Any:
     # not `docker.from_env`: the embedded AWS takes that away from ministack in its process
-    return docker.DockerClient.from_env(timeout=_TIMEOUT_SECONDS)
+    return docker.DockerClient.from_env(timeout=timeout_seconds)
 
 
 def _gateway(client: Any) -> str | None:
@@ -115,4 +116,5 @@ def _is_ours(address: str) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition(os.linesep)[0].rstrip(".")
+    said = getattr(error, "explanation", None) or str(error)
+    return str(said).strip().partition(os.linesep)[0].rstrip(".")
