@@ -139,7 +139,12 @@ def processes_of(endpoint: Endpoint) -> int:
 
 def sam_build(build_dir: Path) -> None:
     """Build the functions that are measured."""
-    command = [Path(sys.executable).with_name("sam"), "build", "--template", HERE / "template.yaml"]
+    command = [
+        Path(sys.executable).with_name("sam"),
+        "build",
+        "--template",
+        HERE / "endpoints" / "template.yaml",
+    ]
     command += ["--build-dir", build_dir, "--parameter-overrides"]
     command += [f"{name}={value}" for name, value in PARAMETERS.items()]
     variables = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
