@@ -21,7 +21,8 @@ from samcli.yamlhelper import yaml_dump, yaml_parse
 from tidegate.local.endpoint.start import Choice, Endpoint, choose, running
 
 CHECKOUT = Path(__file__).parents[2]
-BUILD = CHECKOUT / "build" / "integration"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+BUILD = CHECKOUT / "build" / f"integration{WORKER}"  # workers must not build over each other
 BROKEN = Path(__file__).parent / "broken"
 PARAMETERS = {"PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}"}
 
