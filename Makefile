@@ -79,6 +79,7 @@ picture: $(STAMP) ## Run the demonstration and draw docs/images/demo.svg from it
 .PHONY: bench-analysis
 bench-analysis: $(STAMP) ## Measure the analysis against CodeDeploy; writes docs/analysis.md
 	python -m bench.analysis --output docs/analysis.md
+
 .PHONY: bench
 bench: $(STAMP) ## Measure the Lambda endpoints; writes docs/bench.md
 	python bench/lambda_endpoints.py
