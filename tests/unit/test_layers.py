@@ -151,6 +151,11 @@ def test_handlers_ship_without_what_runs_elsewhere(module: str) -> None:
     assert outside - sys.stdlib_module_names <= IN_LAMBDA
 
 
+@pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "hooks"])
+def test_hooks_need_nothing_but_what_lambda_brings(module: str) -> None:
+    assert outside_imports(module) - sys.stdlib_module_names <= {"boto3", "botocore"}
+
+
 def test_no_two_test_modules_share_a_name() -> None:
     """Test modules are imported by their bare names."""
     files = [file.name for file in Path(__file__).parents[1].rglob("*.py")]

@@ -78,7 +78,7 @@ def _invoke(scene: Scene, run: HookRun, seconds: int) -> HookRun:
     clock, state = scene.ports.clock, scene.state()
     physical = state.resources.get(run.function, run.function)
     began = clock.now()
-    ended = scene.world.functions.invoke(physical, _payload(scene, run, state), seconds)
+    ended = scene.world.functions.invoke(physical, _payload(scene, run, state, seconds), seconds)
     cause = _why_failed(ended)
     over = {
         "outcome": Outcome.FAILED if cause else Outcome.PASSED,
@@ -89,7 +89,7 @@ def _invoke(scene: Scene, run: HookRun, seconds: int) -> HookRun:
     return put_over(scene.ports.ledger, run.model_copy(update=over))
 
 
-def _payload(scene: Scene, run: HookRun, state: StackState) -> dict[str, Any]:
+def _payload(scene: Scene, run: HookRun, state: StackState, seconds: int) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "release": scene.ref.release.model_dump(),
@@ -99,6 +99,7 @@ def _payload(scene: Scene, run: HookRun, state: StackState) -> dict[str, Any]:
         "functions": _functions(scene, state),
         "commit": scene.plan.artifact.commit,
         "attempt": run.attempt,
+        "timeout_seconds": seconds,
         **_as_codedeploy_names_it(scene, run),
     }
 
