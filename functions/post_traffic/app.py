@@ -1,50 +1,56 @@
-"""Post-traffic hook: the live alias must answer correctly, and from the released version.
-
-Tidegate invokes it when the candidate has all traffic. It passes by returning and fails by raising.
-"""
+"""Post-traffic hook: users must be served by the released version, and without errors."""
 
 from __future__ import annotations
 
 import functools
-import json
-import logging
-from http import HTTPStatus
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 
-REQUEST = {"name": "Grace"}
+from tidegate.hooks import Checks, HookEvent, ReleasedFunction, hook
 
-logger = logging.getLogger()
-logger.setLevel(logging.INFO)
-
-
-class LiveAliasError(Exception):
-    """The live alias does not answer as it should."""
+LOOK_BACK = timedelta(minutes=15)
+MOST_ERRORS = 0.01  # of the requests that the new version has served
 
 
 @functools.cache
-def lambda_client() -> Any:
-    return boto3.client("lambda")
+def cloudwatch() -> Any:
+    return boto3.client("cloudwatch")
 
 
-def verify(client: Any, alias_arn: str, expected_version: str) -> None:
-    """Raise ``LiveAliasError`` unless the alias greets, and from the expected version."""
-    response = client.invoke(FunctionName=alias_arn, Payload=json.dumps(REQUEST).encode())
-    answer = json.loads(response["Payload"].read())
-    if response.get("FunctionError"):
-        what = f"{answer.get('errorType')}: {answer.get('errorMessage')}"
-        raise LiveAliasError(f"{alias_arn} crashed: {what}")
-    version = response["ExecutedVersion"]
-    if version != expected_version:
-        raise LiveAliasError(f"{alias_arn} is served by {version}, expected {expected_version}")
-    if answer.get("status") != HTTPStatus.OK or REQUEST["name"] not in str(answer.get("message")):
-        raise LiveAliasError(f"{alias_arn} answered {json.dumps(answer)}")
+def served(client: Any, function: ReleasedFunction, metric: str) -> int:
+    """The sum of a metric over the requests that the new version got through its alias."""
+    now = datetime.now(UTC)
+    dimensions = {
+        "FunctionName": function.function,
+        "Resource": f"{function.function}:{function.alias}",
+        "ExecutedVersion": function.candidate_version,
+    }
+    answer = client.get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName=metric,
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+        StartTime=now - LOOK_BACK,
+        EndTime=now,
+        Period=60,
+        Statistics=["Sum"],
+    )
+    return round(sum(point["Sum"] for point in answer["Datapoints"]))
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Ask each live alias once. Returning passes the hook, an exception fails it."""
-    for function in event["functions"]:
-        verify(lambda_client(), function["alias_arn"], function["candidate_version"])
-        logger.info("alias answers as expected", extra={"alias_arn": function["alias_arn"]})
-    return {"aliases": len(event["functions"])}
+@hook
+def handler(event: HookEvent, checks: Checks) -> None:
+    """Ask each live alias once, and look at how it has served users while traffic shifted."""
+    for function in event.functions:
+        grace = checks.invoke(function.alias_arn, {"name": "Grace"})
+        grace.came_from(function.candidate_version).has_status(200)
+        grace.matches(r"\bGrace\b", at="message")
+
+        requests = served(cloudwatch(), function, "Invocations")
+        errors = served(cloudwatch(), function, "Errors")
+        checks.that(
+            f"{function.function}: at most {MOST_ERRORS:.0%} of requests fail",
+            errors <= MOST_ERRORS * requests,
+            f"{errors} of {requests} failed",
+        )

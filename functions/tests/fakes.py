@@ -1,4 +1,4 @@
-"""A Lambda client that answers from a function of ours."""
+"""Lambda and CloudWatch as far as the hooks use them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,24 @@ class FakeLambda:
     version: str = "2"
     invoked: list[str] = field(default_factory=list)
 
-    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
-        self.invoked.append(FunctionName)
+    def invoke(self, **request: Any) -> dict[str, Any]:
+        self.invoked.append(request["FunctionName"])
         response: dict[str, Any] = {"ExecutedVersion": self.version}
         try:
-            body = self.answer(json.loads(Payload))
+            body = self.answer(json.loads(request["Payload"]))
         except RuntimeError as error:
             response["FunctionError"] = "Unhandled"
             body = {"errorType": type(error).__name__, "errorMessage": str(error)}
         return response | {"Payload": io.BytesIO(json.dumps(body).encode())}
+
+
+@dataclass
+class FakeCloudWatch:
+    """The same numbers for every function and time."""
+
+    invocations: int = 100
+    errors: int = 0
+
+    def get_metric_statistics(self, **query: Any) -> dict[str, Any]:
+        numbers = {"Invocations": self.invocations, "Errors": self.errors}
+        return {"Datapoints": [{"Sum": float(numbers[query["MetricName"]])}]}

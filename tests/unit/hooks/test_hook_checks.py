@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from hook_lambdas import CART, Lambda, event
 
 from tidegate.core.ports import Invocation
 from tidegate.core.workflow.hook import _why_failed
 from tidegate.hooks import Answer, Checks, HookEvent, hook, using
-
-from hook_lambdas import CART, Lambda, event
 
 CANDIDATE = f"{CART}:42"
 WEB = {"statusCode": 200, "body": json.dumps({"items": [{"id": 7}], "note": None})}

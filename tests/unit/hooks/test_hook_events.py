@@ -7,11 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hook_lambdas import CART, event
 
 from support.story import Story
 from tidegate.hooks import HookEvent, NotAHookEventError
-
-from hook_lambdas import CART, event
 
 
 def test_tells_release_function_and_versions() -> None:
