@@ -31,7 +31,7 @@ install: $(STAMP) ## Install everything into .venv, from the lock
 lock: $(STAMP) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --upgrade --output-file requirements/dev.txt
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --constraint requirements/dev.txt \
+	$(BIN)/uv pip compile pyproject.toml --extra controller --universal --python-version 3.11 --constraint requirements/dev.txt \
 	  $(addprefix --no-emit-package ,boto3 botocore s3transfer python-dateutil six urllib3) \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file controller/requirements.txt
 

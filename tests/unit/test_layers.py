@@ -22,7 +22,7 @@ BELOW: dict[str, set[str]] = {
     "handlers": {"core", "aws"},
     "web": {"core", "aws", "handlers"},
     "cli": {"core", "aws", "build", "local"},
-    "testing": {"core", "aws", "build", "handlers", "local"},
+    "testing": {"core", "aws", "build", "handlers", "hooks", "local"},
     "local": {"core", "aws", "build", "handlers", "testing", "cli"},
 }
 

@@ -21,7 +21,7 @@ from tidegate.build.template import Template
 from tidegate.build.values import Values
 from tidegate.core.errors import TemplateError
 
-_SAM: Final = "AWS::Serverless-2016-10-31"
+SAM_TRANSFORM: Final = "AWS::Serverless-2016-10-31"
 _UNRESOLVED: Final = "{{IntrinsicFunction:tidegate}}"  # SAM leaves a reference with such a value be
 _REGION: Final = "us-east-1"  # gives the partition of AWS's managed policies
 _PREFERENCE: Final = "DeploymentPreference"
@@ -33,6 +33,8 @@ _DECIDED_NOW: Final = {
     _PREFERENCE,
 }
 
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)  # of its own metrics it warns
+
 
 def transform(
     template: Template, path: str, parameters: Mapping[str, str] | None = None
@@ -41,15 +43,19 @@ def transform(
 
     ``parameters`` are a stage's, for what is decided now. Raises ``TemplateError``.
     """
-    macros = template.get("Transform", [])
-    macros = macros if isinstance(macros, list) else [macros]
     template = settle(template, parameters or {})
-    if _SAM not in macros:
+    if SAM_TRANSFORM not in macros(template):
         return template
     expanded = _expand(template, path)
-    if others := [macro for macro in macros if macro != _SAM]:
+    if others := [macro for macro in macros(template) if macro != SAM_TRANSFORM]:
         expanded["Transform"] = others
     return expanded
+
+
+def macros(template: Template) -> list[Any]:
+    """The transforms that the template asks for."""
+    asked = template.get("Transform", [])
+    return asked if isinstance(asked, list) else [asked]
 
 
 def settle(template: Template, parameters: Mapping[str, str]) -> Template:

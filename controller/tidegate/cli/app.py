@@ -16,6 +16,7 @@ from tidegate.cli import (
     operating,
     pruning,
     showing,
+    starting,
     steering,
 )
 from tidegate.cli.backend import Context, Settings, connect
@@ -75,6 +76,7 @@ def _register_local() -> None:
 
 
 for verbs in (
+    starting,
     checking,
     migrating,
     building,

@@ -98,6 +98,12 @@ class MemoryFunctions:
         """What the version was published with."""
         return self._versions[function][version - 1]
 
+    def check_version(self, function: str, version: str) -> None:
+        """Raise ``NotFound`` unless this version was published."""
+        published = range(1, len(self._versions.get(function, ())) + 1)
+        if int(version) not in published:
+            raise NotFound(f"{function} has no version {version}.")
+
     def deploy(self, function: str, properties: Mapping[str, Any]) -> None:
         """Change the unpublished function."""
         self._present[function] = properties

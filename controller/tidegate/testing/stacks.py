@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidegate.build.references import target_of
 from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, StackBusy
 from tidegate.core.ports import (
     Artifacts,
@@ -138,8 +139,8 @@ class MemoryStacks:
         if unknown:
             names = ", ".join(sorted(unknown))
             raise ChangeSetFailed(f"Parameters [{names}] do not exist in the template")
-        resources: Mapping[str, _Resource] = template["Resources"]
-        return resources
+        defaults = {name: p.get("Default") for name, p in template.get("Parameters", {}).items()}
+        return _name_aliases(template["Resources"], {**defaults, **spec.parameters})
 
     def _refuse_busy(self, stack_name: str) -> None:
         if self.foreign_operation or stack_name in self._pending:
@@ -200,7 +201,7 @@ class MemoryStacks:
             function = f"{stack.spec.stack_name}-{name}"
             self.functions.deploy(function, properties)
             return function
-        function = made[properties["FunctionName"]["Ref"]]
+        function = made[target_of(properties["FunctionName"])]
         if resource["Type"] == _VERSION:
             return stack.resources.get(name) or self.functions.publish(function)
         version = _version(properties["FunctionVersion"], made, parameters)
@@ -219,8 +220,21 @@ class MemoryStacks:
         return f"arn:aws:lambda:eu-west-1:111111111111:function:{function}:{alias}"
 
 
+def _name_aliases(
+    resources: Mapping[str, _Resource], values: Mapping[str, Any]
+) -> Mapping[str, _Resource]:
+    """The resources, with the names of aliases that parameters give."""
+    for resource in resources.values():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == _ALIAS and not isinstance(properties["Name"], str):
+            properties["Name"] = values[target_of(properties["Name"])]
+    return resources
+
+
 def _version(value: Any, made: Mapping[str, str], parameters: Mapping[str, str]) -> str:
     """The version that an alias's ``FunctionVersion`` comes to."""
+    if isinstance(value, str):
+        return value
     if "Fn::If" in value:
         _, pinned, free = value["Fn::If"]
         pin = parameters.get(pinned["Ref"], "")
@@ -256,7 +270,8 @@ def _modified(
         for name in names
         if one.get(name) != other.get(name)
         or any(
-            old.get(parameter) != new.get(parameter) and f'"{parameter}"' in json.dumps(other[name])
+            old.get(parameter) != new.get(parameter)
+            and f'"{parameter}"' in json.dumps(other.get(name))
             for parameter in old.keys() | new.keys()
         )
     )
