@@ -269,9 +269,12 @@ _RESOURCE: Final = """\
 _HOOK_MAKEFILE: Final = """\
 # Called by `sam build`. The library for hooks comes from the Tidegate that is installed where the
 # build runs: the same version, and no package index is asked.
+
+PYTHON ?= python3
+
 build-HOOK:
 	cp app.py "$(ARTIFACTS_DIR)"
-	python3 -m tidegate.hooks "$(ARTIFACTS_DIR)"
+	$(PYTHON) -m tidegate.hooks "$(ARTIFACTS_DIR)"
 """
 
 _LOOP: Final = "    for function in event.functions:\n"

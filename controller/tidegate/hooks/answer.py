@@ -56,11 +56,13 @@ class Answer:
         return self._check(what, bool(re.search(pattern, text)), f"found {_said(found)}")
 
     def fits(self, schema: Mapping[str, Any], at: str = "") -> Answer:
-        """What stands there fits the JSON Schema.
+        """What stands there, or the JSON in the text there, fits the JSON Schema.
 
         Known are the keywords of ``tidegate.hooks.schema``. Raises ``SchemaError`` for any other.
         """
         found = self._find(at)
+        inner = _parsed(found)
+        found = inner if isinstance(inner, dict | list) else found
         problems = (
             ["there is nothing"] if found is _MISSING else mismatches(found, schema, at or "$")
         )
