@@ -66,7 +66,7 @@ def sam_build(template: Path, folder: Path) -> None:
     command = [Path(sys.executable).with_name("sam"), "build", "--template", template]
     command += ["--build-dir", folder, "--parameter-overrides"]
     command += [f"{name}={value}" for name, value in PARAMETERS.items()]
-    variables = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+    variables = {**os.environ, "SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable}
     built = subprocess.run(
         command, cwd=CHECKOUT, env=variables, capture_output=True, text=True, check=False
     )

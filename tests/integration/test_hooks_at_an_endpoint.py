@@ -35,6 +35,7 @@ def event(
         ],
         "commit": "4be2a1c",
         "attempt": 1,
+        "timeout_seconds": 60,
     }
 
 
@@ -67,8 +68,8 @@ def test_the_pre_traffic_hook_lets_a_good_application_pass(endpoint: Endpoint) -
     ("function", "reason"),
     [
         ("GreetsWrongly", "Bye, Ada!"),
-        ("Crashes", "KeyError|status None"),  # the latter where crashes are not marked
-        ("DoesNotImport", "No module named 'greetings'|status None"),
+        ("Crashes", "KeyError|found nothing"),  # the latter where crashes are not marked
+        ("DoesNotImport", "No module named 'greetings'|found nothing"),
     ],
 )
 def test_the_pre_traffic_hook_stops_a_broken_application_and_says_why(
