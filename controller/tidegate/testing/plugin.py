@@ -7,14 +7,19 @@ build` on it. What a fixture needs is imported when a test asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from tidegate.local.cloud import EmbeddedAws
+    from tidegate.testing.endpoint import LambdaEndpoint
     from tidegate.testing.releases import ReleaseRun
+
+_FIRST_ACCOUNT: Final = 700_000_000_000
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +48,19 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
 
     with EmbeddedAws() as aws:
         yield aws
+
+
+@pytest.fixture(scope="session")
+def lambda_endpoint(embedded_aws: EmbeddedAws) -> Callable[..., LambdaEndpoint]:
+    """Serves what `sam build` left: ``lambda_endpoint(".aws-sam/build")``.
+
+    Each call is an account of its own. Parameters of the template may follow as a mapping.
+    """
+    from tidegate.testing.endpoint import serve
+
+    accounts = itertools.count(_FIRST_ACCOUNT)
+
+    def make(build_dir: Path | str, parameters: Mapping[str, str] | None = None) -> LambdaEndpoint:
+        return serve(embedded_aws, str(next(accounts)), Path(build_dir), parameters)
+
+    return make
