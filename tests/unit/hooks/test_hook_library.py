@@ -11,6 +11,7 @@ import pytest
 from hook_lambdas import event
 
 from tidegate.hooks.__main__ import copy_library, main
+from tidegate.hooks.client import lambda_client
 
 HOOK = """
 import sys
@@ -54,3 +55,13 @@ def test_command_copies_to_the_folder_that_it_is_given(
     monkeypatch.setattr(sys, "argv", ["python -m tidegate.hooks", str(tmp_path / "package")])
     main()
     assert (tmp_path / "package" / "tidegate" / "hooks" / "handler.py").is_file()
+
+
+def test_client_waits_as_long_as_it_is_told_and_repeats_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    config = lambda_client(2.5).meta.config
+    assert config.read_timeout == 3
+    assert config.retries["total_max_attempts"] == 1
+    assert lambda_client(2.5) is lambda_client(3)
