@@ -15,6 +15,7 @@ from tidegate.build.package import PackageStore, package_code
 from tidegate.build.sam import SAM_TRANSFORM, macros, settle
 from tidegate.build.template import Template, of_type, parse_template
 from tidegate.cli.insertion import Insertion, TemplateText
+from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import InputError
 from tidegate.core.strategy import NAMED
 
@@ -85,7 +86,7 @@ def scaffold(folder: Path, template: Path, application: str, places: list[Place]
 
 def _expand(sam: Template, path: Path) -> Expansion:
     """The template as a build sees it. Raises ``TemplateError``."""
-    copied = settle(sam)
+    copied = settle(sam, {})
     with TemporaryDirectory(prefix="tidegate-") as folder:
         package_code(copied, path, PackageStore(Path(folder) / "packages", "packages"))
     return expand_template(copied, str(path))
@@ -109,8 +110,13 @@ def _publish(text: str, sam: Template, path: Path, added: list[str]) -> str:
 
 def _takes_a_hook(sam: Template, expansion: Expansion) -> bool:
     """SAM makes the hook's role, and a `DeploymentPreference` may name hooks already."""
-    has_some = expansion.defaults.pre_traffic or expansion.defaults.post_traffic
-    return not has_some and SAM_TRANSFORM in macros(sam)
+    said = _said(expansion)
+    return not (said.pre_traffic or said.post_traffic) and SAM_TRANSFORM in macros(sam)
+
+
+def _said(expansion: Expansion) -> TemplateDefaults:
+    """What the template says itself, with the defaults of its parameters."""
+    return expansion.defaults[""]
 
 
 def _free_name(sam: Template) -> str:
@@ -137,7 +143,7 @@ def _stage(project: _Project, place: Place, *, last: bool) -> str:
     ]
     if last:
         lines.append("    approval: {approvers: 1, timeout: 24h}")
-        lines += [] if project.expansion.defaults.strategy in NAMED else _STRATEGY
+        lines += [] if _said(project.expansion).strategy in NAMED else _STRATEGY
     return "\n".join(lines) + "\n"
 
 
