@@ -10,6 +10,8 @@ from typing import Any
 
 from tidegate.hooks.client import lambda_client
 
+_ERROR_KEYS = {"errorType", "errorMessage", "requestId"}
+
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
@@ -27,12 +29,7 @@ def invoke(arn: str, payload: Any, timeout_seconds: float) -> Invocation:
     """Invoke a function, once. What goes wrong is in the outcome, nothing is raised for it."""
     began = time.monotonic()
     try:
-        response = lambda_client(timeout_seconds).invoke(
-            FunctionName=arn,
-            InvocationType="RequestResponse",
-            LogType="Tail",
-            Payload=json.dumps(payload).encode(),
-        )
+        response = _ask(lambda_client(timeout_seconds), arn, json.dumps(payload).encode())
         body = _decoded(response["Payload"].read())
     except Exception as error:
         return _lost(error, time.monotonic() - began)
@@ -57,6 +54,19 @@ def why_not_invocable(arn: str) -> str:
     return ""
 
 
+def _ask(client: Any, arn: str, payload: bytes) -> Any:
+    """The function's answer, with the end of its log where the endpoint knows it."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    request = {"FunctionName": arn, "InvocationType": "RequestResponse", "Payload": payload}
+    try:
+        return client.invoke(**request, LogType="Tail")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NotImplemented":  # as `sam local` says
+            raise
+        return client.invoke(**request)
+
+
 def _decoded(body: bytes) -> Any:
     """The answer's JSON; text when it is none, as a custom runtime may answer."""
     try:
@@ -66,10 +76,11 @@ def _decoded(body: bytes) -> Any:
 
 
 def _function_error(response: Any, body: Any) -> tuple[str, str]:
-    said = response.get("FunctionError", "")
+    details = body if isinstance(body, dict) else {}
+    unmarked = details.keys() >= _ERROR_KEYS  # `sam local` does not mark what has a request's id
+    said = response.get("FunctionError", "Unhandled" if unmarked else "")
     if not said:
         return "", ""
-    details = body if isinstance(body, dict) else {}
     kind = details.get("errorType") or said
     message = details.get("errorMessage")
     return kind, f"{kind}: {message}" if message else kind

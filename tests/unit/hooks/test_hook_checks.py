@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from hook_lambdas import CART, Lambda, event
 
 from tidegate.core.ports import Invocation
@@ -156,6 +156,40 @@ def test_missing_function_is_a_failed_check() -> None:
         result = handler(event())
     assert [check["passed"] for check in result["checks"]] == [False, False, True]
     assert "ResourceNotFoundException" in result["reason"]
+
+
+class SamLocal(Lambda):
+    """Tells no log, and does not mark the errors of Python's runtime."""
+
+    def invoke(self, **request: Any) -> dict[str, Any]:
+        if "LogType" in request:
+            details = {"Code": "NotImplemented", "Message": "log-type: Tail is not supported"}
+            raise ClientError({"Error": details}, "Invoke")
+        response = super().invoke(**request)
+        for missing in ("FunctionError", "LogResult", "ExecutedVersion"):
+            response.pop(missing, None)
+        return response
+
+
+def test_sam_local_answers_without_a_log() -> None:
+    @hook
+    def handler(_: HookEvent, checks: Checks) -> None:
+        checks.invoke(CANDIDATE).has_status(200)
+
+    with using(SamLocal(lambda _: {"status": 200})):
+        assert handler(event())["status"] == "Succeeded"
+
+
+def test_error_that_sam_local_does_not_mark_is_one() -> None:
+    @hook
+    def handler(_: HookEvent, checks: Checks) -> None:
+        checks.invoke(CANDIDATE)
+
+    error = {"errorType": "KeyError", "errorMessage": "'SALUTATION'", "requestId": "1"}
+    with using(SamLocal(lambda _: error)):
+        result = handler(event())
+    assert result["status"] == "Failed"
+    assert "KeyError: 'SALUTATION'" in result["reason"]
 
 
 def test_candidate_is_not_asked_when_the_time_is_over() -> None:
