@@ -95,8 +95,7 @@ def build_artifact(
     store = PackageStore(output / "packages", f"applications/{parsed.application}/packages")
     sam = read_template(template)
     package_code(sam, template, store)
-    settings = [_setting(stage, parsed) for stage in parsed.stages]
-    expansion = expand_template(sam, str(template), settings)
+    expansion = expand_for_stages(sam, str(template), parsed)
     _write_json(output / TEMPLATE_FILE, expansion.template)
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
@@ -175,6 +174,15 @@ def artifact_prefix(contents: ArtifactContents) -> str:
     """Where an artifact's own objects lie in the artifact bucket."""
     digest = contents.digest().removeprefix("sha256:")
     return f"applications/{contents.application}/artifacts/{digest}"
+
+
+def expand_for_stages(sam: Template, path: str, manifest: Manifest) -> Expansion:
+    """Expand a template whose code is packaged for the stages of its manifest.
+
+    Raises ``TemplateError``.
+    """
+    settings = [_setting(stage, manifest) for stage in manifest.stages]
+    return expand_template(sam, path, settings)
 
 
 def _check(artifact: Artifact, reference: ArtifactRef) -> None:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.build.expand import expand_template
+from tidegate.build.artifact import expand_for_stages
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.template import Template, read_template
 from tidegate.core.artifact import ArtifactContents
@@ -52,7 +52,7 @@ class TemplateApplication:
         sam = read_template(self.template)
         package_code(sam, self.template, _NamedPackages(generation))
         _change_inline_code(sam, generation)
-        expansion = expand_template(sam, str(self.template))
+        expansion = expand_for_stages(sam, str(self.template), manifest)
         template = json.dumps(expansion.template, sort_keys=True).encode()
         contents = ArtifactContents(
             application=manifest.application,
@@ -60,7 +60,7 @@ class TemplateApplication:
             template_sha256=hashlib.sha256(template).hexdigest(),
             aliases=expansion.aliases,
             functions=expansion.functions,
-            defaults=expansion.defaults,
+            stage_defaults=expansion.defaults,
         )
         return contents, template
 
