@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from tidegate.build.expand import Expansion, expand_template
+from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.sam import SAM_TRANSFORM, macros, settle
 from tidegate.build.template import Template, of_type, parse_template
@@ -67,11 +67,11 @@ def scaffold(folder: Path, template: Path, application: str, places: list[Place]
     text = path.read_text(encoding="utf-8")
     sam = parse_template(text, str(path))
     added: list[str] = []
-    expansion = _expand(sam, path)
+    expansion = _expand(sam, path, places)
     if not expansion.aliases:
         text = _publish(text, sam, path, added)
         sam = parse_template(text, str(path))
-        expansion = _expand(sam, path)
+        expansion = _expand(sam, path, places)
     hook = _free_name(sam) if _takes_a_hook(sam, expansion) else ""
     project = _Project(application, template, sam, expansion, hook)
     files = {Path("tidegate.yaml"): _manifest(project, places), _TEST_FILE: _tests(project, places)}
@@ -84,12 +84,14 @@ def scaffold(folder: Path, template: Path, application: str, places: list[Place]
     return Scaffold(files, text, tuple(added))
 
 
-def _expand(sam: Template, path: Path) -> Expansion:
-    """The template as a build sees it. Raises ``TemplateError``."""
-    copied = settle(sam, {})
+def _expand(sam: Template, path: Path, places: list[Place]) -> Expansion:
+    """The template as a build sees it, in the last stage. Raises ``TemplateError``."""
+    last = places[-1].stage
+    parameters = _values(sam, last)
+    copied = settle(sam, parameters)
     with TemporaryDirectory(prefix="tidegate-") as folder:
         package_code(copied, path, PackageStore(Path(folder) / "packages", "packages"))
-    return expand_template(copied, str(path))
+    return expand_template(copied, str(path), [Setting(last, parameters)])
 
 
 def _publish(text: str, sam: Template, path: Path, added: list[str]) -> str:
@@ -115,8 +117,9 @@ def _takes_a_hook(sam: Template, expansion: Expansion) -> bool:
 
 
 def _said(expansion: Expansion) -> TemplateDefaults:
-    """What the template says itself, with the defaults of its parameters."""
-    return expansion.defaults[""]
+    """What the template says itself of the stage that it was expanded for."""
+    (said,) = expansion.defaults.values()
+    return said
 
 
 def _free_name(sam: Template) -> str:
@@ -147,8 +150,8 @@ def _stage(project: _Project, place: Place, *, last: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _parameters(sam: Template, stage: str) -> list[str]:
-    """Those that name the stage, and those that have no default."""
+def _values(sam: Template, stage: str) -> dict[str, str]:
+    """Of the parameters that name the stage, and of those that have no default."""
     values = {}
     for name, parameter in (sam.get("Parameters") or {}).items():
         allowed = parameter.get("AllowedValues")
@@ -156,14 +159,12 @@ def _parameters(sam: Template, stage: str) -> list[str]:
             values[name] = stage
         elif "Default" not in parameter:
             values[name] = str(allowed[0]) if allowed else "set-me"
-    return (
-        [
-            "    parameters:",
-            *(f"      {name}: {json.dumps(value)}" for name, value in values.items()),
-        ]
-        if values
-        else []
-    )
+    return values
+
+
+def _parameters(sam: Template, stage: str) -> list[str]:
+    lines = [f"      {name}: {json.dumps(value)}" for name, value in _values(sam, stage).items()]
+    return ["    parameters:", *lines] if lines else []
 
 
 def _shifts(project: _Project) -> bool:
