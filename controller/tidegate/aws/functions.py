@@ -33,15 +33,23 @@ class LambdaFunctions:
         self._client = client
         self._invoker = invoker
 
-    def invoke(self, function: str, payload: Mapping[str, Any], timeout_seconds: int) -> Invocation:
+    def invoke(
+        self,
+        function: str,
+        payload: Any,
+        timeout_seconds: int,
+        mark: Mapping[str, Any] | None = None,
+    ) -> Invocation:
         """Invoke and wait. An answer that does not come is an ``Invocation`` with ``error``."""
+        context = json.dumps({"custom": dict(mark or {})}).encode()
         with calling(f"invoke {function}", _MISSING):
             try:
                 answer = self._invoker(timeout_seconds).invoke(
                     FunctionName=function,
                     InvocationType="RequestResponse",
                     LogType="Tail",
-                    Payload=json.dumps(dict(payload)).encode(),
+                    ClientContext=base64.b64encode(context).decode(),
+                    Payload=json.dumps(payload).encode(),
                 )
                 return _invocation(answer)
             except ReadTimeoutError:

@@ -12,10 +12,12 @@ from tidegate.cli import (
     building,
     checking,
     doctoring,
+    explaining,
     migrating,
     operating,
     pruning,
     showing,
+    simulating,
     starting,
     steering,
 )
@@ -83,6 +85,8 @@ for verbs in (
     operating,
     steering,
     showing,
+    explaining,
+    simulating,
     pruning,
     doctoring,
 ):

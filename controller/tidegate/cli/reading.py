@@ -91,6 +91,11 @@ def read_history(ledger: Ledger, application: str, limit: int) -> tuple[HistoryE
     return history(releases, details)
 
 
+def read_decisions(ledger: Ledger, release: Release) -> list[Item]:
+    """The rollouts of a release with all their ticks, and its plan once there is one."""
+    return _details(ledger, release, ("PLAN", "ROLLOUT#", "TICK#"))
+
+
 def _details(ledger: Ledger, release: Release, prefixes: Sequence[str]) -> list[Item]:
     partition = release_partition(release.id)
     return [item for prefix in prefixes for item in ledger.query(partition, prefix)]

@@ -12,7 +12,7 @@ from tidegate.core.analysis.errors import judge_errors
 from tidegate.core.analysis.latency import judge_latency
 from tidegate.core.analysis.metrics import judge_metric
 from tidegate.core.plan import Checks
-from tidegate.core.ports import Observation
+from tidegate.core.ports import Counts, Observation, PairBins
 from tidegate.core.record import Judgement, Verdict
 
 _BY_SEVERITY = tuple(Judgement)  # the enum lists the worst last
@@ -32,8 +32,10 @@ def judge(seen: Observation, checks: Checks) -> Verdict:
     Alarms and bounds on metrics are taken at their word.
     """
     alpha = checks.alpha / (1 if checks.latency is None else 2)
-    errors = judge_errors(seen.pairs, checks.errors, alpha)
-    findings = [(errors.judgement, errors.reason)]
+    # Each bin's factor has a mean of at most 1 whoever made the requests: probes share the test.
+    errors = judge_errors((*seen.pairs, *seen.probes), checks.errors, alpha)
+    stable_probes, candidate_probes = _served(seen.probes)
+    findings = [(errors.judgement, errors.reason), *_probes(stable_probes, candidate_probes)]
     evidence = [errors.evidence]
     if checks.latency is not None:
         latency = judge_latency(seen, checks.latency, checks.errors.min_samples, alpha)
@@ -44,15 +46,36 @@ def judge(seen: Observation, checks: Checks) -> Verdict:
     return Verdict(
         judgement=worst(*(judgement for judgement, _ in findings)),
         reasons=_bad_news_first(findings),
-        stable_invocations=errors.stable.invocations,
-        stable_errors=errors.stable.errors,
-        candidate_invocations=errors.candidate.invocations,
-        candidate_errors=errors.candidate.errors,
+        stable_invocations=errors.stable.invocations - stable_probes.invocations,
+        stable_errors=errors.stable.errors - stable_probes.errors,
+        candidate_invocations=errors.candidate.invocations - candidate_probes.invocations,
+        candidate_errors=errors.candidate.errors - candidate_probes.errors,
+        probes=candidate_probes.invocations,
+        stable_probe_errors=stable_probes.errors,
+        candidate_probe_errors=candidate_probes.errors,
         evidence=tuple(evidence),
         no_worse=errors.no_worse,
         excess_errors=errors.excess,
         requests_per_second=_requests_per_second(seen),
     )
+
+
+def _served(pairs: Sequence[PairBins]) -> tuple[Counts, Counts]:
+    """The requests of both versions, of all pairs and periods."""
+    bins = [one for pair in pairs for one in pair.bins]
+    stable = sum((one.stable for one in bins), Counts())
+    return stable, sum((one.candidate for one in bins), Counts())
+
+
+def _probes(stable: Counts, candidate: Counts) -> list[tuple[Judgement, str]]:
+    """Not a finding of its own, but to be told beside the errors."""
+    if not candidate.invocations:
+        return []
+    said = (
+        f"{candidate.invocations} requests to each version were probes:"
+        f" candidate failed {candidate.errors}, stable {stable.errors}"
+    )
+    return [(Judgement.HEALTHY, said)]
 
 
 def _alarms(firing: Sequence[str], baseline: Sequence[str]) -> list[tuple[Judgement, str]]:

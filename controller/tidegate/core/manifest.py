@@ -13,6 +13,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    JsonValue,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -81,6 +82,14 @@ def _read_approval(value: Any) -> Any:
 
 def _read_hook(value: Any) -> Any:
     return {"function": value} if isinstance(value, str) else value
+
+
+_TOO_FEW = {"extend": TooFew.RESTORE, "promote-after-hooks": TooFew.PROMOTE}
+
+
+def _read_too_few(value: Any) -> Any:
+    """Each by the longer name too that says what has been done until then."""
+    return _TOO_FEW.get(value, value) if isinstance(value, str) else value
 
 
 def _check_distinct(
@@ -208,6 +217,37 @@ _CHECKS = Checks()
 _ERRORS = ErrorPolicy()
 
 
+class ProbeSpec(Spec):
+    """Requests of Tidegate's own to both versions, where users send too few to judge."""
+
+    payloads: dict[str, tuple[JsonValue, ...]] = Field(default_factory=dict)
+    """Events by the function's logical id; each version gets them in turn."""
+    function: str | None = Field(default=None, min_length=1)
+    """Instead: a function of the template that returns them as `payloads`."""
+    per_minute: int = Field(default=30, ge=1, le=600)
+    """How many are sent to each version in a minute."""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if bool(self.payloads) == (self.function is not None):
+            found = "both" if self.payloads else "neither"
+            raise problem(
+                f"expected either `payloads` or `function`, found {found}.",
+                "Write the events, or name a function that returns them.",
+            )
+        if empty := [name for name, events in self.payloads.items() if not events]:
+            raise problem(f"{empty[0]} has no payload.", "Write at least one event.")
+        return self
+
+
+WhenTooFew: TypeAlias = Annotated[
+    TooFew,
+    BeforeValidator(
+        _read_too_few, json_schema_input_type=TooFew | Literal["extend", "promote-after-hooks"]
+    ),
+]
+
+
 class ErrorChecks(Spec):
     """When errors make a candidate unhealthy."""
 
@@ -217,10 +257,21 @@ class ErrorChecks(Spec):
     """Requests that the candidate must have served before it is judged."""
     extend: Duration = read_duration(_ERRORS.extend_seconds)
     """How long a bake may be extended to get them."""
-    when_too_few: TooFew = _ERRORS.when_too_few
-    """What to do when even then there are too few: `restore` or `promote`."""
+    probe: ProbeSpec | None = None
+    """What to send when `when_too_few` is `probe`."""
+    when_too_few: WhenTooFew = _ERRORS.when_too_few
+    """And then: `restore`; `promote`, as the hooks have passed; `hold`; or `probe` meanwhile."""
     proof: bool = _ERRORS.proof
     """Whether a step also waits until the candidate is proven to be no worse."""
+
+    @model_validator(mode="after")
+    def _has_what_it_sends(self) -> Self:
+        if (self.when_too_few is TooFew.PROBE) != (self.probe is not None):
+            raise problem(
+                "`when_too_few: probe` and `probe` belong together.",
+                "Write for example `probe: {payloads: {HelloFunction: [{}]}}`.",
+            )
+        return self
 
 
 _LATENCY = LatencyPolicy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -82,6 +82,16 @@ class TooFew(StrEnum):
 
     PROMOTE = "promote"  # go on: the hooks have passed
     RESTORE = "restore"  # go back: nothing was proven
+    PROBE = "probe"  # meanwhile send probes; go back when even they are too few
+    HOLD = "hold"  # keep the weight until there is enough traffic, or a person decides
+
+
+class ProbePlan(Model):
+    """Requests of Tidegate's own to both versions, where users send too few to judge."""
+
+    payloads: dict[str, tuple[Any, ...]] = Field(default_factory=dict)  # by function's logical id
+    function: str = ""  # instead: logical id or name of a function that returns them
+    per_minute: int = Field(default=30, ge=1, le=600)  # to each version, of all functions
 
 
 class ErrorPolicy(Model):
@@ -91,6 +101,7 @@ class ErrorPolicy(Model):
     min_samples: int = Field(default=50, ge=1)  # candidate requests before judging
     extend_seconds: Seconds = 1800  # how long a bake may be extended to get them
     when_too_few: TooFew = TooFew.RESTORE
+    probe: ProbePlan | None = None
     proof: bool = False  # a step also waits for the proof that the candidate is no worse
 
 

@@ -15,6 +15,7 @@ from tidegate.core.manifest import (
     HookSpec,
     LatencyChecks,
     MetricCheck,
+    ProbeSpec,
     StageSpec,
     TestSpec,
 )
@@ -28,6 +29,7 @@ from tidegate.core.plan import (
     MetricPolicy,
     MetricQuery,
     MetricStat,
+    ProbePlan,
     ReleasePlan,
     ReleaseRef,
     StagePlan,
@@ -123,7 +125,7 @@ def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePla
             for wave in stage.region_waves
         ),
         strategy=_strategy(stage, defaults, manifest.template),
-        checks=_checks(stage.checks, defaults),
+        checks=_checks(stage.checks, defaults, contents),
         pre_traffic=_hooks(
             (stage.hooks.pre_traffic, manifest.hooks.pre_traffic), defaults.pre_traffic, contents
         ),
@@ -174,7 +176,7 @@ def _strategy(stage: StageSpec, defaults: TemplateDefaults, template: str) -> St
     return expand_strategy(name)
 
 
-def _checks(checks: ChecksSpec, defaults: TemplateDefaults) -> Checks:
+def _checks(checks: ChecksSpec, defaults: TemplateDefaults, contents: ArtifactContents) -> Checks:
     errors = checks.errors
     return Checks(
         errors=ErrorPolicy(
@@ -182,12 +184,29 @@ def _checks(checks: ChecksSpec, defaults: TemplateDefaults) -> Checks:
             min_samples=errors.min_samples,
             extend_seconds=round(errors.extend.total_seconds()),
             when_too_few=errors.when_too_few,
+            probe=_probe(errors.probe, contents),
             proof=errors.proof,
         ),
         alpha=checks.alpha,
         latency=_latency(checks.latency),
         metrics=tuple(_metric(metric) for metric in checks.metrics),
         alarms=defaults.alarms if checks.alarms is None else checks.alarms,
+    )
+
+
+def _probe(probe: ProbeSpec | None, contents: ArtifactContents) -> ProbePlan | None:
+    if probe is None:
+        return None
+    shifted = {alias.function for alias in contents.aliases}
+    if unknown := [name for name in probe.payloads if name not in shifted]:
+        raise InputError(
+            f'{contents.manifest.template} has no function "{unknown[0]}" with an alias to probe.',
+            mend=f"There are {', '.join(sorted(shifted))}.",
+        )
+    return ProbePlan(
+        payloads=probe.payloads,
+        function=probe.function or "",
+        per_minute=probe.per_minute,
     )
 
 

@@ -139,6 +139,7 @@ class Observation:
 
     pairs: tuple[PairBins, ...] = ()
     metrics: tuple[MetricSeries, ...] = ()
+    probes: tuple[PairBins, ...] = ()  # what Tidegate itself asked of both versions
     firing: tuple[str, ...] = ()  # the alarms that fire now
     baseline: tuple[str, ...] = ()  # those that fired before the candidate had any traffic
     moved_at: tuple[datetime, ...] = ()  # when the weight changed, the first time first
@@ -275,8 +276,17 @@ class Invocation:
 class Functions(Protocol):
     """Lambda functions and versions in one account and region."""
 
-    def invoke(self, function: str, payload: Mapping[str, Any], timeout_seconds: int) -> Invocation:
-        """Invoke and wait. A timeout is an ``Invocation`` with ``error``."""
+    def invoke(
+        self,
+        function: str,
+        payload: Any,
+        timeout_seconds: int,
+        mark: Mapping[str, Any] | None = None,
+    ) -> Invocation:
+        """Invoke and wait. A timeout is an ``Invocation`` with ``error``.
+
+        The function finds ``mark`` in its client context, under ``custom``.
+        """
 
     def canary_blockers(self, function: str, stable: str, candidate: str) -> list[str]:
         """Why a weighted alias cannot serve both versions (role, dead letters); often none."""

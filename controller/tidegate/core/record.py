@@ -110,6 +110,9 @@ class Verdict(Model):
     stable_errors: int = 0
     candidate_invocations: int = 0
     candidate_errors: int = 0
+    probes: int = 0  # of Tidegate's own to each version, not among the requests above
+    stable_probe_errors: int = 0
+    candidate_probe_errors: int = 0
     evidence: tuple[Evidence, ...] = ()  # one for each test that was made
     no_worse: bool = False  # proven: not worse by more than the margins
     excess_errors: float | None = None  # upper bound of the share of requests that it harms
@@ -365,6 +368,17 @@ class ServedBefore(Model):
         return self.invocations / self.seconds if self.seconds else 0.0
 
 
+class Probed(Model):
+    """The probes of one look at one function: so many to each of its versions."""
+
+    function: str
+    alias: str
+    at: datetime
+    sent: int
+    stable_errors: int
+    candidate_errors: int
+
+
 class Rollout(Item):
     """One stack's rollout: small, rewritten at each move, enough to go on after any crash."""
 
@@ -391,7 +405,9 @@ class Rollout(Item):
     moved_at: tuple[datetime, ...] = ()  # when the weight changed, the first time first
     before: tuple[ServedBefore, ...] = ()  # what each shift's alias served before
     shifting_since: datetime | None = None
+    probes: tuple[Probed, ...] = ()  # oldest first
     ticks: int = 0
+    looked_at: datetime | None = None  # when the latest tick was
     verdict: Verdict | None = None  # the latest
     heard: tuple[str, ...] = ()  # marks of the wishes and calls that the last look knew of
     alarms: tuple[str, ...] = ()  # that may ring, by their names there
@@ -403,6 +419,49 @@ class Rollout(Item):
     ended_at: datetime | None = None
     error: str = ""
     cause: str = ""
+
+
+class PairSeen(Model):
+    """What a look saw of one alias that no look before had seen so."""
+
+    function: str
+    alias: str
+    stable: str  # version
+    candidate: str  # version
+    # Start in epoch seconds; requests and errors of stable, then of the candidate.
+    bins: tuple[tuple[int, int, int, int, int], ...] = ()
+    # Start; requests and how many were slower than each edge, of stable, then of the candidate.
+    latency: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...] = ()
+
+
+class MetricSeen(Model):
+    """What a look saw of a user's metric that no look before had seen so."""
+
+    name: str
+    values: tuple[tuple[int, float], ...] = ()  # start in epoch seconds, value
+
+
+class WishSeen(Model):
+    """An operator's wish, as a decision saw it."""
+
+    verb: str
+    who: str
+    reason: str
+    weight: float = 0.0  # of set-weight
+
+
+class Seen(Model):
+    """What a look adds to those before it: all of them together let its decision be taken again."""
+
+    weight: float  # what the candidates had
+    step: int  # index of the step that the rollout was at; -1 before the first
+    step_started_at: datetime | None = None
+    step_began_with: int = 0
+    period_seconds: int = 60  # of the bins
+    pairs: tuple[PairSeen, ...] = ()
+    metrics: tuple[MetricSeen, ...] = ()
+    firing: tuple[str, ...] = ()  # alarms
+    wishes: tuple[WishSeen, ...] = ()
 
 
 class Tick(Item):
@@ -420,6 +479,7 @@ class Tick(Item):
     weight: float
     why: str
     verdict: Verdict
+    seen: Seen | None = None  # what ticks of earlier versions of Tidegate did not keep
 
 
 class HookRun(Item):

@@ -37,6 +37,7 @@ class Hold:
 
     wait: timedelta
     why: str
+    probe: bool = False  # and send probes meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +167,12 @@ def _extend(checks: Checks, left: timedelta, at: str, verdict: Verdict) -> Hold 
     reasons = _reasons(verdict)
     if extension_left > timedelta(0):
         wait = min(extension_left, EXTENSION_SLICE)
-        return Hold(wait, f"bake {at} extended, {write_duration(extension_left)} left: {reasons}")
+        why = f"bake {at} extended, {write_duration(extension_left)} left: {reasons}"
+        return Hold(wait, why, probe=checks.errors.when_too_few is TooFew.PROBE)
     if checks.errors.when_too_few is TooFew.PROMOTE:
         return None
+    if checks.errors.when_too_few is TooFew.HOLD:
+        return Hold(EXTENSION_SLICE, f"held {at} for traffic, or for a person: {reasons}")
     return Restore(Unhealthy.__name__, f"no judgement {at} after the extended bake: {reasons}")
 
 

@@ -65,6 +65,7 @@ class MemoryFunctions:
 
     aliases: MemoryAliases = field(default_factory=MemoryAliases)
     code: dict[str, Code] = field(default_factory=dict)  # physical name -> what it does
+    marks: list[Mapping[str, Any]] = field(default_factory=list)  # of each call
     calls: list[tuple[str, Mapping[str, Any], int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -72,8 +73,15 @@ class MemoryFunctions:
         self._versions: dict[str, list[Mapping[str, Any]]] = {}
         self.deleted: set[tuple[str, int]] = set()
 
-    def invoke(self, function: str, payload: Mapping[str, Any], timeout_seconds: int) -> Invocation:
+    def invoke(
+        self,
+        function: str,
+        payload: Any,
+        timeout_seconds: int,
+        mark: Mapping[str, Any] | None = None,
+    ) -> Invocation:
         """Run the function; what it raises is its error, as Lambda reports it."""
+        self.marks.append(mark or {})
         self.calls.append((function, payload, timeout_seconds))
         try:
             answer = self.code.get(function, _pass)(payload)

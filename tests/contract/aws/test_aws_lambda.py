@@ -139,6 +139,14 @@ class TestLambdaFunctions(FunctionsContract):
     ) -> None:
         assert functions.invoke(f"{make.arn}:2", {"a": 1}, 20).payload == {"a": 1}
 
+    def test_marks_an_invocation_in_the_client_context(
+        self, functions: LambdaFunctions, aws: EmbeddedAws, account: str
+    ) -> None:
+        code = "def handler(event, context): return context.client_context.custom"
+        Function.create(aws, account, code, name="marked")
+        mark = {"tidegate": {"probe": "hello-2"}}
+        assert functions.invoke("marked", {}, 20, mark=mark).payload == mark
+
     def test_says_that_there_is_no_such_function(self, functions: LambdaFunctions) -> None:
         with pytest.raises(NotFound, match="invoke nothing"):
             functions.invoke("nothing", {}, 5)

@@ -130,6 +130,12 @@ class TestTooLittleToJudge:
         assert action.step == 1
         assert action.why.startswith("going on at 10% without a judgement")
 
+    def test_holds_for_a_person_when_the_manifest_says_so(self, judgement: Judgement) -> None:
+        checks = Checks(errors=ErrorPolicy(extend_seconds=0, when_too_few=TooFew.HOLD))
+        action = move(at_step(0), judgement, after=timedelta(days=1), checks=checks)
+        assert isinstance(action, Hold)
+        assert action.why.startswith("held at 10% for traffic, or for a person: because")
+
     def test_goes_on_at_once_when_traffic_comes(self, judgement: Judgement) -> None:
         assert isinstance(move(at_step(0), judgement, after=6 * MINUTE), Hold)
         assert isinstance(move(at_step(0), Judgement.HEALTHY, after=6 * MINUTE), SetWeight)

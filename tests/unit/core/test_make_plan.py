@@ -230,3 +230,19 @@ def test_the_same_artifact_gives_the_same_plan() -> None:
 def test_the_plan_survives_being_stored() -> None:
     made = plan("strategy: {linear: {step: 20%, every: 1m}}", defaults=DEFAULTS)
     assert ReleasePlan.model_validate_json(made.model_dump_json()) == made
+
+
+def probing(function: str) -> str:
+    probe = f"{{payloads: {{{function}: [{{n: 1}}]}}, per_minute: 9}}"
+    return f"checks: {{errors: {{when_too_few: probe, probe: {probe}}}}}"
+
+
+def test_probes_go_to_functions_that_have_an_alias() -> None:
+    found = stage(probing("Shop")).checks.errors.probe
+    assert found
+    assert (found.payloads, found.per_minute) == ({"Shop": ({"n": 1},)}, 9)
+
+
+def test_probes_of_anything_else_are_an_input_error() -> None:
+    with pytest.raises(InputError, match=r'no function "Shoq" with an alias to probe\. There are'):
+        stage(probing("Shoq"))

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from tidegate.core.errors import ManifestError
-from tidegate.core.manifest import Manifest, parse_manifest
+from tidegate.core.manifest import ChecksSpec, Manifest, parse_manifest
 from tidegate.core.manifest_errors import explain
 from tidegate.core.plan import OnFirstFailure, TooFew, WhenNotCanaryable
 from tidegate.core.quantities import write_duration
@@ -476,3 +476,36 @@ class TestAnalysisChecks:
         assert checks.latency
         assert checks.latency.tolerance == 0.1
         assert checks.metrics[0].stats["a"].statistic == "Sum"
+
+
+@pytest.mark.parametrize(
+    ("word", "means"),
+    [
+        ("restore", TooFew.RESTORE),
+        ("extend", TooFew.RESTORE),
+        ("promote", TooFew.PROMOTE),
+        ("promote-after-hooks", TooFew.PROMOTE),
+        ("hold", TooFew.HOLD),
+    ],
+)
+def test_too_few_requests_have_a_policy_by_either_name(word: str, means: TooFew) -> None:
+    checks = {"errors": {"when_too_few": word}}
+    assert ChecksSpec.model_validate(checks).errors.when_too_few is means
+
+
+@pytest.mark.parametrize(
+    ("errors", "message"),
+    [
+        ({"when_too_few": "probe"}, "belong together"),
+        ({"probe": {"payloads": {"F": [{}]}}}, "belong together"),
+        ({"when_too_few": "probe", "probe": {}}, "found neither"),
+        (
+            {"when_too_few": "probe", "probe": {"payloads": {"F": [1]}, "function": "G"}},
+            "found both",
+        ),
+        ({"when_too_few": "probe", "probe": {"payloads": {"F": []}}}, "F has no payload"),
+    ],
+)
+def test_probes_are_whole_or_not_there(errors: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ChecksSpec.model_validate({"errors": errors})

@@ -14,7 +14,7 @@ from tidegate.core.errors import (
     StackBusy,
     StackFailed,
 )
-from tidegate.core.plan import ManagedAlias, StrategyPlan, WhenNotCanaryable
+from tidegate.core.plan import ManagedAlias, WhenNotCanaryable
 from tidegate.core.ports import Ports, StackState
 from tidegate.core.record import (
     Approval,
@@ -211,11 +211,6 @@ def _why_all_at_once(scene: Scene, rollout: Rollout) -> str:
             mend="Release that change alone with `when_not_canaryable: all-at-once`.",
         )
     return why
-
-
-def strategy_of(scene: Scene, rollout: Rollout) -> StrategyPlan:
-    """The stage's strategy, or all at once when the versions cannot share an alias."""
-    return StrategyPlan(name="all-at-once") if rollout.all_at_once else scene.stage.strategy
 
 
 def _pinned(scene: Scene, state: StackState) -> bool:

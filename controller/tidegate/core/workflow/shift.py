@@ -10,7 +10,8 @@ from math import ceil
 from typing import NoReturn, TypedDict
 
 from tidegate.core.errors import Aborted, Unhealthy
-from tidegate.core.judge import judge
+from tidegate.core.look import ACTION_NAMES, Look, consider, moved, policy_of
+from tidegate.core.memory import probe_bins, remember
 from tidegate.core.plan import MetricQuery
 from tidegate.core.ports import Counts, Observation, Pair, Ports
 from tidegate.core.record import (
@@ -22,9 +23,9 @@ from tidegate.core.record import (
     Verdict,
     Wish,
 )
-from tidegate.core.rollout import LASTING, Action, Hold, Promote, Restore, SetWeight, decide
-from tidegate.core.workflow.deploy import strategy_of
+from tidegate.core.rollout import LASTING, Action, Hold, Promote, Restore, SetWeight
 from tidegate.core.workflow.items import put_over
+from tidegate.core.workflow.probe import send_probes
 from tidegate.core.workflow.routing import alias_of, bring, foreign
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -35,12 +36,6 @@ from tidegate.core.workflow.scene import (
 )
 from tidegate.core.workflow.tokens import answer_bake, bake_purpose, keep_token, said_to
 
-_ACTION_NAMES: dict[type[Action], str] = {
-    SetWeight: "set-weight",
-    Hold: "hold",
-    Promote: "promote",
-    Restore: "restore",
-}
 _ENDS = {error.__name__: error for error in (Aborted, Unhealthy)}
 _TOKEN_LIFE = timedelta(days=1)
 _BASELINE = timedelta(hours=1)  # how far back the traffic before the shift is looked at
@@ -125,25 +120,30 @@ def _carry_out(scene: Scene, rollout: Rollout) -> Rollout:
 
 
 def _advance(scene: Scene, rollout: Rollout) -> Ticked:
-    now, ref = scene.ports.clock.now(), scene.ref
-    said = said_to(scene.ports, ref.release.id, ref.stage, ref.target)
-    asked = standing(said, rollout.heard)
-    verdict = _look(scene, rollout, now)
-    strategy = strategy_of(scene, rollout)
-    action = decide(strategy, scene.stage.checks, rollout, verdict, asked, now)
-    rollout = _record(scene, _hear(rollout, said), action, verdict, now)
+    look = _look(scene, rollout)
+    verdict, action = consider(policy_of(scene.stage, rollout), look)
+    rollout = _record(scene, look, verdict, action)
     if isinstance(action, Restore):
         _end(rollout)
     if not isinstance(action, Hold):  # which leaves every alias where it was found just now
         _carry_out(scene, rollout)
+    elif action.probe and scene.stage.checks.errors.probe:
+        send_probes(scene, rollout, scene.stage.checks.errors.probe)
     if isinstance(action, Promote):
         return Ticked(promoted=True, bake_seconds=0)
     return Ticked(promoted=False, bake_seconds=_next_look(scene.ports, action))
 
 
-def _look(scene: Scene, rollout: Rollout, now: datetime) -> Verdict:
-    """What metrics and alarms say since the candidates first had a weight."""
-    return judge(_observe(scene, rollout, now), scene.stage.checks)
+def _look(scene: Scene, rollout: Rollout) -> Look:
+    """What metrics and alarms say since the candidates first had a weight, and what people want."""
+    now, ref = scene.ports.clock.now(), scene.ref
+    said = said_to(scene.ports, ref.release.id, ref.stage, ref.target)
+    return Look(
+        rollout=_hear(rollout, said),
+        observation=_observe(scene, rollout, now),
+        wishes=standing(said, rollout.heard),
+        now=now,
+    )
 
 
 def _observe(scene: Scene, rollout: Rollout, now: datetime) -> Observation:
@@ -157,6 +157,7 @@ def _observe(scene: Scene, rollout: Rollout, now: datetime) -> Observation:
     return Observation(
         pairs=tuple(replace(one, before=was) for one, was in zip(seen, known, strict=True)),
         metrics=tuple(metrics.series(_queries(scene), since, now)) if checks.metrics else (),
+        probes=probe_bins(rollout, now),
         firing=tuple(metrics.firing(rollout.alarms)) if rollout.alarms else (),
         baseline=rollout.baseline_alarms,
         moved_at=rollout.moved_at,
@@ -207,16 +208,10 @@ def _hear(rollout: Rollout, said: Iterable[Wish | Call]) -> Rollout:
     return rollout.model_copy(update={"heard": tuple(item.mark for item in said)})
 
 
-def _record(
-    scene: Scene, rollout: Rollout, action: Action, verdict: Verdict, now: datetime
-) -> Rollout:
+def _record(scene: Scene, look: Look, verdict: Verdict, action: Action) -> Rollout:
     """The tick for people first, then the intent: a crash between them repeats the same number."""
-    changes = {
-        **_changes(rollout, action, verdict, now),
-        "verdict": verdict,
-        "ticks": rollout.ticks + 1,
-    }
-    weight = changes.get("weight", rollout.weight)
+    rollout = look.rollout
+    changes = moved(look, verdict, action)
     put_over(
         scene.ports.ledger,
         Tick(
@@ -224,34 +219,15 @@ def _record(
             stage=rollout.stage,
             target=rollout.target,
             number=rollout.ticks + 1,
-            at=now,
-            action=_ACTION_NAMES[type(action)],
-            weight=weight,
+            at=look.now,
+            action=ACTION_NAMES[type(action)],
+            weight=changes.get("weight", rollout.weight),
             why=action.why,
             verdict=verdict,
+            seen=remember(look),
         ),
     )
     return scene.note(rollout, **changes)
-
-
-def _changes(
-    rollout: Rollout, action: Action, verdict: Verdict, now: datetime
-) -> dict[str, object]:
-    match action:
-        case SetWeight():
-            return {
-                "weight": action.weight,
-                "step": action.step,
-                "step_started_at": now,
-                "step_began_with": verdict.candidate_invocations,
-                "moved_at": (*rollout.moved_at, now),
-                "shifting_since": rollout.shifting_since or now,
-            }
-        case Promote():
-            return {"weight": 1.0, "phase": RolloutPhase.VERIFYING}
-        case Restore():
-            return {"error": action.error, "cause": action.why}
-    return {}
 
 
 def _end(rollout: Rollout) -> NoReturn:

@@ -1,0 +1,227 @@
+"""What ticks remember of what was seen, and the looks of a rollout put together from it again.
+
+A tick keeps the periods that are new since the tick before, and those shortly before them, which
+CloudWatch may have corrected since. The latest of what ticks say of a period counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from tidegate.core.look import ACTION_NAMES, Look
+from tidegate.core.ports import (
+    AliasRef,
+    Bin,
+    Counts,
+    LatencyBin,
+    MetricSeries,
+    MetricValue,
+    Observation,
+    Pair,
+    PairBins,
+    Slower,
+)
+from tidegate.core.record import (
+    MetricSeen,
+    PairSeen,
+    Rollout,
+    RolloutPhase,
+    Seen,
+    ServedBefore,
+    Shift,
+    Tick,
+    Wish,
+    WishSeen,
+)
+from tidegate.core.rollout import SetWeight
+
+_Period = TypeVar("_Period")
+
+CORRECTED = timedelta(minutes=10)  # so long a published period may still change
+
+
+def remember(look: Look) -> Seen:
+    """What the look's tick keeps."""
+    before = look.rollout
+    since = datetime.min.replace(tzinfo=UTC)
+    if before.looked_at is not None:
+        since = before.looked_at - CORRECTED
+    return Seen(
+        weight=before.weight,
+        step=before.step,
+        step_started_at=before.step_started_at,
+        step_began_with=before.step_began_with,
+        period_seconds=int(look.observation.period.total_seconds()),
+        pairs=tuple(_pair_seen(pair, since) for pair in look.observation.pairs),
+        metrics=tuple(_metric_seen(series, since) for series in look.observation.metrics),
+        firing=look.observation.firing,
+        wishes=tuple(_wish_seen(wish) for wish in look.wishes),
+    )
+
+
+def looks_again(rollout: Rollout, ticks: Sequence[Tick]) -> Iterator[tuple[Tick, Look | None]]:
+    """Each tick with its look; ``rollout`` is the record as it stands now, ``ticks`` are in order.
+
+    None from the first tick on that kept nothing: one of an earlier version of Tidegate.
+    """
+    known = _Known()
+    complete, moves = True, 0
+    for tick in ticks:
+        complete = complete and tick.seen is not None
+        if tick.seen is None or not complete:
+            yield tick, None
+            continue
+        known.add(tick.seen)
+        moved_at = rollout.moved_at[:moves]  # a person's move may come at the moment of another
+        moves += tick.action == ACTION_NAMES[SetWeight]
+        yield tick, _look(rollout, tick, tick.seen, known, moved_at)
+
+
+def probe_bins(rollout: Rollout, until: datetime) -> tuple[PairBins, ...]:
+    """The probes that were sent before, as the requests of a pair of their own."""
+    return tuple(
+        PairBins(
+            pair=Pair(AliasRef(shift.function, "probes"), shift.stable, shift.candidate),
+            bins=tuple(
+                Bin(
+                    start=one.at,
+                    stable=Counts(one.sent, one.stable_errors),
+                    candidate=Counts(one.sent, one.candidate_errors),
+                )
+                for one in rollout.probes
+                if one.function == shift.function and one.at < until and one.sent
+            ),
+        )
+        for shift in rollout.shifts
+        if rollout.probes
+    )
+
+
+@dataclass
+class _Known:
+    """The periods that ticks so far have told of."""
+
+    bins: dict[tuple[str, str], dict[int, Bin]] = field(default_factory=dict)
+    latency: dict[tuple[str, str], dict[int, LatencyBin]] = field(default_factory=dict)
+    metrics: dict[str, dict[int, MetricValue]] = field(default_factory=dict)
+
+    def add(self, seen: Seen) -> None:
+        for pair in seen.pairs:
+            key = (pair.function, pair.alias)
+            bins, latency = self.bins.setdefault(key, {}), self.latency.setdefault(key, {})
+            for start, *counts in pair.bins:
+                bins[start] = Bin(_moment(start), Counts(*counts[:2]), Counts(*counts[2:]))
+            for start, stable, candidate in pair.latency:
+                latency[start] = LatencyBin(_moment(start), _slower(stable), _slower(candidate))
+        for metric in seen.metrics:
+            values = self.metrics.setdefault(metric.name, {})
+            values.update((start, MetricValue(_moment(start), v)) for start, v in metric.values)
+
+    def pair(self, shift: Shift, before: ServedBefore, period_seconds: int) -> PairBins:
+        key = (shift.function, shift.alias)
+        latency = _in_order(self.latency.get(key, {}))
+        return PairBins(
+            pair=Pair(AliasRef(shift.function, shift.alias), shift.stable, shift.candidate),
+            bins=_in_order(self.bins.get(key, {})),
+            period_seconds=period_seconds,
+            before=Counts(before.invocations, before.errors),
+            edges_ms=before.edges_ms if latency else (),
+            latency=latency,
+        )
+
+
+def _look(
+    rollout: Rollout, tick: Tick, seen: Seen, known: _Known, moved_at: tuple[datetime, ...]
+) -> Look:
+    as_it_was = {
+        "weight": seen.weight,
+        "step": seen.step,
+        "step_started_at": seen.step_started_at,
+        "step_began_with": seen.step_began_with,
+        "moved_at": moved_at,
+        "shifting_since": moved_at[0] if moved_at else None,
+        "phase": RolloutPhase.SHIFTING,
+        "error": "",
+        "cause": "",
+    }
+    before = rollout.before or (ServedBefore(),) * len(rollout.shifts)
+    return Look(
+        rollout=rollout.model_copy(update=as_it_was),
+        observation=Observation(
+            pairs=tuple(
+                known.pair(shift, served, seen.period_seconds)
+                for shift, served in zip(rollout.shifts, before, strict=True)
+            ),
+            metrics=tuple(
+                MetricSeries(metric.name, _in_order(known.metrics[metric.name]))
+                for metric in seen.metrics
+            ),
+            probes=probe_bins(rollout, tick.at),
+            firing=seen.firing,
+            baseline=rollout.baseline_alarms,
+            moved_at=moved_at,
+            requests_per_second=sum(one.requests_per_second for one in before),
+        ),
+        wishes=[
+            Wish(release_id=tick.release_id, at=tick.at, **wish.model_dump())
+            for wish in seen.wishes
+        ],
+        now=tick.at,
+    )
+
+
+def _pair_seen(pair: PairBins, since: datetime) -> PairSeen:
+    return PairSeen(
+        function=pair.pair.ref.function,
+        alias=pair.pair.ref.alias,
+        stable=pair.pair.stable,
+        candidate=pair.pair.candidate,
+        bins=tuple(
+            (
+                int(one.start.timestamp()),
+                one.stable.invocations,
+                one.stable.errors,
+                one.candidate.invocations,
+                one.candidate.errors,
+            )
+            for one in pair.bins
+            if one.start >= since
+        ),
+        latency=tuple(
+            (
+                int(one.start.timestamp()),
+                (one.stable.invocations, *one.stable.slower),
+                (one.candidate.invocations, *one.candidate.slower),
+            )
+            for one in pair.latency
+            if one.start >= since
+        ),
+    )
+
+
+def _metric_seen(series: MetricSeries, since: datetime) -> MetricSeen:
+    return MetricSeen(
+        name=series.name,
+        values=tuple(
+            (int(one.start.timestamp()), one.value) for one in series.values if one.start >= since
+        ),
+    )
+
+
+def _wish_seen(wish: Wish) -> WishSeen:
+    return WishSeen(verb=wish.verb, who=wish.who, reason=wish.reason, weight=wish.weight)
+
+
+def _in_order(periods: Mapping[int, _Period]) -> tuple[_Period, ...]:
+    return tuple(periods[start] for start in sorted(periods))
+
+
+def _slower(counts: Sequence[int]) -> Slower:
+    return Slower(counts[0], tuple(counts[1:]))
+
+
+def _moment(start: int) -> datetime:
+    return datetime.fromtimestamp(start, UTC)

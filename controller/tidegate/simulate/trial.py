@@ -1,0 +1,256 @@
+"""A simulation: many virtual rollouts of a policy and of CodeDeploy's presets, and their sum."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+
+from tidegate.core.look import Policy
+from tidegate.core.plan import Model, StrategyPlan
+from tidegate.simulate.codedeploy import ALARMS, PRESETS, Alarm, run_preset
+from tidegate.simulate.rollouts import MINUTE, Course, Ending, Run, run_rollout
+from tidegate.simulate.traffic import Profile, Regression
+
+OURS = "tidegate"
+FALSE_ROLLBACKS = 0.01  # an alarm that fires more often on healthy releases would be switched off
+
+_CHUNK = 50  # runs that a process takes at once
+
+
+@dataclass
+class Tally:
+    """What came of many runs. Sums, so that the tallies of several processes can be added."""
+
+    runs: int = 0
+    harmed: float = 0.0
+    harmed_squares: float = 0.0
+    minutes: dict[Ending, Counter[int]] = field(default_factory=dict)  # whole minutes, by ending
+
+    def add(self, run: Run) -> None:
+        """Count one run."""
+        self.runs += 1
+        self.harmed += run.harmed
+        self.harmed_squares += run.harmed**2
+        self.minutes.setdefault(run.ending, Counter())[math.ceil(run.seconds / MINUTE)] += 1
+
+    def merge(self, other: Tally) -> None:
+        """Count the runs of another process."""
+        self.runs += other.runs
+        self.harmed += other.harmed
+        self.harmed_squares += other.harmed_squares
+        for ending, minutes in other.minutes.items():
+            self.minutes.setdefault(ending, Counter()).update(minutes)
+
+    def share(self, *endings: Ending) -> float:
+        """The share of the runs that ended so."""
+        return sum(self.minutes.get(e, Counter()).total() for e in endings) / self.runs
+
+    def quantile(self, ending: Ending, share: float) -> int | None:
+        """The minute by which this share of the runs that ended so had ended."""
+        counted = self.minutes.get(ending, Counter())
+        wanted, seen = share * counted.total(), 0
+        for minute in sorted(counted):
+            seen += counted[minute]
+            if seen >= wanted:
+                return minute
+        return None
+
+
+class Outcome(Model):
+    """What one policy did with releases of one kind."""
+
+    policy: str  # "tidegate", or the name of a preset
+    alarm: str = ""  # of a preset: the best one
+    caught: float  # share of the runs that were taken back because they were worse
+    given_up: float = 0.0  # share that was taken back for want of traffic
+    promoted: float
+    minutes_to_catch: int | None = None  # median
+    minutes_to_catch_p90: int | None = None
+    minutes_to_promote: int | None = None  # median
+    harmed: float  # mean number of users' requests within the horizon
+    harmed_error: float  # its standard error
+    caught_by_minute: tuple[float, ...] = ()  # share of all runs that was caught by then
+
+
+class Finding(Model):
+    """All policies under one kind of release."""
+
+    regression: str  # "none" is a healthy release
+    candidate_error_rate: float
+    outcomes: tuple[Outcome, ...]  # ours first
+
+    @property
+    def ours(self) -> Outcome:
+        """What the manifest's policy did."""
+        return self.outcomes[0]
+
+    @property
+    def best_preset(self) -> Outcome:
+        """The preset, with its best alarm, that harmed the fewest users."""
+        return min(self.outcomes[1:], key=lambda outcome: outcome.harmed)
+
+
+class Report(Model):
+    """What a simulation found."""
+
+    stage: str
+    strategy: str
+    profile: Profile
+    runs: int  # of each policy under each kind of release
+    seed: int
+    horizon_minutes: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is to be simulated."""
+
+    policy: Policy
+    profile: Profile
+    regressions: Sequence[Regression]
+    runs: int = 1000
+    seed: int = 1
+    horizon_seconds: int = 60 * MINUTE
+
+    def course(self, regression: Regression) -> Course:
+        """The course of the runs with this regression."""
+        rate = regression.error_rate(self.profile.error_rate)
+        return Course(self.profile, rate, self.horizon_seconds)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Some runs for one process: of the policy, or of a preset."""
+
+    subject: Policy | StrategyPlan
+    course: Course
+    name: str  # of policy and regression; with seed and number it makes the run's chance
+    seed: int
+    numbers: range
+
+    def run(self) -> dict[Alarm | None, Tally]:
+        tallies: dict[Alarm | None, Tally] = {}
+        for number in self.numbers:
+            # A seed for each run: the result does not depend on how many processes there are.
+            chance = random.Random(f"{self.seed}/{self.name}/{number}")
+            for alarm, run in self._runs(chance):
+                tallies.setdefault(alarm, Tally()).add(run)
+        return tallies
+
+    def _runs(self, chance: random.Random) -> Iterator[tuple[Alarm | None, Run]]:
+        if isinstance(self.subject, Policy):
+            yield None, run_rollout(self.subject, self.course, chance)
+        else:
+            yield from run_preset(self.subject, self.course, chance).items()
+
+
+_Key = tuple[str, int]  # policy, index of the regression; the first one is healthy
+_Tallies = dict[_Key, dict[Alarm | None, Tally]]
+
+
+def simulate(trial: Trial, stage: str = "", processes: int | None = None) -> Report:
+    """Run everything, on as many processes as there are cores unless told otherwise."""
+    regressions = [Regression(), *(one for one in trial.regressions if one != Regression())]
+    tallies: _Tallies = {}
+    tasks = list(_tasks(trial, regressions))
+    for (key, _), found in zip(tasks, _run_all([t for _, t in tasks], processes), strict=True):
+        for alarm, tally in found.items():
+            tallies.setdefault(key, {}).setdefault(alarm, Tally()).merge(tally)
+    alarms = {p.name: _best_alarm(p.name, len(regressions), tallies) for p in PRESETS}
+    return Report(
+        stage=stage,
+        strategy=trial.policy.strategy.name,
+        profile=trial.profile,
+        runs=trial.runs,
+        seed=trial.seed,
+        horizon_minutes=trial.horizon_seconds // MINUTE,
+        findings=tuple(
+            _finding(trial, index, regression, tallies, alarms)
+            for index, regression in enumerate(regressions)
+        ),
+    )
+
+
+def _tasks(trial: Trial, regressions: Sequence[Regression]) -> Iterator[tuple[_Key, _Task]]:
+    subjects: dict[str, Policy | StrategyPlan] = {OURS: trial.policy}
+    subjects |= {preset.name: preset for preset in PRESETS}
+    for index, regression in enumerate(regressions):
+        for name, subject in subjects.items():
+            for begin in range(0, trial.runs, _CHUNK):
+                numbers = range(begin, min(begin + _CHUNK, trial.runs))
+                label = f"{name}/{regression}"
+                task = _Task(subject, trial.course(regression), label, trial.seed, numbers)
+                yield (name, index), task
+
+
+def _run_all(tasks: Sequence[_Task], processes: int | None) -> Iterator[dict[Alarm | None, Tally]]:
+    workers = processes or len(os.sched_getaffinity(0))
+    if workers == 1:
+        yield from map(_Task.run, tasks)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_Task.run, tasks)
+
+
+def _finding(
+    trial: Trial, index: int, regression: Regression, tallies: _Tallies, alarms: Mapping[str, Alarm]
+) -> Finding:
+    outcomes = [_outcome(OURS, None, tallies[OURS, index][None])]
+    outcomes += [
+        _outcome(preset, alarm, tallies[preset, index][alarm]) for preset, alarm in alarms.items()
+    ]
+    return Finding(
+        regression=str(regression),
+        candidate_error_rate=regression.error_rate(trial.profile.error_rate),
+        outcomes=tuple(outcomes),
+    )
+
+
+def _best_alarm(preset: str, regressions: int, tallies: _Tallies) -> Alarm:
+    """The alarm that spares most users over all regressions, of those that seldom fire without one.
+
+    It is one alarm for all of them: nobody knows beforehand how a release will fail.
+    """
+    healthy = tallies[preset, 0]
+
+    def harm(alarm: Alarm) -> float:
+        return sum(
+            math.log1p(tallies[preset, index][alarm].harmed) for index in range(1, regressions)
+        )
+
+    quietest = min(healthy[alarm].share(Ending.CAUGHT) for alarm in ALARMS)
+    allowed = max(quietest, FALSE_ROLLBACKS)
+    return min((a for a in ALARMS if healthy[a].share(Ending.CAUGHT) <= allowed), key=harm)
+
+
+def _outcome(policy: str, alarm: Alarm | None, tally: Tally) -> Outcome:
+    mean = tally.harmed / tally.runs
+    variance = max(0.0, tally.harmed_squares / tally.runs - mean**2)
+    caught = tally.minutes.get(Ending.CAUGHT, Counter())
+    return Outcome(
+        policy=policy,
+        alarm=str(alarm) if alarm else "",
+        caught=tally.share(Ending.CAUGHT),
+        given_up=tally.share(Ending.GIVEN_UP),
+        promoted=tally.share(Ending.PROMOTED),
+        minutes_to_catch=tally.quantile(Ending.CAUGHT, 0.5),
+        minutes_to_catch_p90=tally.quantile(Ending.CAUGHT, 0.9),
+        minutes_to_promote=tally.quantile(Ending.PROMOTED, 0.5),
+        harmed=mean,
+        harmed_error=math.sqrt(variance / tally.runs),
+        caught_by_minute=tuple(_cumulative(caught, tally.runs)),
+    )
+
+
+def _cumulative(minutes: Counter[int], runs: int) -> Iterator[float]:
+    seen = 0
+    for minute in range(max(minutes, default=-1) + 1):
+        seen += minutes[minute]
+        yield seen / runs
