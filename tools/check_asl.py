@@ -4,7 +4,7 @@
 if there is one. What it asks for, beyond what Step Functions itself refuses: every state has a
 comment and is reachable; every Task has a time limit, retries that name their errors and say how,
 and a Catch that ends with everything; every expression compiles and reads only variables that some
-state assigns.
+state assigns; and no way through a rollout, errors included, ends with split traffic.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonata
+from asl_safety import unsafe_ends
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -140,6 +141,8 @@ class Check:
         if not definition.get("Comment"):
             self._say("", "has no Comment")
         self._machine(Machine("", definition))
+        for unsafe in unsafe_ends(definition):
+            self._say("", unsafe)
         return self.problems
 
     def _say(self, state: str, message: str) -> None:

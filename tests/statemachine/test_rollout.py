@@ -187,14 +187,27 @@ def test_looks_again_after_the_bake_when_nobody_calls(theatre: Theatre, scenario
     assert outcome.count("tick") == 2
 
 
-ENDLESS_SHIFT = Scenario("rollout", {"tick": STILL_SHIFTING})
+LONG_SHIFT = Scenario("rollout", {"tick": [*[STILL_SHIFTING] * 9, PROMOTED]})
+LONG_SHIFT_OF_A_BAD_CANDIDATE = Scenario("rollout", {"tick": [*[STILL_SHIFTING] * 5, UNHEALTHY]})
 
 
-def test_restores_before_the_history_is_full(theatre: Theatre) -> None:
-    outcome = theatre.play(ENDLESS_SHIFT)
-    assert outcome.error == "TookTooLong"
-    assert outcome.count("tick") == 4
-    assert outcome.tasks[-2:] == BACK
+def test_goes_on_in_fresh_executions_before_the_history_is_full(theatre: Theatre) -> None:
+    outcome = theatre.play(LONG_SHIFT)
+    assert outcome.status == "SUCCEEDED"
+    assert outcome.count("tick") == 10
+    assert len(outcome.executions) == 3  # of four looks each
+    assert outcome.count("finish") == 1
+    assert "restore-traffic" not in outcome.tasks
+
+
+def test_a_failure_in_a_fresh_execution_is_told_as_it_was(theatre: Theatre) -> None:
+    outcome = theatre.play(LONG_SHIFT_OF_A_BAD_CANDIDATE)
+    assert (outcome.status, outcome.error) == ("FAILED", "Unhealthy")
+    assert outcome.cause == UNHEALTHY.message
+    assert outcome.tasks[-4:] == [*BACK, *BACK]  # the fresh one's, and to be safe the first one's
+    assert {event["failure"]["Error"] for event in outcome.events("restore-traffic")} == {
+        "Unhealthy"
+    }
 
 
 POST_HOOK_FAILS = Scenario("rollout", {"run-hook": hooks_fail("post-traffic", "After")})

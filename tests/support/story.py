@@ -79,7 +79,11 @@ class Story:
     def release(self, code: str, *, role: str = "role") -> str:
         """Build and release. Returns the last phase."""
         artifact = self.application.build(code, role=role)
-        return self.machines.release(artifact, f"execution-{next(self._executions)}")
+        return self.machines.release(artifact, self.next_execution())
+
+    def next_execution(self) -> str:
+        """The name of an execution that begins now."""
+        return f"execution-{next(self._executions)}"
 
     def serve(self, ref: RolloutRef, seconds: int) -> None:
         """Users call the aliases while the candidates bake: a request a second on each version."""

@@ -17,7 +17,6 @@ MACHINES = ("release", "stage", "rollout")
 EVENTS_IN_A_HISTORY = 25_000
 EVENTS_OF_A_POLL = 9  # task 5, choice 2, wait 2
 MOST_TARGETS = 40  # as many as an inline Map runs at once
-EVENTS_OF_A_LOOK = 13  # task 5, choice 2, callback 6
 SERVICE_ERRORS = ("Lambda.", "States.", "Runtime.", "Sandbox.", "CodeBuild.", "StepFunctions.")
 
 
@@ -174,9 +173,6 @@ def test_every_task_retries_what_may_pass(machine: str) -> None:
 
 
 def test_no_machine_can_fill_its_history() -> None:
-    rollout = machine_properties("rollout")["DefinitionSubstitutions"]
-    polls = 3 * rollout["MaxPolls"] * EVENTS_OF_A_POLL  # deploy, finish or restore, and one spare
-    assert polls + rollout["MaxLooks"] * EVENTS_OF_A_LOOK < EVENTS_IN_A_HISTORY
     stage = machine_properties("stage")["DefinitionSubstitutions"]
     assert MOST_TARGETS * stage["MaxPolls"] * EVENTS_OF_A_POLL < EVENTS_IN_A_HISTORY
     release = machine_properties("release")["DefinitionSubstitutions"]

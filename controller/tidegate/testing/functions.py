@@ -22,6 +22,7 @@ class MemoryAliases:
         self._revision = 0
         self.writes: list[tuple[AliasRef, AliasState]] = []  # in their order
         self.broken: dict[AliasRef, Exception] = {}  # what a write of the alias raises
+        self.on_change: Callable[[AliasRef, AliasState | None, AliasState], None] = _nothing
 
     def read(self, ref: AliasRef) -> AliasState:
         """The alias as it is."""
@@ -53,10 +54,17 @@ class MemoryAliases:
     ) -> AliasState:
         """Set the alias as somebody who asks nobody: CloudFormation, or a person."""
         self._revision += 1
+        ref = AliasRef(function, alias)
+        before = self._states.get(ref)
         state = AliasState(version, dict(routes or {}), f"revision-{self._revision}")
-        self._states[AliasRef(function, alias)] = state
-        self.writes.append((AliasRef(function, alias), state))
+        self._states[ref] = state
+        self.writes.append((ref, state))
+        self.on_change(ref, before, state)
         return state
+
+    def all(self) -> dict[AliasRef, AliasState]:
+        """Every alias as it is."""
+        return dict(self._states)
 
 
 @dataclass
@@ -122,6 +130,10 @@ class MemoryFunctions:
         versions.append(self._present[function])
         return f"{_ARN}:{function}:{len(versions)}"
 
+    def published(self, function: str, version: str) -> Mapping[str, Any]:
+        """What a version was published from."""
+        return self._versions[function][int(version) - 1]
+
 
 @dataclass
 class MemoryVersions:
@@ -162,3 +174,7 @@ class MemoryVersions:
 
 def _pass(payload: Mapping[str, Any]) -> Any:
     return {"status": "Succeeded", "when": payload["when"]}
+
+
+def _nothing(ref: AliasRef, before: AliasState | None, after: AliasState) -> None:
+    return None

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
-from tidegate.core.errors import ApprovalExpired, RestoreFailed, TidegateError, Transient
+from tidegate.core.errors import (
+    AliasChangedByOthers,
+    ApprovalExpired,
+    FinishFailed,
+    LockLost,
+    TidegateError,
+    TookTooLong,
+    Transient,
+)
 from tidegate.core.plan import ArtifactRef, ReleaseRef
 from tidegate.core.ports import Ports
 from tidegate.core.workflow import deploy, hook, lock, release, restore, shift, stage
@@ -22,7 +30,10 @@ from tidegate.testing.memory import MemoryWorld
 _Result = TypeVar("_Result")
 _FailureOutput = Mapping[str, str]
 _ATTEMPTS = 6
+_PATIENT_ATTEMPTS = 20  # of what must be heard: how a release ended, or that it is stuck
+_STUBBORN_ATTEMPTS = 40  # of what must be done: traffic goes back
 _POLLS = 100
+_LOOKS = 720
 
 
 def _nothing(*_: Any) -> None:
@@ -31,6 +42,10 @@ def _nothing(*_: Any) -> None:
 
 def _pass(_: str) -> str:
     return "SUCCEEDED"
+
+
+def _call(task: Callable[[], _Result]) -> _Result:
+    return task()
 
 
 @dataclass
@@ -46,7 +61,10 @@ class Machines:
     while_baking: Callable[[RolloutRef, int], None] = _nothing
     tests: Callable[[str], str] = _pass
     poll_seconds: float = 5.0
+    polls: int = _POLLS
+    looks: int = _LOOKS  # of one execution of the rollout machine
     transient: tuple[type[BaseException], ...] = (Transient,)  # what ``Retry`` names
+    invoke: Callable[[Callable[[], Any]], Any] = _call  # runs one invocation of a task
     _tokens: Iterator[int] = field(default_factory=count)
 
     def release(self, artifact: ArtifactRef, execution: str) -> str:
@@ -59,7 +77,9 @@ class Machines:
             self._go_through(ref, execution, planned)
         except Exception as error:
             failure = failed(error)
-        settled = self.attempt(lambda: release.settle_release(self.ports, execution, ref, failure))
+        settled = self.attempt(
+            lambda: release.settle_release(self.ports, execution, ref, failure), _PATIENT_ATTEMPTS
+        )
         return settled["phase"]
 
     def stage(self, ref: ReleaseRef, name: str) -> None:
@@ -75,7 +95,9 @@ class Machines:
     def rollout(self, ref: RolloutRef) -> None:
         """One execution of the rollout machine. Raises what ended it, restored or stuck."""
         try:
-            self._shift(ref)
+            if not self._shift(ref):
+                self.rollout(ref)  # a fresh execution goes on
+                return
         except Exception as error:
             self._go_back(ref, failed(error))
             raise
@@ -85,20 +107,40 @@ class Machines:
             self._declare_stuck(ref, failed(error))
             raise
 
-    def attempt(self, task: Callable[[], _Result], *retried: type[TidegateError]) -> _Result:
-        """Repeat a task while it fails in passing, or with one of these."""
-        errors = (*self.transient, *retried)
-        for _ in range(_ATTEMPTS - 1):
+    def attempt(self, task: Callable[[], _Result], attempts: int = _ATTEMPTS) -> _Result:
+        """Repeat a task while it fails in passing."""
+        return self._repeat(task, attempts, self.transient)
+
+    def _persist(self, task: Callable[[], _Result]) -> _Result:
+        """Repeat a task whatever it fails with, unless a person must look."""
+        final = (AliasChangedByOthers, LockLost, FinishFailed)
+        return self._repeat(task, _STUBBORN_ATTEMPTS, (*self.transient, Exception), final)
+
+    def _repeat(
+        self,
+        task: Callable[[], _Result],
+        attempts: int,
+        errors: tuple[type[BaseException], ...],
+        final: tuple[type[BaseException], ...] = (),
+    ) -> _Result:
+        """Repeat a task while it fails with one of the errors, and with none of the final ones."""
+        for _ in range(attempts - 1):
             try:
-                return task()
+                return self._invoke(task)
+            except final:
+                raise
             except errors:
                 self.world.clock.advance(1)
         try:
-            return task()
+            return self._invoke(task)
         except Exception:
             raise
         except errors as error:
             raise OSError("The function never answered.") from error
+
+    def _invoke(self, task: Callable[[], _Result]) -> _Result:
+        answer: _Result = self.invoke(task)
+        return answer
 
     def _go_through(self, ref: ReleaseRef, execution: str, planned: Planned) -> None:
         self._poll(lambda: lock.take_lock(self.ports, ref, execution)["held"])
@@ -145,18 +187,23 @@ class Machines:
         if "Error" in answer:
             raise _AnsweredError(answer["Error"], answer["Cause"])
 
-    def _shift(self, ref: RolloutRef) -> None:
+    def _shift(self, ref: RolloutRef) -> bool:
+        """Whether the candidates have all traffic; not when they were watched often enough."""
         self._poll(lambda: deploy.deploy(self.ports, ref)["done"])
         hooks = self.attempt(lambda: deploy.find_candidates(self.ports, ref))
         self._hooks(ref, hook.PRE_TRAFFIC, hooks["pre_traffic"])
-        self._shift_until_promoted(ref)
+        if not self._shift_until_promoted(ref):
+            return False
         self._hooks(ref, hook.POST_TRAFFIC, hooks["post_traffic"])
+        return True
 
-    def _shift_until_promoted(self, ref: RolloutRef) -> None:
-        ticked = self.attempt(lambda: shift.tick(self.ports, ref))
-        while not ticked["promoted"]:
-            self._bake(ref, ticked["bake_seconds"])
+    def _shift_until_promoted(self, ref: RolloutRef) -> bool:
+        for _ in range(self.looks):
             ticked = self.attempt(lambda: shift.tick(self.ports, ref))
+            if ticked["promoted"]:
+                return True
+            self._bake(ref, ticked["bake_seconds"])
+        return False
 
     def _bake(self, ref: RolloutRef, seconds: int) -> None:
         """Time passes only while nobody answers the token."""
@@ -176,20 +223,22 @@ class Machines:
 
     def _go_back(self, ref: RolloutRef, failure: _FailureOutput) -> None:
         try:
-            self.attempt(lambda: restore.restore_traffic(self.ports, ref, failure), RestoreFailed)
+            self._persist(lambda: restore.restore_traffic(self.ports, ref, failure))
             self._poll(lambda: restore.restore_stack(self.ports, ref)["done"])
         except Exception as error:
             self._declare_stuck(ref, failed(error))
 
     def _declare_stuck(self, ref: RolloutRef, failure: _FailureOutput) -> None:
-        self.attempt(lambda: restore.declare_stuck(self.ports, ref, failure))
+        self.attempt(
+            lambda: restore.declare_stuck(self.ports, ref, failure), _PATIENT_ATTEMPTS
+        )
 
     def _poll(self, task: Callable[[], bool]) -> None:
-        for _ in range(_POLLS):
+        for _ in range(self.polls):
             if self.attempt(task):
                 return
             self.world.clock.advance(self.poll_seconds)
-        raise TimeoutError(f"Not done after {_POLLS} looks.")
+        raise TookTooLong(f"Not done after {self.polls} looks.")
 
     def _new_token(self) -> str:
         token = f"token-{next(self._tokens)}"

@@ -132,6 +132,12 @@ class MemoryStacks:
         stack.status = "DELETE_IN_PROGRESS"
         self._pending[stack_name] = (self.looks, "DELETE_FAILED" if failing else "DELETE_COMPLETE")
 
+    def overtake(self, stack_name: str, status: str, reason: str) -> None:
+        """Somebody else worked on the stack, and left it so."""
+        stack = self._stacks[stack_name]
+        stack.generation += 1
+        stack.status, stack.reason = status, reason
+
     def _read(self, spec: StackSpec) -> Mapping[str, _Resource]:
         bucket, _, key = spec.template_url.removeprefix("s3://").partition("/")
         template = json.loads(self.artifacts.read(bucket, key))

@@ -1,17 +1,21 @@
 """The checker of state machines finds what each broken example has wrong."""
 
 import importlib.util
+import math
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("check_asl", ROOT / "tools" / "check_asl.py")
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -20,7 +24,8 @@ def load() -> ModuleType:
     return module
 
 
-check_asl = load()
+asl_safety = load("asl_safety")
+check_asl = load("check_asl")
 
 GOOD = """\
 Comment: Asks and answers.
@@ -181,3 +186,124 @@ def test_our_own_machines_pass() -> None:
 
 def test_says_how_to_use_it_without_files() -> None:
     assert check_asl.main([]) == 2
+
+
+TASK = """\
+    Type: Task
+    Resource: arn:aws:states:::lambda:invoke
+    TimeoutSeconds: 10
+"""
+SAFE = f"""\
+StartAt: Shift traffic
+States:
+  Shift traffic:
+{TASK}    Arguments: {{FunctionName: c-tick}}
+    Catch: [{{ErrorEquals: [States.ALL], Next: Restore traffic}}]
+    Next: All?
+  All?:
+    Type: Choice
+    Choices: [{{Condition: "{{% $looks >= ${{MaxLooks}} %}}", Next: Go on elsewhere}}]
+    Default: Watch
+  Watch:
+    Type: Wait
+    Seconds: 60
+    Next: Shift traffic
+  Go on elsewhere:
+    Type: Task
+    Resource: arn:aws:states:::states:startExecution.sync:2
+    Catch: [{{ErrorEquals: [States.ALL], Next: Restore traffic}}]
+    Next: Done
+  Finish:
+{TASK}    Arguments: {{FunctionName: c-finish}}
+    Catch: [{{ErrorEquals: [States.ALL], Next: Say stuck}}]
+    Next: Done
+  Restore traffic:
+{TASK}    Arguments: {{FunctionName: c-restore-traffic}}
+    Catch: [{{ErrorEquals: [States.ALL], Next: Say stuck}}]
+    Next: Failed
+  Say stuck:
+{TASK}    Arguments: {{FunctionName: c-declare-stuck}}
+    Catch: [{{ErrorEquals: [States.ALL], Next: Failed}}]
+    Next: Failed
+  Done: {{Type: Succeed}}
+  Failed: {{Type: Fail}}
+"""
+UNSAFE = {
+    "tick-fails-without-restore": (
+        "c-tick}\n    Catch: [{ErrorEquals: [States.ALL], Next: Restore traffic}]",
+        "c-tick}\n    Catch: [{ErrorEquals: [States.ALL], Next: Failed}]",
+        "can end with split traffic: Shift traffic -> Failed",
+    ),
+    "ends-in-the-middle": (
+        "Default: Watch",
+        "Default: Done",
+        "can end with split traffic: Shift traffic -> All? -> Done",
+    ),
+    "nobody-takes-over": (
+        "Next: Restore traffic}]\n    Next: Done",
+        "Next: Failed}]\n    Next: Done",
+        "can end with split traffic: Shift traffic -> All? -> Go on elsewhere -> Failed",
+    ),
+    "restore-fails-silently": (
+        "c-restore-traffic}\n    Catch: [{ErrorEquals: [States.ALL], Next: Say stuck}]",
+        "c-restore-traffic}\n    Catch: [{ErrorEquals: [States.ALL], Next: Failed}]",
+        "can fail without a word: Restore traffic -> Failed",
+    ),
+    "finish-goes-back": (
+        "c-finish}\n    Catch: [{ErrorEquals: [States.ALL], Next: Say stuck}]",
+        "c-finish}\n    Catch: [{ErrorEquals: [States.ALL], Next: Restore traffic}]",
+        "takes traffic from a validated candidate when Finish fails",
+    ),
+}
+
+
+def parse(text: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    return loaded
+
+
+def test_a_machine_that_always_restores_is_safe() -> None:
+    assert asl_safety.unsafe_ends(parse(SAFE)) == []
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_a_way_to_split_traffic_is_found(name: str) -> None:
+    old, new, expected = UNSAFE[name]
+    assert old in SAFE
+    assert expected in asl_safety.unsafe_ends(parse(SAFE.replace(old, new, 1)))
+
+
+def test_no_execution_of_a_rollout_can_fill_its_history_even_when_every_call_is_repeated() -> None:
+    values = substitutions("RolloutStateMachine")
+    rollout = parse((ROOT / "statemachine" / "rollout.asl.yaml").read_text("utf-8"))
+    worst = asl_safety.most_events(rollout, values, items=20, attempts=2)
+    assert worst < asl_safety.EVENTS_IN_A_HISTORY
+
+
+def test_a_rollout_of_48_hours_with_a_look_each_minute_takes_four_executions() -> None:
+    looks = substitutions("RolloutStateMachine")["MaxLooks"]
+    assert math.ceil(48 * 60 / looks) == 4
+    rollout = parse((ROOT / "statemachine" / "rollout.asl.yaml").read_text("utf-8"))
+    go_on = rollout["States"]["Go on in a fresh execution"]
+    hours = looks / 60
+    assert hours * 3600 + go_on["TimeoutSeconds"] < rollout["TimeoutSeconds"]
+    assert go_on["TimeoutSeconds"] > 48 * 3600
+
+
+def test_a_loop_without_a_bound_is_refused() -> None:
+    endless = SAFE.replace("$looks >= ${MaxLooks}", "$tired")
+    with pytest.raises(ValueError, match="Nothing bounds the loop of All"):
+        asl_safety.most_events(parse(endless), {}, items=1)
+
+
+def test_events_are_counted_as_step_functions_writes_them() -> None:
+    one_look = asl_safety.most_events(parse(SAFE), {"MaxLooks": 1}, items=1)
+    two_looks = asl_safety.most_events(parse(SAFE), {"MaxLooks": 2}, items=1)
+    assert two_looks - one_look == 9  # task 5, choice 2, wait 2
+
+
+def substitutions(resource: str) -> dict[str, int]:
+    """The numbers that the controller's template puts into the machine."""
+    text = (ROOT / "template.yaml").read_text("utf-8")
+    block = text[text.index(f"\n  {resource}:") :]
+    return {name: int(value) for name, value in re.findall(r"(Max\w+): (\d+)", block)[:2]}

@@ -92,7 +92,7 @@ def test_release_that_waits_too_long_fails_and_disturbs_nobody(live: Story) -> N
     holder = plan(live, "two", "holder")
     take_lock(live.ports, holder, "holder")
     assert live.release("three") == "failed"
-    assert live.get(3).error == "TimeoutError"
+    assert live.get(3).error == "TookTooLong"
     assert read_lock(live.world.ledger, "hello").owner == "holder"
 
 

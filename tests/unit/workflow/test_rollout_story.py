@@ -262,22 +262,18 @@ def test_traffic_that_cannot_be_put_back_makes_the_release_stuck(live: Story) ->
 def test_alias_that_heals_between_retries_is_put_back(live: Story) -> None:
     broken = live.at(PROD).aliases.broken
     hello = AliasRef("hello-prod-Hello", "live")
-    attempt = live.machines.attempt
 
-    def heal_after_one(task, *retried):
-        def once_more():
-            try:
-                return task()
-            finally:
-                if live.rollout(2).phase is RolloutPhase.RESTORING:
-                    broken.clear()
-
-        return attempt(once_more, *retried)
+    def heal_after_one(task):
+        try:
+            return task()
+        finally:
+            if live.rollout(2).phase is RolloutPhase.RESTORING:
+                broken.clear()
 
     def break_alias(ref: object, seconds: int) -> None:
         broken[hello] = OSError("throttled")
         live.serve(ref, seconds)
-        live.machines.attempt = heal_after_one
+        live.machines.invoke = heal_after_one
 
     live.error_rates["2"] = 1.0
     live.machines.while_baking = break_alias

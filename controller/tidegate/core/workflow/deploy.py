@@ -55,10 +55,13 @@ class Candidates(TypedDict):
 def deploy(ports: Ports, ref: RolloutRef, execution: str = "") -> dict[str, bool]:
     """Hand the change set to CloudFormation, once, and say whether it is through.
 
+    What was deployed and looked at before stays so, whatever became of the stack since.
     Raises ``ApprovalVoid``, ``ChangeSetStale``, ``StackFailed``, ``Aborted``, ``LockLost``.
     """
     scene = open_scene(ports, ref)
     rollout = scene.rollout() or _begin(scene, execution)
+    if rollout.phase is not RolloutPhase.DEPLOYING:
+        return {"done": True}
     if not rollout.executed:
         _execute(scene, rollout)
         return {"done": False}

@@ -43,6 +43,7 @@ from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene
 GRACE = timedelta(seconds=90)
 """How long a task may outlive its execution: longer than any function that shifts may run."""
 
+_NEWEST = 20  # releases of an application that may have been stopped since the last run
 _RUNNING = {"RUNNING", "PENDING_REDRIVE"}
 
 
@@ -91,6 +92,7 @@ def guard(ports: Ports, ended: Mapping[str, str] | None = None) -> Guarded:
     for name in [item.name for item in items if isinstance(item, Application)]:
         watch.attempt(_guard_lock, name)
         watch.attempt(_guard_queue, name)
+        watch.attempt(_guard_newest, name)
     if watch.failed:
         raise RestoreFailed(
             f"The guardian could not do everything: {'; '.join(watch.failed)}",
@@ -136,6 +138,19 @@ def _guard_queue(watch: _Watch, application: str) -> None:
         release = find(ledger, Release, application=application, number=number)
         if release and not watch.runs(release.execution_arn, release.started_at):
             _settle(watch, release, release.execution_arn)
+
+
+def _guard_newest(watch: _Watch, application: str) -> None:
+    """A release that was stopped before it queued, or after it let go of the lock, is over."""
+    ledger = watch.ports.ledger
+    lock = read_lock(ledger, application)
+    partition = application_partition(application)
+    for item in ledger.query(partition, "RELEASE#", newest_first=True, limit=_NEWEST):
+        if not isinstance(item, Release) or item.phase.over:
+            continue
+        holds = bool(lock.owner) and lock.release_number == item.number
+        if not holds and not watch.runs(item.execution_arn, item.started_at):
+            _settle(watch, item, item.execution_arn)
 
 
 def _fence_off(watch: _Watch, lock: Lock) -> Lock:
@@ -269,7 +284,12 @@ def _end(watch: _Watch, release: Release, phase: ReleasePhase, why: Failure) -> 
         "error": why.error,
         "cause": why.cause,
     }
-    tell_release(watch.ports.bus, watch.ports.ledger.put(release.model_copy(update=ended)))
+    said = release.model_copy(update=ended)
+    if phase is ReleasePhase.STUCK:
+        tell_release(watch.ports.bus, said)  # a page that comes twice is better than one too few
+        watch.ports.ledger.put(said)
+    else:
+        tell_release(watch.ports.bus, watch.ports.ledger.put(said))
 
 
 def _how_it_ended(watch: _Watch, execution: str) -> Failure:

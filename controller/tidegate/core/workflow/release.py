@@ -111,10 +111,13 @@ def settle_release(
         return {"phase": ReleasePhase.FAILED}
     if not release.phase.over:
         release = _ended(ports, release, root_cause(failure) if failure else None)
+        if release.phase is ReleasePhase.STUCK:
+            tell_release(ports.bus, release)  # a page that comes twice is better than one too few
+        release = ports.ledger.put(release)
     leave_queue(ports.ledger, ref_of(release))
     if release.phase is not ReleasePhase.STUCK:
         free_lock(ports, ref_of(release))
-    tell_release(ports.bus, release)
+        tell_release(ports.bus, release)
     return {"phase": release.phase}
 
 
@@ -200,7 +203,7 @@ def _ended(ports: Ports, release: Release, failure: Failure | None) -> Release:
         "error": failure.error if failure else "",
         "cause": failure.cause if failure else "",
     }
-    return ports.ledger.put(release.model_copy(update=ended))
+    return release.model_copy(update=ended)
 
 
 def _unsafe(rollout: Rollout) -> bool:

@@ -7,6 +7,7 @@ from functools import partial
 
 from tidegate.core.errors import (
     AliasConflict,
+    FinishFailed,
     LockLost,
     NeedsOperator,
     RestoreFailed,
@@ -31,13 +32,20 @@ def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -
     """Put every alias that is ours back on its stable version; one that cannot be is no obstacle.
 
     An alias that somebody else has moved is left alone. Raises ``RestoreFailed`` naming each that
-    is not back, ``AliasChangedByOthers``, ``LockLost`` when another release deploys by now.
+    is not back, ``AliasChangedByOthers``, ``LockLost`` when another release deploys by now, and
+    ``FinishFailed`` when the candidates are validated: they keep all traffic.
     """
     scene = open_scene(ports, ref)
     rollout = scene.rollout()
     if rollout is None or rollout.phase.over:
         return
     _refuse_other_owner(scene)
+    if rollout.phase is RolloutPhase.FINISHING:
+        raise FinishFailed(
+            f"{ref.release.id} is validated at {scene.place} and keeps all traffic; "
+            f"its stack was not finished.",
+            mend="Mend the stack, then `tidegate abort` this release to free its lock.",
+        )
     why = root_cause(failure)
     before = rollout.phase
     rollout = scene.note(
@@ -47,7 +55,7 @@ def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -
         error=rollout.error or why.error,
         cause=rollout.cause or why.cause,
     )
-    foreign = put_all(scene, rollout.shifts, partial(_put_back, scene))
+    foreign = put_all(scene, rollout.shifts, partial(_put_back, scene, rollout))
     if before is not RolloutPhase.RESTORING or rollout.left_weight:
         rollout = scene.note(rollout, left_weight=0.0)
         scene.tell(rollout)
@@ -107,8 +115,10 @@ def _refuse_other_owner(scene: Scene) -> None:
         )
 
 
-def _put_back(scene: Scene, shift: Shift) -> str:
-    return pull(scene.world.aliases, shift, 0.0, partial(_refuse_other_owner, scene))
+def _put_back(scene: Scene, rollout: Rollout, shift: Shift) -> str:
+    """Once a tick may have sent a weight, an alias that seems untouched may only not have got it."""
+    may_write = partial(_refuse_other_owner, scene)
+    return pull(scene.world.aliases, shift, 0.0, may_write, rewrite=rollout.ticks > 0)
 
 
 def put_all(scene: Scene, shifts: tuple[Shift, ...], put: Callable[[Shift], str]) -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.core.artifact import ArtifactContents
@@ -40,11 +39,14 @@ class Scene:
     plan: ReleasePlan
     stage: StagePlan
     target: Target
+    _opened: list[TargetPorts] = field(default_factory=list)
 
-    @cached_property
+    @property
     def world(self) -> TargetPorts:
         """The account and region there, opened when first needed. Raises ``ServiceRefused``."""
-        return self.ports.targets.open(self.target)
+        if not self._opened:
+            self._opened.append(self.ports.targets.open(self.target))
+        return self._opened[0]
 
     def rollout(self) -> Rollout | None:
         """The rollout's record as it stands."""

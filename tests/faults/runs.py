@@ -1,0 +1,150 @@
+"""One run: a scenario with its faults, watched, judged, and followed by a release without any."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from faults.invariants import Witness
+from faults.scenarios import SCENARIOS, agree
+from support.story import PROD, TEST, Story
+from tidegate.core.errors import RestoreFailed, TidegateError, Transient
+from tidegate.core.record import Execution
+from tidegate.core.workflow.guard import guard
+from tidegate.core.workflow.items import find
+from tidegate.testing.faults import Crash, Fault, Faults, Stopped, possible_faults
+
+_GUARDIAN_RUNS: Final = 6
+_SCHEDULE_SECONDS: Final = 60
+_FAR: Final = 0.4  # how often the later of several faults may be anywhere
+_CLOSE: Final = 20  # calls, else
+
+
+class End(StrEnum):
+    """How a run ended."""
+
+    CONVERGED = "converged"
+    STUCK = "stuck-and-said-so"
+    BROKEN = "invariant-broken"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A scenario, and the faults that befall it."""
+
+    scenario: str
+    faults: tuple[Fault, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.scenario} {' '.join(map(str, self.faults))}".strip()
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run with its end: what was broken, what happened, and the calls that were made."""
+
+    run: Run
+    end: End
+    phase: str
+    broken: tuple[str, ...]
+    happened: tuple[str, ...]
+    calls: tuple[str, ...]
+
+
+def perform(run: Run) -> Report:
+    """Run it and judge it. What converged must let the next release through."""
+    scenario = SCENARIOS[run.scenario]
+    story = scenario.story()
+    witness = Witness(story, scenario.targets)
+    faults = Faults(run.faults, story.world.clock)
+    faults.before_call.append(witness.hear)
+    story.machines.ports = faults.wrap(story.ports)
+    story.machines.transient = (Transient, Crash)
+    phase = release(story, scenario.code, scenario.role)
+    faults.deliver_all()
+    return report(run, story, witness, faults, phase)
+
+
+def report(run: Run, story: Story, witness: Witness, faults: Faults, phase: str) -> Report:
+    """Judge what has ended; what converged must let the next release through."""
+    broken = witness.judge()
+    if not broken and not witness.stuck:
+        broken = the_next_release_goes_through(story)
+    end = End.BROKEN if broken else End.STUCK if witness.stuck else End.CONVERGED
+    return Report(run, end, phase, tuple(broken), tuple(faults.happened), tuple(faults.calls))
+
+
+def release(story: Story, code: str, role: str = "role") -> str:
+    """The last phase. An execution that was stopped, or failed, leaves the rest to the guardian."""
+    try:
+        return story.release(code, role=role)
+    except (TidegateError, OSError):
+        status = "FAILED"
+    except Stopped:
+        status = "ABORTED"
+    let_the_guardian_run(story, status)
+    return f"execution {status}"
+
+
+def let_the_guardian_run(story: Story, status: str) -> None:
+    """Every execution is over and has ended so; the schedule runs the guardian some times."""
+    arns = {item.arn for item in executions(story)}
+    story.world.executions.ended |= dict.fromkeys(arns, status)
+    for _ in range(_GUARDIAN_RUNS):
+        story.world.clock.advance(_SCHEDULE_SECONDS)
+        try:
+            guard(story.ports)
+        except RestoreFailed:
+            continue
+
+
+def executions(story: Story) -> list[Execution]:
+    """Every execution that a release was planned for."""
+    names = [f"execution-{number}" for number in range(1, 5)]
+    found = (find(story.world.ledger, Execution, arn=name) for name in names)
+    return [execution for execution in found if execution]
+
+
+def the_next_release_goes_through(story: Story) -> list[str]:
+    """Nothing that a fault left behind is in the way of a good release."""
+    story.machines.ports = story.ports
+    story.error_rates.clear()
+    for target in (TEST, PROD):
+        place = story.at(target)
+        place.functions.code.clear()
+        place.stacks.fail_next.clear()
+        place.metrics.alarms["HelloErrors"] = False
+    story.machines.while_baking = story.serve
+    story.machines.while_waiting = lambda ref, stage: agree(story, ref)
+    phase = release(story, "three", "role")
+    return [] if phase == "succeeded" else [f"invariant 3: the next release ends {phase}"]
+
+
+def singles(scenario: str, ways: int = 0, seed: int = 1) -> Iterator[Run]:
+    """The scenario with one fault, at every call of it, in so many ways; 0: in every way."""
+    dice = random.Random(f"{scenario} {seed}")  # noqa: S311
+    for at, name in enumerate(perform(Run(scenario)).calls, start=1):
+        faults = list(possible_faults(at, name))
+        for fault in dice.sample(faults, ways) if ways else faults:
+            yield Run(scenario, (fault,))
+
+
+def several(scenario: str, many: int, seed: int) -> Iterator[Run]:
+    """The scenario with pairs and triples of faults, as a seeded die says: far apart, or close."""
+    dice = random.Random(f"{scenario} {seed}")  # noqa: S311
+    calls = perform(Run(scenario)).calls
+    for _ in range(many):
+        first = dice.randrange(1, len(calls) + 1)
+        last = len(calls) if dice.random() < _FAR else min(first + _CLOSE, len(calls))
+        places = {first, *(dice.randint(first, last) for _ in range(dice.choice([1, 2])))}
+        ways = (list(possible_faults(at, calls[at - 1])) for at in sorted(places))
+        yield Run(scenario, tuple(map(dice.choice, ways)))
+
+
+def sample(runs: Iterable[Run], many: int, seed: int) -> list[Run]:
+    """So many of the runs, the same for the same seed."""
+    everything = list(runs)
+    return random.Random(seed).sample(everything, min(many, len(everything)))  # noqa: S311

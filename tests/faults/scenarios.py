@@ -1,0 +1,222 @@
+"""What a release may go through, apart from the faults of calls: each scenario is one story."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from itertools import count
+from typing import Final
+
+from support.story import CANARY, MANIFEST, PROD, TEST, Story
+from tidegate.core.errors import TidegateError
+from tidegate.core.plan import ReleaseRef
+from tidegate.core.ports import AliasRef
+from tidegate.core.workflow.operate import Operator, abort, approve, reject
+from tidegate.core.workflow.scene import RolloutRef
+from tidegate.testing.faults import Crash
+
+BEA, CY = Operator("bea"), Operator("cy")
+_FAILED: Final = {"status": "Failed", "reason": "as the script says"}
+_APPROVED_BY_TWO: Final = "approval: {approvers: 2, timeout: 24h}"
+HELLO: Final = AliasRef("hello-prod-Hello", "live")
+
+Prepare = Callable[[Story], None]
+
+
+@cache
+def _live(manifest: str, approval: str) -> Story:
+    story = Story(manifest, approval)
+    story.machines.while_waiting = lambda ref, stage: agree(story, ref)
+    assert story.release("one") == "succeeded"
+    return story
+
+
+def canary() -> Story:
+    """One stage, a canary, and the first release is live."""
+    story = copy.deepcopy(_live(CANARY, ""))
+    story.machines.while_baking = story.serve
+    return story
+
+
+def nothing_live() -> Story:
+    """One stage, a canary, and nothing was ever released."""
+    return Story(CANARY)
+
+
+def two_stages() -> Story:
+    """Test and prod, two people to agree, two steps, alarms; the first release is live."""
+    story = copy.deepcopy(_live(MANIFEST, _APPROVED_BY_TWO))
+    story.machines.while_baking = story.serve
+    story.machines.while_waiting = lambda ref, stage: agree(story, ref)
+    return story
+
+
+def agree(story: Story, ref: ReleaseRef) -> None:
+    """Both people agree, as often as it takes, and as soon as they are asked."""
+    for operator in (BEA, CY):
+        ask(lambda operator=operator: approve(story.machines.ports, operator, ref.id))
+
+
+def ask(wish: Callable[[], object]) -> None:
+    """An operator asks; a refusal is an answer, and none is not repeated."""
+    try:
+        wish()
+    except (TidegateError, Crash):
+        return
+
+
+def at_look(number: int, act: Callable[[Story, RolloutRef], None]) -> Prepare:
+    """Something happens while the candidate bakes for this time, in prod."""
+
+    def prepare(story: Story) -> None:
+        looks = count(1)
+
+        def bake(ref: RolloutRef, seconds: int) -> None:
+            story.serve(ref, seconds)
+            if ref.stage == "prod" and next(looks) == number:
+                act(story, ref)
+
+        story.machines.while_baking = bake
+
+    return prepare
+
+
+def good(story: Story) -> None:
+    """Nothing happens."""
+
+
+def unhealthy(story: Story) -> None:
+    """The candidate fails most requests."""
+    story.error_rates["2"] = 0.9
+
+
+def hook_fails(function: str) -> Prepare:
+    """A validation hook says no in prod."""
+
+    def prepare(story: Story) -> None:
+        story.at(PROD).functions.code[f"hello-prod-{function}"] = lambda payload: _FAILED
+
+    return prepare
+
+
+def stack_fails(story: Story) -> None:
+    """CloudFormation cannot deploy to prod."""
+    story.at(PROD).stacks.fail_next.append("no room")
+
+
+def finish_fails(story: Story) -> None:
+    """CloudFormation deploys to prod, and then cannot take the pin off."""
+    story.at(PROD).stacks.fail_next += ["", "no room"]
+
+
+def metrics_stop(story: Story) -> None:
+    """After the first look nobody knows any more how requests end."""
+    looks = count(1)
+
+    def bake(ref: RolloutRef, seconds: int) -> None:
+        if ref.stage != "prod" or next(looks) == 1:
+            story.serve(ref, seconds // 10)
+
+    story.machines.while_baking = bake
+
+
+def alarm_flaps(story: Story) -> None:
+    """The alarm fires before the release, recovers, and fires at every other look."""
+    alarms = story.at(PROD).metrics.alarms
+    alarms["HelloErrors"] = True
+
+    def bake(ref: RolloutRef, seconds: int) -> None:
+        story.serve(ref, seconds)
+        alarms["HelloErrors"] = not alarms["HelloErrors"]
+
+    story.machines.while_baking = bake
+
+
+def watched_twice(story: Story) -> None:
+    """Two looks fill the history of an execution: fresh ones go on."""
+    story.machines.looks = 2
+
+
+def _alarm(story: Story, ref: RolloutRef) -> None:
+    story.at(PROD).metrics.alarms["HelloErrors"] = True
+
+
+def _abort(story: Story, ref: RolloutRef) -> None:
+    ask(lambda: abort(story.machines.ports, BEA, ref.release.id, "wrong version"))
+
+
+def _break_the_stack(story: Story, ref: RolloutRef) -> None:
+    story.at(PROD).stacks.overtake("hello-prod", "UPDATE_ROLLBACK_FAILED", "somebody's own update")
+
+
+def _break_the_stack_of_a_bad_candidate(story: Story, ref: RolloutRef) -> None:
+    _break_the_stack(story, ref)
+    unhealthy(story)
+
+
+def jump(seconds: float) -> Prepare:
+    """The clock jumps while traffic is split."""
+    return at_look(1, lambda story, ref: story.world.clock.advance(seconds))
+
+
+def rejected(story: Story) -> None:
+    """One agrees, the other does not."""
+
+    def decide(ref: ReleaseRef, stage: str) -> None:
+        ask(lambda: approve(story.machines.ports, BEA, ref.id))
+        ask(lambda: reject(story.machines.ports, CY, ref.id, "not before Monday"))
+
+    story.machines.while_waiting = decide
+
+
+def nobody_decides(story: Story) -> None:
+    """One person is not enough."""
+    story.machines.while_waiting = lambda ref, stage: ask(
+        lambda: approve(story.machines.ports, BEA, ref.id)
+    )
+
+
+class Scenario:
+    """Where a story begins, what happens in it, and what the release brings."""
+
+    def __init__(
+        self, begin: Callable[[], Story], prepare: Prepare, *, code: str = "two", role: str = "role"
+    ) -> None:
+        self.begin, self.prepare, self.code, self.role = begin, prepare, code, role
+        self.targets: Sequence[str] = (TEST, PROD) if begin is two_stages else (PROD,)
+
+    def story(self) -> Story:
+        """A story of its own, about to release."""
+        story = self.begin()
+        self.prepare(story)
+        return story
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "good": Scenario(canary, good),
+    "good-through-two-stages": Scenario(two_stages, good),
+    "first-deployment": Scenario(nothing_live, good),
+    "first-deployment-refused": Scenario(nothing_live, hook_fails("Pre")),
+    "nothing-to-deploy": Scenario(canary, good, code="one"),
+    "unhealthy": Scenario(canary, unhealthy),
+    "alarm-fires": Scenario(two_stages, at_look(2, _alarm)),
+    "alarm-flaps": Scenario(two_stages, alarm_flaps),
+    "metrics-stop": Scenario(two_stages, metrics_stop),
+    "refused-before-traffic": Scenario(canary, hook_fails("Pre")),
+    "refused-after-traffic": Scenario(canary, hook_fails("Post")),
+    "not-canaryable": Scenario(canary, good, role="another role"),
+    "stack-fails": Scenario(canary, stack_fails),
+    "finish-fails": Scenario(canary, finish_fails),
+    "stack-breaks-while-split": Scenario(canary, at_look(1, _break_the_stack)),
+    "stack-breaks-while-split-unhealthy": Scenario(
+        canary, at_look(1, _break_the_stack_of_a_bad_candidate)
+    ),
+    "aborted": Scenario(canary, at_look(1, _abort)),
+    "aborted-at-the-second-step": Scenario(two_stages, at_look(4, _abort)),
+    "rejected": Scenario(two_stages, rejected),
+    "nobody-decides": Scenario(two_stages, nobody_decides),
+    "goes-on-in-fresh-executions": Scenario(canary, watched_twice),
+    "clock-jumps-ahead": Scenario(canary, jump(6 * 3600)),
+    "clock-jumps-back": Scenario(canary, jump(-900)),
+}
