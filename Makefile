@@ -68,6 +68,10 @@ test-templates: $(STAMP) ## Deploy, update and take back every template of tests
 integration_test_local: $(STAMP) ## The hooks at a local Lambda endpoint; ENDPOINT=sam|local forces one
 	ENDPOINT=$(or $(ENDPOINT),auto) pytest --verbose tests/integration
 
+.PHONY: faults
+faults: $(STAMP) ## The fault campaign: a fault at every call, pairs, triples, races; some 15 minutes
+	PYTHONPATH=tests python -m faults.campaign
+
 .PHONY: demo
 demo: $(STAMP) ## Commits travel to prod on this machine; INTERACTIVE=1: you approve; KEEP=1: it stays up
 	tidegate local demo $(if $(INTERACTIVE),--interactive) $(if $(KEEP),--keep)

@@ -1,7 +1,7 @@
 """What a rollout's state machine promises: no end with split traffic, no history that overflows.
 
-Both are read off the definition as a graph. ``unsafe_ends`` walks every edge, also those that only an
-error takes; ``most_events`` adds up what an execution can write into its history at the most.
+Both are read off the definition as a graph. ``unsafe_ends`` walks every edge, errors included;
+``most_events`` adds up what an execution can write into its history at the most.
 """
 
 from __future__ import annotations

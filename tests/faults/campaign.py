@@ -1,7 +1,8 @@
 """The fault campaign: ``python -m faults.campaign`` tries everything and prints what became of it.
 
 ``--replay`` repeats one run by its name, as the table of broken ones prints it:
-``--replay "unhealthy 117:late:20 118:raises:ServiceRefused"`` or ``--replay two-releases/canary/33``.
+``--replay "unhealthy 117:late:20 118:raises:ServiceRefused"`` or
+``--replay two-releases/canary/33``.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ RACES: Final = tuple(
 def race(name: str, seed: int) -> Report:
     """Play one race; every third has a fault as well."""
     cast, _, stage = name.partition("/")
-    dice, turns = random.Random(f"{name} {seed}"), Turns(seed)  # noqa: S311
+    dice, turns = random.Random(f"{name} {seed}"), Turns(seed)
     scenario = _STAGES[stage]
     story = scenario.story()
     witness = Witness(story, scenario.targets)

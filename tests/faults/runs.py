@@ -125,7 +125,7 @@ def the_next_release_goes_through(story: Story) -> list[str]:
 
 def singles(scenario: str, ways: int = 0, seed: int = 1) -> Iterator[Run]:
     """The scenario with one fault, at every call of it, in so many ways; 0: in every way."""
-    dice = random.Random(f"{scenario} {seed}")  # noqa: S311
+    dice = random.Random(f"{scenario} {seed}")
     for at, name in enumerate(perform(Run(scenario)).calls, start=1):
         faults = list(possible_faults(at, name))
         for fault in dice.sample(faults, ways) if ways else faults:
@@ -134,7 +134,7 @@ def singles(scenario: str, ways: int = 0, seed: int = 1) -> Iterator[Run]:
 
 def several(scenario: str, many: int, seed: int) -> Iterator[Run]:
     """The scenario with pairs and triples of faults, as a seeded die says: far apart, or close."""
-    dice = random.Random(f"{scenario} {seed}")  # noqa: S311
+    dice = random.Random(f"{scenario} {seed}")
     calls = perform(Run(scenario)).calls
     for _ in range(many):
         first = dice.randrange(1, len(calls) + 1)
@@ -147,4 +147,4 @@ def several(scenario: str, many: int, seed: int) -> Iterator[Run]:
 def sample(runs: Iterable[Run], many: int, seed: int) -> list[Run]:
     """So many of the runs, the same for the same seed."""
     everything = list(runs)
-    return random.Random(seed).sample(everything, min(many, len(everything)))  # noqa: S311
+    return random.Random(seed).sample(everything, min(many, len(everything)))

@@ -10,23 +10,7 @@ from faults.runs import End, Run, perform, sample, several, singles
 from faults.scenarios import SCENARIOS
 from tidegate.testing.faults import RAISES
 
-SINGLES, SEVERAL, SEEDS = 7, 3, 3
-
-FOUND = [
-    # A weight that a timed-out call still carried arrived after the restore: it is turned away.
-    "unhealthy 122:late:20 123:raises:ServiceRefused",
-    "good 122:late:40 126:raises:ServiceRefused",
-    # The bus refused the page about a stuck release, and the record already said it was told.
-    "stack-breaks-while-split-unhealthy 193:raises:ServiceRefused",
-    "finish-fails 63:throttled:60",
-    # Stopped before it queued: nobody would ever have ended it.
-    "alarm-flaps 11:killed-before 20:raises:ServiceRefused 21:raises:ServiceRefused",
-    "nobody-decides 12:stopped 24:raises:RecordConflict 31:raises:ServiceRefused",
-    # Two ticks at once: the slower one undid what the faster one had decided since.
-    "tasks-that-run-twice/canary/17",
-    "tasks-that-run-twice/canary/26",
-]
-"""What the campaign has found once."""
+SINGLES, SEVERAL, SEEDS = 5, 3, 2
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -48,12 +32,6 @@ def test_every_invariant_holds_when_several_act_at_once(name: str) -> None:
         if report.end is End.BROKEN
     ]
     assert not broken, table(broken)
-
-
-@pytest.mark.parametrize("name", FOUND)
-def test_what_was_found_once_stays_mended(name: str) -> None:
-    report = play(read_run(name))
-    assert report.end is not End.BROKEN, report
 
 
 def test_a_run_is_known_by_its_name() -> None:

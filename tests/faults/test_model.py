@@ -19,7 +19,7 @@ from tidegate.testing.faults import Crash, Faults, Way
 from tidegate.testing.machines import Machines
 from tidegate.testing.turns import Pace
 
-EXAMPLES, STEPS = 130, 50
+EXAMPLES, STEPS = 110, 50
 IDLE_CALLS = 150
 TO_THE_END = 100_000
 

@@ -176,5 +176,5 @@ def _pass(payload: Mapping[str, Any]) -> Any:
     return {"status": "Succeeded", "when": payload["when"]}
 
 
-def _nothing(ref: AliasRef, before: AliasState | None, after: AliasState) -> None:
+def _nothing(*_: object) -> None:
     return None

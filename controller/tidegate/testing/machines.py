@@ -229,9 +229,7 @@ class Machines:
             self._declare_stuck(ref, failed(error))
 
     def _declare_stuck(self, ref: RolloutRef, failure: _FailureOutput) -> None:
-        self.attempt(
-            lambda: restore.declare_stuck(self.ports, ref, failure), _PATIENT_ATTEMPTS
-        )
+        self.attempt(lambda: restore.declare_stuck(self.ports, ref, failure), _PATIENT_ATTEMPTS)
 
     def _poll(self, task: Callable[[], bool]) -> None:
         for _ in range(self.polls):

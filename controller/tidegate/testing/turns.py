@@ -49,7 +49,7 @@ class Turns:
             actor.gate.acquire()
             try:
                 actor.answer = act()
-            except BaseException as error:  # noqa: BLE001  # given to whoever asks for the outcome
+            except BaseException as error:  # given to whoever asks for the outcome
                 actor.error = error
             left -= 1
             self._ready.remove(actor)

@@ -116,7 +116,7 @@ def _refuse_other_owner(scene: Scene) -> None:
 
 
 def _put_back(scene: Scene, rollout: Rollout, shift: Shift) -> str:
-    """Once a tick may have sent a weight, an alias that seems untouched may only not have got it."""
+    """Once a tick may have sent a weight, what seems untouched may only not have got it yet."""
     may_write = partial(_refuse_other_owner, scene)
     return pull(scene.world.aliases, shift, 0.0, may_write, rewrite=rollout.ticks > 0)
 
