@@ -26,6 +26,8 @@ RAISES: Final[Mapping[str, tuple[str, ...]]] = {
     "bus.publish": _ANY_CALL,
     "callbacks.fail": _ANY_CALL,
     "callbacks.succeed": _ANY_CALL,
+    "executions.start": _ANY_CALL,
+    "executions.status": _ANY_CALL,
     "functions.canary_blockers": (*_ANY_CALL, "NotFound"),
     "functions.invoke": (*_ANY_CALL, "NotFound"),
     "ledger.delete": (*_ANY_CALL, "RecordConflict"),
@@ -116,6 +118,7 @@ class Faults:
             artifacts=_Layer("artifacts", ports.artifacts, self),
             callbacks=_Layer("callbacks", ports.callbacks, self),
             bus=_Layer("bus", ports.bus, self),
+            executions=_Layer("executions", ports.executions, self),
             targets=_Targets(ports, self),
         )
 
