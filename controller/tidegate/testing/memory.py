@@ -69,6 +69,10 @@ class MemoryLedger:
             self._check(key, item.version)
             del self._rows[key]
 
+    def sizes(self) -> dict[_Key, int]:
+        """How many bytes each item takes."""
+        return {key: len(text.encode()) for key, (_, text) in self._rows.items()}
+
     def _item(self, key: _Key) -> Item:
         kind, text = self._rows[key]
         return Item.kinds[kind].model_validate_json(text)

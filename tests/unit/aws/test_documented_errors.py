@@ -274,6 +274,7 @@ CALLS = [
     Call("targets.open", "sts", lambda c: targets(c).open(THERE), {"assume_role": CREDENTIALS}),
 ]
 
+
 def new_stack(client: Any) -> CloudFormationStacks:
     """No stack and no change set is there yet, so that one is created."""
     adapter = stacks(client)
