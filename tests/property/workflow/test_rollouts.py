@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.faults import Crash, Faults
+from support.faults import crashes
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import NotAllowedNow, TidegateError, Transient
 from tidegate.core.plan import ReleaseRef
@@ -19,6 +19,7 @@ from tidegate.core.workflow.lock import take_lock
 from tidegate.core.workflow.operate import Operator, abort
 from tidegate.core.workflow.release import plan_release, settle_release
 from tidegate.core.workflow.scene import RolloutRef
+from tidegate.testing.faults import Crash
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def befall(story: Story, fate: Fate) -> None:
 def test_every_release_ends_in_one_place_or_says_that_it_is_stuck(fate: Fate) -> None:
     story = copy.deepcopy(FIRST)
     befall(story, fate)
-    faults = Faults(fate.crashes, fate.answers_lost)
+    faults = crashes(fate.crashes, after=fate.answers_lost)
     story.machines.ports = faults.wrap(story.ports)
     story.machines.transient = (Transient, Crash)
     phase = story.release("two")

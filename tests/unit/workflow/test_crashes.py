@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from support.faults import Crash, Faults
+from support.faults import crashes
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import Transient
 from tidegate.core.record import Execution, HookRun, Live, Lock, RolloutPhase, Tick
 from tidegate.core.workflow.items import find
+from tidegate.testing.faults import Crash, Faults
 from tidegate.testing.functions import MemoryAliases
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
@@ -66,33 +67,33 @@ CASES = [
 def test_crash_at_any_call_changes_nothing_about_the_end(
     first: Story, case: Callable[[Story], None], phase: str, serves: object, after: bool
 ) -> None:
-    counted = Faults()
+    counted = crashes()
     second_release(first, case, counted)
-    for call in range(1, counted.calls + 1):
-        faults = Faults(frozenset({call}), after)
+    for call in range(1, len(counted.calls) + 1):
+        faults = crashes([call], after=after)
         story, ended = second_release(first, case, faults)
-        assert (ended, story.serves()) == (phase, serves), faults.crashed
+        assert (ended, story.serves()) == (phase, serves), faults.happened
         assert_tidy(story, phase, faults)
 
 
 def assert_tidy(story: Story, phase: str, faults: Faults) -> None:
     """Nothing is left half done. A number may be skipped, but no execution has two."""
     execution = find(story.world.ledger, Execution, arn="execution-2")
-    assert execution, faults.crashed
+    assert execution, faults.happened
     number = execution.number
     lock = find(story.world.ledger, Lock, application="hello")
-    assert lock, faults.crashed
-    assert (lock.owner, lock.release_number) == ("", number), faults.crashed
+    assert lock, faults.happened
+    assert (lock.owner, lock.release_number) == ("", number), faults.happened
     over = RolloutPhase.SUCCEEDED if phase == "succeeded" else RolloutPhase.RESTORED
-    assert story.rollout(number).phase is over, faults.crashed
+    assert story.rollout(number).phase is over, faults.happened
     live = find(story.world.ledger, Live, application="hello", stage="prod", target=PROD)
-    assert live, faults.crashed
+    assert live, faults.happened
     serving = f"hello-{number}" if phase == "succeeded" else "hello-1"
-    assert live.release_id == serving, faults.crashed
+    assert live.release_id == serving, faults.happened
     ticks = [item.number for item in story.items(number, "TICK#") if isinstance(item, Tick)]
-    assert ticks == list(range(1, len(ticks) + 1)), faults.crashed
+    assert ticks == list(range(1, len(ticks) + 1)), faults.happened
     runs = [item for item in story.items(number, "HOOK#") if isinstance(item, HookRun)]
-    assert all(run.outcome != "running" for run in runs), faults.crashed
+    assert all(run.outcome != "running" for run in runs), faults.happened
 
 
 def test_tick_that_died_between_two_aliases_is_completed_by_the_next() -> None:
