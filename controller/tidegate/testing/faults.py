@@ -38,14 +38,19 @@ RAISES: Final[Mapping[str, tuple[str, ...]]] = {
     "metrics.bins": _ANY_CALL,
     "metrics.firing": (*_ANY_CALL, "NotFound"),
     "metrics.series": _ANY_CALL,
+    "signals.alarms": _ANY_CALL,
+    "signals.requests": _ANY_CALL,
     "stacks.delete": (*_ANY_CALL, "StackBusy"),
     "stacks.execute": (*_ANY_CALL, "ChangeSetStale", "StackBusy"),
     "stacks.preview": (*_ANY_CALL, "ChangeSetFailed", "StackBusy", "StackFailed"),
     "stacks.state": _ANY_CALL,
     "stacks.update": (*_ANY_CALL, "NotFound", "StackBusy", "StackFailed"),
     "targets.open": _ANY_CALL,
-    "versions.bypasses": _ANY_CALL,
+    "versions.bypasses": (*_ANY_CALL, "NotFound"),
     "versions.code": (*_ANY_CALL, "NotFound"),
+    "versions.delete": _ANY_CALL,
+    "versions.in_use": (*_ANY_CALL, "NotFound"),
+    "versions.published": (*_ANY_CALL, "NotFound"),
 }
 """What each call of a port may raise, by the names of the classes in ``core.errors``."""
 

@@ -29,8 +29,10 @@ from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.aws.functions import LambdaFunctions
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.metrics import CloudWatchMetrics
+from tidegate.aws.signals import CloudWatchSignals
 from tidegate.aws.stacks import CloudFormationStacks
 from tidegate.aws.targets import AssumedTargets
+from tidegate.aws.versions import LambdaVersions
 from tidegate.core.errors import TidegateError
 from tidegate.core.plan import ArtifactRef, Target
 from tidegate.core.ports import AliasRef, Pair, StackSpec
@@ -215,16 +217,22 @@ CALLS = [
         "functions.canary_blockers",
         "lambda",
         lambda c: functions(c).canary_blockers("hello", "1", "2"),
-        {"get_function_configuration": ROLE},
+        {"get_function": {"Configuration": ROLE}},
     ),
     Call("ledger.get", "dynamodb", lambda c: ledger(c).get(Application, "p", "s"), {}),
     Call("ledger.put", "dynamodb", lambda c: ledger(c).put(Application(name="a")), {}),
     Call("ledger.query", "dynamodb", lambda c: ledger(c).query("p"), {"query": {"Items": []}}),
     Call("ledger.delete", "dynamodb", lambda c: ledger(c).delete(Application(name="a")), {}),
     Call(
-        "metrics.counts",
+        "metrics.bins",
         "cloudwatch",
-        lambda c: CloudWatchMetrics(c, 60).counts([PAIR], NOW, NOW + timedelta(minutes=5)),
+        lambda c: CloudWatchMetrics(c, 60).bins([PAIR], NOW, NOW + timedelta(minutes=5)),
+        {"get_metric_data": {"MetricDataResults": []}},
+    ),
+    Call(
+        "metrics.baselines",
+        "cloudwatch",
+        lambda c: CloudWatchMetrics(c, 60).baselines([HELLO], NOW, NOW + timedelta(minutes=5)),
         {"get_metric_data": {"MetricDataResults": []}},
     ),
     Call(
@@ -271,6 +279,46 @@ CALLS = [
         lambda c: stacks(c).delete("hello", "token"),
         {"describe_stacks": {"Stacks": [STACK]}},
     ),
+    Call(
+        "signals.alarms",
+        "cloudwatch",
+        lambda c: CloudWatchSignals(c).alarms(["Alarm"]),
+        {"describe_alarms": {"MetricAlarms": []}},
+    ),
+    Call(
+        "signals.requests",
+        "cloudwatch",
+        lambda c: CloudWatchSignals(c).requests(HELLO, "1", NOW, NOW + timedelta(days=1)),
+        {"get_metric_statistics": {"Datapoints": []}},
+    ),
+    Call(
+        "versions.code",
+        "lambda",
+        lambda c: LambdaVersions(c).code("hello", "1"),
+        {"get_function": {"Configuration": {"CodeSha256": "aGVsbG8="}}},
+    ),
+    Call(
+        "versions.published",
+        "lambda",
+        lambda c: LambdaVersions(c).published("hello"),
+        {"list_versions_by_function": {"Versions": []}},
+    ),
+    Call(
+        "versions.in_use",
+        "lambda",
+        lambda c: LambdaVersions(c).in_use("hello"),
+        {"list_aliases": {"Aliases": []}},
+    ),
+    Call(
+        "versions.bypasses",
+        "lambda",
+        lambda c: LambdaVersions(c).bypasses("hello"),
+        {
+            "list_event_source_mappings": {"EventSourceMappings": []},
+            "get_policy": {"Policy": '{"Statement": []}'},
+        },
+    ),
+    Call("versions.delete", "lambda", lambda c: LambdaVersions(c).delete("hello", 1), {}),
     Call("targets.open", "sts", lambda c: targets(c).open(THERE), {"assume_role": CREDENTIALS}),
 ]
 
