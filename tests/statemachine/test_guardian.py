@@ -219,6 +219,6 @@ def tasks_of(machine: Mapping[str, Any]) -> set[str]:
     for state in machine["States"].values():
         if "ItemProcessor" in state:
             found |= tasks_of(state["ItemProcessor"])
-        elif state["Type"] == "Task":
+        elif "FunctionName" in state.get("Arguments", {}):
             found.add(state["Arguments"]["FunctionName"].removeprefix("${Controller}-"))
     return found

@@ -31,6 +31,7 @@ class WorkingCopy:
     def push(self, files: Mapping[str, str], *, message: str = "A change") -> str:
         """Commit and push; return what git printed."""
         for name, text in files.items():
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             (self.path / name).write_text(text)
         self.run("add", "--all")
         self.run("commit", "--quiet", "--allow-empty", "-m", message)

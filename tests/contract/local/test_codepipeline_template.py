@@ -34,10 +34,18 @@ version: 1
 application: shop
 stages: [{name: prod, account: "999988887777", regions: [eu-west-1]}]
 """
+TEMPLATE_OF_SHOP = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Shop:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.12, Handler: app.handler, CodeUri: code/, AutoPublishAlias: live}
+"""
 APPLICATION = {
     "buildspec.yml": BUILDSPEC,
     "tidegate.yaml": MANIFEST,
-    "template.yaml": "Resources: {Topic: {Type: AWS::SNS::Topic}}\n",
+    "template.yaml": TEMPLATE_OF_SHOP,
+    "code/app.py": "def handler(event, context): return event\n",
 }
 
 
