@@ -18,6 +18,8 @@ from tidegate.core.plan import (
     ReleasePlan,
     ReleaseRef,
     StagePlan,
+    Step,
+    StrategyPlan,
     WhenNotCanaryable,
 )
 from tidegate.core.planning import make_plan
@@ -162,6 +164,11 @@ class TestTemplateDefaults:
         found = stage("hooks: {pre_traffic: [Probe]}", top)
         assert found.pre_traffic == (HookPlan(function="Probe"),)
         assert found.post_traffic == (HookPlan(function="Smoke", timeout_seconds=9),)
+
+    def test_steps_of_a_configuration_of_its_own_are_the_strategy(self) -> None:
+        steps = (Step(weight=0.2, bake_seconds=120),)
+        own = TemplateDefaults(strategy="SlowCanary", steps=steps)
+        assert stage(defaults=own).strategy == StrategyPlan(name="SlowCanary", steps=steps)
 
     def test_an_empty_list_means_none(self) -> None:
         found = stage("hooks: {pre_traffic: []}\nchecks: {alarms: []}", defaults=DEFAULTS)
