@@ -20,22 +20,12 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
+from tidegate.local.lambdas.packages import RUNTIME_PACKAGES
+
 LANG = PurePosixPath("/var/lang")
 """Where Lambda's own images have the interpreter."""
 RUNTIME = PurePosixPath("/var/runtime")
 TOOLS = ("sh", "mv", "chmod", "mkdir", "cat")  # what `sam local` runs when it adds its emulator
-DISTRIBUTIONS = (
-    "awslambdaric",
-    "boto3",
-    "botocore",
-    "jmespath",
-    "python-dateutil",
-    "s3transfer",
-    "simplejson",
-    "six",
-    "snapshot-restore-py",
-    "urllib3",
-)
 LEFT_OUT = {"ensurepip", "idlelib", "site-packages", "test", "tkinter", "turtledemo"}
 BOOTSTRAP = f"""#!/bin/sh
 export PYTHONPATH="/var/task:/opt/python:{RUNTIME}"
@@ -97,7 +87,7 @@ def add_interpreter(root: Root) -> list[Path]:
 def add_runtime(root: Root) -> list[Path]:
     """Add the packages that Lambda's images ship; gives their binaries."""
     binaries = []
-    for name in DISTRIBUTIONS:
+    for name in RUNTIME_PACKAGES:
         distribution = metadata.distribution(name)
         for file in distribution.files or ():
             source = Path(str(distribution.locate_file(file)))

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-_RUNTIME_PACKAGES: Final = (
+RUNTIME_PACKAGES: Final = (
     "awslambdaric",
     "boto3",
     "botocore",
@@ -75,7 +75,7 @@ def _restore_modes(archive: zipfile.ZipFile, folder: Path) -> None:
 def link_runtime(folder: Path) -> Path:
     """Fill `folder` with links to what AWS's Python runtime ships, from the installed packages."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in _RUNTIME_PACKAGES:
+    for name in RUNTIME_PACKAGES:
         _link_distribution(metadata.distribution(name), folder)
     return folder
 
