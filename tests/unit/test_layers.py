@@ -21,10 +21,10 @@ BELOW: dict[str, set[str]] = {
     "simulate": {"core"},
     "hooks": set(),
     "handlers": {"core", "aws"},
-    "web": {"core", "aws", "handlers"},
-    "cli": {"core", "aws", "build", "simulate", "local"},
+    "web": {"core", "cli"},
+    "cli": {"core", "aws", "build", "simulate", "web", "local"},
     "testing": {"core", "aws", "build", "handlers", "hooks", "local"},
-    "local": {"core", "aws", "build", "handlers", "testing", "cli"},
+    "local": {"core", "aws", "build", "handlers", "testing", "cli", "web"},
 }
 
 # What the core may use of the world: values and text, no clock, no environment, no input or output.

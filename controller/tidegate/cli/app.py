@@ -11,6 +11,7 @@ import typer
 from tidegate.cli import (
     building,
     checking,
+    dashboarding,
     doctoring,
     explaining,
     migrating,
@@ -85,6 +86,7 @@ for verbs in (
     operating,
     steering,
     showing,
+    dashboarding,
     explaining,
     simulating,
     pruning,

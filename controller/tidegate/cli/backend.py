@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidegate.core import errors
@@ -74,7 +75,7 @@ class AwsBackend:
         self._session = session
         self._outputs = outputs
 
-    @property
+    @cached_property
     def ledger(self) -> Ledger:
         """The record."""
         from tidegate.aws.ledger import DynamoLedger

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -33,6 +33,7 @@ from tidegate.local.install import (
     target_accounts,
 )
 from tidegate.local.process import LocalAws
+from tidegate.web.server import Page, serving
 
 _METRICS_SETTLE_SECONDS: Final = 2
 
@@ -58,8 +59,10 @@ class Demo:
     def run(self) -> Shown:
         """Show everything, from an empty machine to a summary."""
         started = time.monotonic()
-        with self._aws() as aws:
+        with self._aws() as aws, ExitStack() as stack:
             story = self._set_up(aws)
+            page = stack.enter_context(serving(Page(story.backend, lambda: datetime.now(UTC))))
+            self.console.print(f"The same in a browser: {page.address()}\n", soft_wrap=True)
             begun = datetime.now(UTC)
             first = story.tell(CHAPTERS[0])
             prod = first.live["prod"]
@@ -110,7 +113,7 @@ class Demo:
             )
             adapt(repository.clone / "tidegate.yaml")
             installer.application(manifest, repository_id)
-        console.print(f"Tidegate is installed, with a pipeline for {manifest.application}.\n")
+        console.print(f"Tidegate is installed, with a pipeline for {manifest.application}.")
         return Story(
             application=manifest.application,
             repository=repository,
@@ -141,7 +144,8 @@ It stays up. To go on, in this folder:
   tidegate local traffic {application} prod &      # users, so that there is something to judge
   cd {clone}
   git revert --no-edit HEAD HEAD~1         # back to what is live; then edit, git commit, git push
-  tidegate get {application} --watch               # and: tidegate approve {application}
+  tidegate get {application} --watch               # or in a browser: tidegate dashboard
+  tidegate approve {application}
 To stop it: tidegate local down""",
             markup=False,
             soft_wrap=True,
