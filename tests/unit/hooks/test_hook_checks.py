@@ -70,7 +70,7 @@ def test_passes_what_is_as_expected(expect: Callable[[Answer], object]) -> None:
         (lambda a: a.fits({"required": ["id"]}), "fits its schema ($.id is missing)"),
         (lambda a: a.fits({"required": ["id"]}, at="body"), "fits its schema (body.id is missing)"),
         (lambda a: a.fits({}, at="nowhere"), "nowhere fits its schema (there is nothing)"),
-        (lambda a: a.within(-1), "answers within -1 s (took 0.00 s)"),
+        (lambda a: a.within(-1), "answers within -1 s (took 0."),
         (lambda a: a.came_from("41"), "version 41 answers (version 42 did)"),
     ],
 )
