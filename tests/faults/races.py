@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from faults.invariants import Witness
 from faults.runs import Report, Run, let_the_guardian_run, report
-from faults.scenarios import BEA, CY, Scenario, ask, canary, good, two_stages, unhealthy
+from faults.scenarios import BEA, CY, Scenario, ask, canary, good, ring, two_stages, unhealthy
 from support.story import Story
 from tidegate.core.errors import TidegateError, Transient
 from tidegate.core.workflow.operate import Operator, abort, approve, reject
@@ -46,6 +46,20 @@ def an_abort(story: Story, faults: Faults, turns: Turns, dice: random.Random) ->
             ask(lambda: abort(faults.wrap(story.ports), BEA, "hello-2", "wrong version"))
 
     return [_release(story, faults, "two"), operator]
+
+
+def an_alarm(story: Story, faults: Faults, turns: Turns, dice: random.Random) -> list[Actor]:
+    """An alarm fires at some time, is told twice, and an operator aborts at about that time."""
+
+    def bell() -> None:
+        _idle(turns, dice.randrange(_IDLE_CALLS * 10))
+        ring(story, faults.wrap(story.ports))
+
+    def operator() -> None:
+        _idle(turns, dice.randrange(_IDLE_CALLS * 10))
+        ask(lambda: abort(faults.wrap(story.ports), BEA, "hello-2", "an alarm fires"))
+
+    return [_release(story, faults, "two"), bell, bell, operator]
 
 
 def a_crowd_of_approvers(
@@ -92,6 +106,7 @@ CASTS: Final[Mapping[str, Cast]] = {
         two_releases,
         three_releases,
         an_abort,
+        an_alarm,
         a_crowd_of_approvers,
         tasks_that_run_twice,
     )
@@ -101,11 +116,12 @@ _STAGES: Final[Mapping[str, Scenario]] = {
     "canary-unhealthy": Scenario(canary, unhealthy),
     "two-stages": Scenario(two_stages, good),
 }
+_OF_TWO_STAGES: Final = {"a-crowd-of-approvers", "an-alarm"}  # which ask people, and have alarms
 RACES: Final = tuple(
     f"{cast}/{stage}"
     for cast in CASTS
     for stage in _STAGES
-    if cast != "a-crowd-of-approvers" or stage == "two-stages"
+    if cast not in _OF_TWO_STAGES or stage == "two-stages"
 )
 
 

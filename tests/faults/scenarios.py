@@ -11,13 +11,15 @@ from typing import Final
 from support.story import CANARY, MANIFEST, PROD, TEST, Story
 from tidegate.core.errors import TidegateError
 from tidegate.core.plan import ReleaseRef
-from tidegate.core.ports import AliasRef
+from tidegate.core.ports import AliasRef, Ports
+from tidegate.core.workflow.alarm import Alarm, hear_alarm
 from tidegate.core.workflow.operate import Operator, abort, approve, reject
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.testing.faults import Crash
 
 BEA, CY = Operator("bea"), Operator("cy")
 _FAILED: Final = {"status": "Failed", "reason": "as the script says"}
+_DELIVERIES: Final = 3
 _APPROVED_BY_TWO: Final = "approval: {approvers: 2, timeout: 24h}"
 HELLO: Final = AliasRef("hello-prod-Hello", "live")
 
@@ -142,6 +144,22 @@ def _alarm(story: Story, ref: RolloutRef) -> None:
     story.at(PROD).metrics.alarms["HelloErrors"] = True
 
 
+def ring(story: Story, ports: Ports) -> None:
+    """The alarm fires, and EventBridge tells it, some times over if nobody takes it."""
+    story.at(PROD).metrics.alarms["HelloErrors"] = True
+    fires = Alarm("HelloErrors", PROD, story.world.clock.now())
+    for _ in range(_DELIVERIES):
+        try:
+            hear_alarm(ports, fires)
+        except (TidegateError, Crash):
+            continue
+        return
+
+
+def _ring(story: Story, ref: RolloutRef) -> None:
+    ring(story, story.machines.ports)
+
+
 def _abort(story: Story, ref: RolloutRef) -> None:
     ask(lambda: abort(story.machines.ports, BEA, ref.release.id, "wrong version"))
 
@@ -201,6 +219,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "nothing-to-deploy": Scenario(canary, good, code="one"),
     "unhealthy": Scenario(canary, unhealthy),
     "alarm-fires": Scenario(two_stages, at_look(2, _alarm)),
+    "alarm-rings": Scenario(two_stages, at_look(2, _ring)),
     "alarm-flaps": Scenario(two_stages, alarm_flaps),
     "metrics-stop": Scenario(two_stages, metrics_stop),
     "refused-before-traffic": Scenario(canary, hook_fails("Pre")),

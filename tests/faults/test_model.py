@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from faults.invariants import Witness
-from faults.scenarios import BEA, CY, ask, two_stages
+from faults.scenarios import BEA, CY, ask, ring, two_stages
 from support.story import PROD, TEST
 from tidegate.core.errors import RestoreFailed, TidegateError, Transient
 from tidegate.core.workflow.guard import guard
@@ -134,8 +134,18 @@ class World(RuleBasedStateMachine):
 
     @rule(firing=st.booleans())
     def alarm(self, firing: bool) -> None:
-        """The alarm of prod fires, or recovers."""
+        """The alarm of prod fires, or recovers; nobody is told."""
         self.story.at(PROD).metrics.alarms["HelloErrors"] = firing
+
+    @rule(
+        fault=st.sampled_from([None, *(way for way in Way if way.startswith(("lost", "killed")))])
+    )
+    def alarm_rings(self, fault: Way | None) -> None:
+        """The alarm of prod fires, and its event is heard; one of the first calls may go wrong."""
+        faults = Faults(clock=self.story.world.clock)
+        if fault:
+            faults.befall_next(fault)
+        ring(self.story, faults.wrap(self.story.ports))
 
     @rule(place=st.sampled_from([TEST, PROD]))
     def stack_will_fail(self, place: str) -> None:

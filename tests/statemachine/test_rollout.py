@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from scripted import Answer, Raises, Refused, Scenario, Silence, Theatre
+from scripted import Answer, Raises, Refused, Scenario, Silence, Theatre, TokenFails
 
 pytestmark = pytest.mark.xdist_group("statemachine")  # each scenario is played once
 
@@ -174,6 +174,19 @@ def test_an_operators_abort_restores(theatre: Theatre) -> None:
     outcome = theatre.play(ABORTED)
     assert (outcome.status, outcome.error) == ("FAILED", "Aborted")
     assert outcome.tasks[-3:] == ["tick", *BACK]
+
+
+TAKEN_BACK = Scenario(
+    "rollout",
+    {"tick": STILL_SHIFTING, "bake": TokenFails("Unhealthy", "alarm A fires and did not before")},
+)
+
+
+def test_goes_on_with_the_stack_when_an_alarm_has_put_the_traffic_back(theatre: Theatre) -> None:
+    outcome = theatre.play(TAKEN_BACK)
+    assert (outcome.status, outcome.error) == ("FAILED", "Unhealthy")
+    assert outcome.cause == "alarm A fires and did not before"
+    assert outcome.tasks[-4:] == ["tick", "bake", *BACK]
 
 
 QUIET_BAKE = Scenario("rollout", {"tick": [STILL_SHIFTING, PROMOTED], "bake": Silence()})

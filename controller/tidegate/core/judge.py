@@ -60,6 +60,17 @@ def judge(seen: Observation, checks: Checks) -> Verdict:
     )
 
 
+def and_alarms(verdict: Verdict, firing: Sequence[str], baseline: Sequence[str]) -> Verdict:
+    """The verdict of the last look, with the alarms that fire since then."""
+    findings = _alarms(firing, baseline)
+    return verdict.model_copy(
+        update={
+            "judgement": worst(verdict.judgement, *(judgement for judgement, _ in findings)),
+            "reasons": (*(reason for _, reason in findings), *verdict.reasons),
+        }
+    )
+
+
 def _served(pairs: Sequence[PairBins]) -> tuple[Counts, Counts]:
     """The requests of both versions, of all pairs and periods."""
     bins = [one for pair in pairs for one in pair.bins]

@@ -62,6 +62,22 @@ def remember(look: Look) -> Seen:
     )
 
 
+def remember_heard(look: Look, last: Tick) -> Seen | None:
+    """What is kept of a decision without a look: the last one's data, and what was heard since.
+
+    None when the last look has kept nothing: it was one of an earlier version of Tidegate.
+    """
+    if last.seen is None:
+        return None
+    return remember(look).model_copy(
+        update={
+            "period_seconds": last.seen.period_seconds,
+            "metrics": tuple(MetricSeen(name=metric.name) for metric in last.seen.metrics),
+            "as_of": last.at,
+        }
+    )
+
+
 def looks_again(rollout: Rollout, ticks: Sequence[Tick]) -> Iterator[tuple[Tick, Look | None]]:
     """Each tick with its look; ``rollout`` is the record as it stands now, ``ticks`` are in order.
 
@@ -159,7 +175,7 @@ def _look(
                 MetricSeries(metric.name, _in_order(known.metrics[metric.name]))
                 for metric in seen.metrics
             ),
-            probes=probe_bins(rollout, tick.at),
+            probes=probe_bins(rollout, seen.as_of or tick.at),
             firing=seen.firing,
             baseline=rollout.baseline_alarms,
             moved_at=moved_at,

@@ -420,6 +420,12 @@ class Rollout(Item):
     error: str = ""
     cause: str = ""
 
+    @property
+    def is_back(self) -> bool:
+        """The candidate had traffic, and all of it is on the stable version again."""
+        goes_back = self.phase in {RolloutPhase.RESTORING, RolloutPhase.RESTORED}
+        return goes_back and self.ticks > 0 and self.left_weight <= 0.0
+
 
 class PairSeen(Model):
     """What a look saw of one alias that no look before had seen so."""
@@ -462,6 +468,7 @@ class Seen(Model):
     metrics: tuple[MetricSeen, ...] = ()
     firing: tuple[str, ...] = ()  # alarms
     wishes: tuple[WishSeen, ...] = ()
+    as_of: datetime | None = None  # the last look's time, when what was heard since decided
 
 
 class Tick(Item):

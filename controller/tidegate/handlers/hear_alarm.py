@@ -1,11 +1,21 @@
-"""Hear an alarm of a target, and look at what it is to judge."""
+"""Hear an alarm of a target, and take back the traffic that it is to judge."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.core.workflow.alarm import Alarm, hear_alarm
 from tidegate.handlers.task import Answer, Call, Event, count, task
+
+
+class AlarmState(BaseModel):
+    """The state that the alarm has now, and since when, to the millisecond."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    timestamp: datetime
 
 
 class AlarmDetail(BaseModel):
@@ -14,6 +24,7 @@ class AlarmDetail(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str = Field(alias="alarmName")
+    state: AlarmState
 
 
 class AlarmEvent(Event):
@@ -31,9 +42,10 @@ class AlarmEvent(Event):
 
 @task(AlarmEvent)
 def handler(call: Call[AlarmEvent]) -> Answer:
-    """End the bakes that this alarm is to judge."""
+    """Take back what this alarm is to judge."""
     event = call.event
-    alarm = Alarm(name=event.detail.name, target=f"{event.account}/{event.region}")
+    target = f"{event.account}/{event.region}"
+    alarm = Alarm(name=event.detail.name, target=target, at=event.detail.state.timestamp)
     rung = hear_alarm(call.ports, alarm)
     if rung:
         count("AlarmsHeard")

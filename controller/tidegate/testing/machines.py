@@ -6,9 +6,8 @@ the machines' ``Retry`` repeats them; time passes on the settable clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tidegate.core.errors import (
@@ -65,7 +64,6 @@ class Machines:
     looks: int = _LOOKS  # of one execution of the rollout machine
     transient: tuple[type[BaseException], ...] = (Transient,)  # what ``Retry`` names
     invoke: Callable[[Callable[[], Any]], Any] = _call  # runs one invocation of a task
-    _tokens: Iterator[int] = field(default_factory=count)
 
     def release(self, artifact: ArtifactRef, execution: str) -> str:
         """One execution of the release machine. Returns the release's last phase."""
@@ -175,7 +173,7 @@ class Machines:
         self._poll(lambda: stage.preview(self.ports, ref, name, target)["ready"])
 
     def _wait_for_approval(self, ref: ReleaseRef, name: str, timeout_seconds: int) -> None:
-        token = self._new_token()
+        token = self.world.callbacks.make()
         self.attempt(lambda: stage.request_approval(self.ports, ref, name, token))
         if token in self.world.callbacks.waiting:
             self.while_waiting(ref, name)
@@ -207,12 +205,15 @@ class Machines:
 
     def _bake(self, ref: RolloutRef, seconds: int) -> None:
         """Time passes only while nobody answers the token."""
-        token = self._new_token()
+        token = self.world.callbacks.make()
         self.attempt(lambda: shift.bake(self.ports, ref, token))
         self.while_baking(ref, seconds)
         if token in self.world.callbacks.waiting:
             self.world.callbacks.waiting.discard(token)
             self.world.clock.advance(seconds)
+        answer = self.world.callbacks.answers.get(token, {})
+        if "Error" in answer:
+            raise _AnsweredError(answer["Error"], answer["Cause"])
 
     def _hooks(self, ref: RolloutRef, when: str, functions: Sequence[str]) -> None:
         for function in functions:
@@ -237,11 +238,6 @@ class Machines:
                 return
             self.world.clock.advance(self.poll_seconds)
         raise TookTooLong(f"Not done after {self.polls} looks.")
-
-    def _new_token(self) -> str:
-        token = f"token-{next(self._tokens)}"
-        self.world.callbacks.waiting.add(token)
-        return token
 
 
 class _AnsweredError(TidegateError):

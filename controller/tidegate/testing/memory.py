@@ -107,6 +107,14 @@ class MemoryCallbacks:
     def __init__(self) -> None:
         self.waiting: set[str] = set()
         self.answers: dict[str, Mapping[str, Any]] = {}  # token -> output, or Error and Cause
+        self._made = 0
+
+    def make(self) -> str:
+        """A token of a task that waits from now on."""
+        self._made += 1
+        token = f"token-{self._made}"
+        self.waiting.add(token)
+        return token
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
         """Answer, if somebody waits."""

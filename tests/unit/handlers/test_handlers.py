@@ -356,7 +356,10 @@ def test_alarm_of_a_target_rings(live: Story) -> None:
         "source": "aws.cloudwatch",
         "account": "333333333333",
         "region": "eu-west-1",
-        "detail": {"alarmName": "HelloErrors", "state": {"value": "ALARM"}},
+        "detail": {
+            "alarmName": "HelloErrors",
+            "state": {"value": "ALARM", "timestamp": "2026-01-01T00:00:00.250+0000"},
+        },
     }
     assert run(live, "hear_alarm", event) == {"rung": []}
 

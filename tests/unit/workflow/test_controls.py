@@ -26,7 +26,6 @@ from tidegate.core.workflow.scene import RolloutRef
 ADA = Operator("ada", "cli")
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
-ALARM = Alarm("HelloErrors", PROD)
 
 
 def when_baking(story: Story, *acts: Callable[[], object]) -> None:
@@ -180,9 +179,13 @@ def test_who_did_what_and_why_is_kept_and_told(live: Story) -> None:
     ]
 
 
+def alarm(story: Story, name: str = "HelloErrors", target: str = PROD) -> Alarm:
+    return Alarm(name, target, story.world.clock.now())
+
+
 def ring(story: Story) -> list[str]:
     story.at(PROD).metrics.alarms["HelloErrors"] = True
-    return hear_alarm(story.ports, ALARM)
+    return hear_alarm(story.ports, alarm(story))
 
 
 def test_alarm_takes_the_traffic_back_without_waiting_for_the_next_look(live: Story) -> None:
@@ -217,11 +220,11 @@ def test_alarm_that_rings_between_two_bakes_is_not_lost(live: Story) -> None:
 def test_alarms_of_others_ring_for_nobody(live: Story) -> None:
     live.world.ledger.put(Application(name="gone", last_number=1))
     live.world.ledger.put(Lock(application="gone", owner="x", release_number=1))
-    assert hear_alarm(live.ports, ALARM) == []
+    assert hear_alarm(live.ports, alarm(live)) == []
 
     def others() -> None:
-        assert hear_alarm(live.ports, Alarm("Other", PROD)) == []
-        assert hear_alarm(live.ports, Alarm("HelloErrors", "333333333333/us-east-1")) == []
+        assert hear_alarm(live.ports, alarm(live, "Other")) == []
+        assert hear_alarm(live.ports, alarm(live, target="333333333333/us-east-1")) == []
 
     when_baking(live, others)
     assert live.release("two") == "succeeded"
@@ -230,7 +233,7 @@ def test_alarms_of_others_ring_for_nobody(live: Story) -> None:
 def test_alarm_that_fired_before_does_not_hurry_the_looks(live: Story) -> None:
     live.at(PROD).metrics.alarms["HelloErrors"] = True
     rung: list[list[str]] = []
-    when_baking(live, lambda: rung.append(hear_alarm(live.ports, ALARM)))
+    when_baking(live, lambda: rung.append(hear_alarm(live.ports, alarm(live))))
     assert live.release("two") == "succeeded"
     assert rung == [[]]
 

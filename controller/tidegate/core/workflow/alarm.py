@@ -1,13 +1,19 @@
-"""An alarm rings: whatever bakes under it is looked at now, not at the end of its bake."""
+"""An alarm rings: whatever shifts under it loses its traffic now, not at the next look."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
+from tidegate.core.errors import RestoreFailed, TidegateError
 from tidegate.core.ports import Ports
 from tidegate.core.record import Application, Call, Release, Rollout, RolloutPhase, Token
 from tidegate.core.workflow.items import find, put_over, rollouts_of
 from tidegate.core.workflow.lock import read_lock
+from tidegate.core.workflow.release import ref_of
+from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.workflow.takeback import take_back
 from tidegate.core.workflow.tokens import answer_bake, bake_purpose
 
 
@@ -17,43 +23,70 @@ class Alarm:
 
     name: str
     target: str  # account and region: "333333333333/eu-west-1"
+    at: datetime  # when it began
 
 
 def hear_alarm(ports: Ports, alarm: Alarm) -> list[str]:
-    """End the bakes of the rollouts that this alarm is to judge; the next look decides.
+    """Take back the traffic of the rollouts that this alarm is to judge, and end their bakes.
 
-    Returns the releases that it rings for, mostly none: every alarm of a target is heard.
+    Returns the releases that it rings for, mostly none: every alarm of a target is heard. Safe to
+    repeat. Raises ``RestoreFailed`` with all that it could not do, after it has tried everything.
     """
     items = ports.ledger.query("APPLICATIONS")
-    names = [item.name for item in items if isinstance(item, Application)]
-    return [said for name in names for said in _ring(ports, name, alarm)]
+    rung, failed = [], []
+    for name in [item.name for item in items if isinstance(item, Application)]:
+        for ref in _under_it(ports, name, alarm):
+            rung.append(f"{ref.release.id} {ref.stage} {ref.target}")
+            try:
+                _ring(ports, ref, alarm)
+            except TidegateError as error:
+                failed.append(str(error))
+    if failed:
+        raise RestoreFailed(
+            f"Alarm {alarm.name} was heard, and not all followed: {'; '.join(failed)}",
+            mend="Each rollout goes on with it by itself, at its next look at the latest.",
+        )
+    return rung
 
 
-def _ring(ports: Ports, application: str, alarm: Alarm) -> list[str]:
+def _under_it(ports: Ports, application: str, alarm: Alarm) -> Iterable[RolloutRef]:
+    """The rollouts of the release under way that this alarm judges."""
     lock = read_lock(ports.ledger, application)
     release = find(ports.ledger, Release, application=application, number=lock.release_number)
     if not lock.owner or release is None:
         return []
-    under_it = [r for r in rollouts_of(ports.ledger, release.id) if _judged_by(r, alarm)]
-    for rollout in under_it:
-        _call(ports, rollout, f"alarm {alarm.name} fires")
-    return [f"{release.id} {rollout.stage} {rollout.target}" for rollout in under_it]
+    return [
+        RolloutRef(release=ref_of(release), stage=rollout.stage, target=rollout.target)
+        for rollout in rollouts_of(ports.ledger, release.id)
+        if _judged_by(rollout, alarm)
+    ]
 
 
 def _judged_by(rollout: Rollout, alarm: Alarm) -> bool:
+    """An event that comes late is of an alarm that was over, or counted, when the shift began."""
+    began = rollout.shifting_since or rollout.started_at
     return (
-        rollout.phase is RolloutPhase.SHIFTING
+        rollout.phase in {RolloutPhase.SHIFTING, RolloutPhase.RESTORING}
         and rollout.target == alarm.target
         and alarm.name in rollout.alarms
         and alarm.name not in rollout.baseline_alarms
+        and alarm.at >= began
     )
 
 
-def _call(ports: Ports, rollout: Rollout, why: str) -> None:
-    """Keep the call first: a bake that begins now finds it, when the token is not there yet."""
-    key = {"release_id": rollout.release_id, "stage": rollout.stage, "target": rollout.target}
+def _ring(ports: Ports, ref: RolloutRef, alarm: Alarm) -> None:
+    """Keep the call first: a bake that begins now finds it, when the token is not there yet.
+
+    Whatever became of the traffic, the token is answered: the rollout's machine has its own way
+    back, and goes on with the stack.
+    """
+    key = {"release_id": ref.release.id, "stage": ref.stage, "target": ref.target}
+    why = f"alarm {alarm.name} fires"
     put_over(ports.ledger, Call(**key, why=why, at=ports.clock.now()))
-    purpose = bake_purpose(rollout.stage, rollout.target)
-    token = find(ports.ledger, Token, release_id=rollout.release_id, purpose=purpose)
-    if token:
-        answer_bake(ports, token)
+    try:
+        take_back(ports, ref, [alarm.name])
+    finally:
+        purpose = bake_purpose(ref.stage, ref.target)
+        token = find(ports.ledger, Token, release_id=ref.release.id, purpose=purpose)
+        if token:
+            answer_bake(ports, token)

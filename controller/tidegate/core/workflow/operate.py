@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tidegate.core import approval as approvals
-from tidegate.core.errors import NotAllowedNow, NotFound
+from tidegate.core.errors import NotAllowedNow, NotFound, TidegateError
 from tidegate.core.plan import ReleaseRef
 from tidegate.core.ports import Ports
 from tidegate.core.quantities import write_share
@@ -34,6 +34,9 @@ from tidegate.core.workflow.items import (
     rollouts_of,
 )
 from tidegate.core.workflow.lock import free_lock
+from tidegate.core.workflow.release import ref_of
+from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.workflow.takeback import take_back
 from tidegate.core.workflow.tokens import answer_all, answer_approval, rejection_cause
 
 
@@ -67,16 +70,29 @@ def reject(ports: Ports, operator: Operator, release_id: str, reason: str, stage
 
 
 def abort(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
-    """End the release: whatever is shifted goes back.
+    """End the release: whatever is split goes back now, the rest where the release goes on.
 
     Returns a sentence. Raises ``NotAllowedNow`` when it is over, ``NotFound``.
     """
-    _under_way(ports, release_id)
+    release = _under_way(ports, release_id)
     wish = find(ports.ledger, Wish, release_id=release_id, verb="abort")
     if wish is None:
         wish = _wish(ports, operator, release_id, "abort", reason)
+    failed = list(_take_back(ports, release))
     answer_all(ports, release_id)
-    return abort_cause(wish)
+    back = [rollout for rollout in rollouts_of(ports.ledger, release_id) if rollout.is_back]
+    where = f"Its traffic is back: {_places(back)}." if back else ""
+    return " ".join(filter(None, (abort_cause(wish), where, *failed)))
+
+
+def _take_back(ports: Ports, release: Release) -> Iterator[str]:
+    """Say what fails here. It is no obstacle: each rollout goes back by itself, too."""
+    for rollout in rollouts_of(ports.ledger, release.id):
+        ref = RolloutRef(release=ref_of(release), stage=rollout.stage, target=rollout.target)
+        try:
+            take_back(ports, ref)
+        except TidegateError as error:
+            yield f"{_places([rollout])} is not all back yet, and goes on with it: {error}"
 
 
 def pause(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:

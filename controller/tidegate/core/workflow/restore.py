@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from tidegate.core.errors import (
     AliasConflict,
@@ -50,16 +51,43 @@ def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -
     before = rollout.phase
     rollout = scene.note(
         rollout,
-        phase=RolloutPhase.RESTORING,
-        weight=0.0,
+        **going_back(rollout),
         error=rollout.error or why.error,
         cause=rollout.cause or why.cause,
     )
-    foreign = put_all(scene, rollout.shifts, partial(_put_back, scene, rollout))
+    foreign = put_back(scene, rollout, partial(_refuse_other_owner, scene))
     if before is not RolloutPhase.RESTORING or rollout.left_weight:
-        rollout = scene.note(rollout, left_weight=0.0)
-        scene.tell(rollout)
+        rollout = are_back(scene, rollout)
     refuse_foreign(scene, rollout, foreign)
+
+
+def going_back(rollout: Rollout) -> dict[str, Any]:
+    """The intent to put every alias on stable; ``left_weight`` is more than 0 until they are."""
+    return {
+        "phase": RolloutPhase.RESTORING,
+        "weight": 0.0,
+        "left_weight": max(rollout.left_weight, rollout.weight),
+    }
+
+
+def put_back(scene: Scene, rollout: Rollout, may_write: Callable[[], None]) -> list[str]:
+    """Put every alias on stable, and return what is not ours. Raises ``RestoreFailed``.
+
+    Until all are back even one that seems untouched is written: a weight may be on its way to it.
+    """
+
+    def put(shift: Shift) -> str:
+        rewrite = rollout.left_weight > 0.0
+        return pull(scene.world.aliases, shift, 0.0, may_write, rewrite=rewrite)
+
+    return put_all(scene, rollout.shifts, put)
+
+
+def are_back(scene: Scene, rollout: Rollout) -> Rollout:
+    """Note and tell that every alias of ours is on stable."""
+    rollout = scene.note(rollout, left_weight=0.0)
+    scene.tell(rollout)
+    return rollout
 
 
 def restore_stack(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
@@ -113,12 +141,6 @@ def _refuse_other_owner(scene: Scene) -> None:
             f"{release.id} may not touch the aliases at {scene.place} any more.",
             mend="Look at both releases before anything else is deployed.",
         )
-
-
-def _put_back(scene: Scene, rollout: Rollout, shift: Shift) -> str:
-    """Once a tick may have sent a weight, what seems untouched may only not have got it yet."""
-    may_write = partial(_refuse_other_owner, scene)
-    return pull(scene.world.aliases, shift, 0.0, may_write, rewrite=rollout.ticks > 0)
 
 
 def put_all(scene: Scene, shifts: tuple[Shift, ...], put: Callable[[Shift], str]) -> list[str]:

@@ -18,13 +18,13 @@ from tidegate.core.record import (
     Call,
     Rollout,
     RolloutPhase,
+    Seen,
     ServedBefore,
     Tick,
     Verdict,
     Wish,
 )
 from tidegate.core.rollout import LASTING, Action, Hold, Promote, Restore, SetWeight
-from tidegate.core.workflow.items import put_over
 from tidegate.core.workflow.probe import send_probes
 from tidegate.core.workflow.routing import alias_of, bring, foreign
 from tidegate.core.workflow.scene import (
@@ -209,25 +209,34 @@ def _hear(rollout: Rollout, said: Iterable[Wish | Call]) -> Rollout:
 
 
 def _record(scene: Scene, look: Look, verdict: Verdict, action: Action) -> Rollout:
-    """The tick for people first, then the intent: a crash between them repeats the same number."""
-    rollout = look.rollout
-    changes = moved(look, verdict, action)
-    put_over(
-        scene.ports.ledger,
-        Tick(
-            release_id=rollout.release_id,
-            stage=rollout.stage,
-            target=rollout.target,
-            number=rollout.ticks + 1,
-            at=look.now,
-            action=ACTION_NAMES[type(action)],
-            weight=changes.get("weight", rollout.weight),
-            why=action.why,
-            verdict=verdict,
-            seen=remember(look),
-        ),
+    """The tick for people first, then the intent: a crash between them repeats the same number.
+
+    It is written over an earlier one of that number only while the rollout's record stands as it
+    was read: whoever has decided meanwhile keeps the number. Raises ``RecordConflict``.
+    """
+    rollout, ledger = look.rollout, scene.ports.ledger
+    tick = tick_of(look, verdict, action, remember(look))
+    earlier = ledger.get(Tick, tick.partition, tick.sort)
+    check_fence(scene, rollout)
+    ledger.put(tick.model_copy(update={"version": earlier.version if earlier else 0}))
+    return scene.note(rollout, **moved(look, verdict, action))
+
+
+def tick_of(look: Look, verdict: Verdict, action: Action, seen: Seen | None) -> Tick:
+    """What is kept of a decision."""
+    rollout, changes = look.rollout, moved(look, verdict, action)
+    return Tick(
+        release_id=rollout.release_id,
+        stage=rollout.stage,
+        target=rollout.target,
+        number=rollout.ticks + 1,
+        at=look.now,
+        action=ACTION_NAMES[type(action)],
+        weight=changes.get("weight", rollout.weight),
+        why=action.why,
+        verdict=verdict,
+        seen=seen,
     )
-    return scene.note(rollout, **changes)
 
 
 def _end(rollout: Rollout) -> NoReturn:

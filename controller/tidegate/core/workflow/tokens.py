@@ -65,14 +65,17 @@ def answer_approval(ports: Ports, release_id: str, stage: str) -> None:
 def answer_bake(ports: Ports, token: Token) -> None:
     """End the bake now, if something was said that the rollout's last look did not know of.
 
-    The next look knows of it, whatever it makes of it, so nothing ends two bakes. The token is kept
+    A rollout that goes back already fails its bake: no look is needed any more. Else the next look
+    knows of it, whatever it makes of it, so nothing ends two bakes. The token is kept
     before what was said is read, and what is said is kept before the token is read: neither of two
     concurrent callers can miss the other.
     """
     _, stage, target = token.purpose.split("#", 2)
     rollout = find(ports.ledger, Rollout, release_id=token.release_id, stage=stage, target=target)
     known = rollout.heard if rollout else ()
-    if any(said.mark not in known for said in said_to(ports, token.release_id, stage, target)):
+    if rollout and rollout.error:
+        ports.callbacks.fail(token.token, rollout.error, rollout.cause)
+    elif any(said.mark not in known for said in said_to(ports, token.release_id, stage, target)):
         ports.callbacks.succeed(token.token, {})
 
 
