@@ -44,7 +44,7 @@ def test_the_campaign_makes_every_call_that_a_port_has() -> None:
     elsewhere = {
         *("executions.start", "executions.status", "ledger.delete"),  # guardian, races
         "metrics.series",  # only for metrics that a manifest names
-        *("signals.alarms", "signals.requests"),  # doctor
+        "signals.requests",  # doctor
         *("versions.delete", "versions.in_use", "versions.published"),  # prune
     }
     assert RAISES.keys() - made == elsewhere

@@ -186,6 +186,8 @@ def _say_what_changes(view: ReleaseView, stage: str) -> None:
             lost = f": {change.irreversible}, irreversible" if change.irreversible else ""
             what = f"{change.change} {change.logical_id} ({change.type}){lost}"
             typer.echo(f"  {rollout.target}  {what}")
+        for alarm in rollout.firing_before:
+            typer.echo(f"  {rollout.target}  alarm {alarm} fires already")
 
 
 def _operate(here: Context, verb: str, release_id: str, stage: str, reason: str) -> None:

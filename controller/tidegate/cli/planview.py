@@ -10,7 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.cli import text
-from tidegate.core.plan import AdaptivePlan, ApprovalPlan, Checks, HookPlan, ReleasePlan, StagePlan
+from tidegate.core.plan import (
+    AdaptivePlan,
+    ApprovalPlan,
+    Checks,
+    HookPlan,
+    ReleasePlan,
+    StagePlan,
+    WhenFiringBefore,
+)
 
 
 def draw_plan(plan: ReleasePlan, advice: Sequence[str]) -> RenderableType:
@@ -101,13 +109,19 @@ def _checks(checks: Checks) -> str:
         words.append(f"or to be slower by {text.percent(checks.latency.tolerance)}")
     words += [f"or {policy.query.name} is beyond its bounds" for policy in checks.metrics]
     if checks.alarms:
-        words.append(f"or on alarm {', '.join(checks.alarms)}")
+        words.append(f"or on alarm {', '.join(checks.alarms)}{_before(checks)}")
     waits = (
         f"it waits below {errors.min_samples} requests, or above"
         f" {text.percent(errors.max_increase)} over stable,"
         f" for {text.span(errors.extend_seconds)} more, and then: {errors.when_too_few}"
     )
     return f"{', '.join(words)}; {waits}"
+
+
+def _before(checks: Checks) -> str:
+    if checks.when_firing_before is WhenFiringBefore.REFUSE:
+        return " (it does not begin while one fires)"
+    return " (unless it fired before)"
 
 
 def _advice(advice: Sequence[str]) -> Table:

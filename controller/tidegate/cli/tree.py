@@ -187,6 +187,7 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
         children.append(_verdict_node(rollout.verdict))
         children += [_evidence_node(one) for one in rollout.verdict.evidence]
     children += [_hook_node(hook) for hook in rollout.hooks if hook.when != "pre-traffic"]
+    children += _firing_nodes(rollout)
     if stage.mood is Mood.WAITING:
         children += [*_function_nodes(rollout), *_parameter_nodes(rollout)]
         children += _change_nodes(rollout)
@@ -261,6 +262,19 @@ def _hook_node(hook: HookView) -> Node:
     if hook.seconds:
         status += f" {text.duration(hook.seconds)}"
     return Node(f"{hook.when} {hook.function}", hook.mood, status, info=hook.cause)
+
+
+def _firing_nodes(rollout: RolloutView) -> list[Node]:
+    """The alarms that fired before any traffic moved, while the rollout is to come or under way."""
+    if rollout.mood not in {Mood.PENDING, Mood.RUNNING}:
+        return []
+    follows = "not counted in this rollout"
+    if rollout.refuses_firing:
+        follows = "no traffic moves while it does"
+    return [
+        Node(name=f"alarm {alarm}", mood=Mood.ALERT, status="fires already", info=follows)
+        for alarm in rollout.firing_before
+    ]
 
 
 def _change_nodes(rollout: RolloutView) -> list[Node]:

@@ -29,6 +29,7 @@ and the command line maps them to exit codes.
     │   ├── ChangeSetFailed
     │   ├── ChangeSetStale
     │   ├── ChangeIrreversible
+    │   ├── AlarmsFiring
     │   ├── NotCanaryable
     │   ├── StackFailed
     │   ├── HookFailed
@@ -189,6 +190,10 @@ class ChangeSetStale(ReleaseStopped):
 
 class ChangeIrreversible(ReleaseStopped):
     """The deployment would remove or replace what holds data, and the manifest forbids it."""
+
+
+class AlarmsFiring(ReleaseStopped):
+    """Alarms fire before the candidate has any traffic, and the manifest refuses to begin then."""
 
 
 class NotCanaryable(ReleaseStopped):

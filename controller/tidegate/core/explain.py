@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from tidegate.core.counterfactual import Counterfactual, counterfactuals
 from tidegate.core.look import ACTION_NAMES, Look, Policy, consider, policy_of
 from tidegate.core.memory import looks_again
-from tidegate.core.plan import Checks, Model, StrategyPlan
+from tidegate.core.plan import Checks, Model, StrategyPlan, WhenFiringBefore
 from tidegate.core.quantities import write_duration, write_share
 from tidegate.core.record import Item, Judgement, Plan, Rollout, Tick, Verdict
 
@@ -193,6 +193,8 @@ def _policy_sentences(policy: Policy, rollout: Rollout) -> Iterator[str]:
     if rollout.all_at_once:
         yield f"steps were skipped: {rollout.all_at_once}"
     yield from _check_sentences(policy.checks)
+    if rollout.baseline_alarms:
+        yield f"not counted, for they fired before the shift: {', '.join(rollout.baseline_alarms)}"
 
 
 def _steps(strategy: StrategyPlan) -> str:
@@ -221,7 +223,9 @@ def _check_sentences(checks: Checks) -> Iterator[str]:
         yield f"latency: {write_share(checks.latency.tolerance)} slower than stable is tolerated"
     yield from (f"metric {policy.query.name}" for policy in checks.metrics)
     if checks.alarms:
-        yield f"alarms: {', '.join(checks.alarms)}"
+        refuses = checks.when_firing_before is WhenFiringBefore.REFUSE
+        before = "; while one fires already, no traffic moves" if refuses else ""
+        yield f"alarms: {', '.join(checks.alarms)}{before}"
 
 
 def _outcome(rollout: Rollout) -> str:

@@ -29,6 +29,7 @@ from tidegate.core.plan import (
     LatencyPolicy,
     OnFirstFailure,
     TooFew,
+    WhenFiringBefore,
     WhenLocked,
     WhenNotCanaryable,
 )
@@ -345,6 +346,8 @@ class ChecksSpec(Spec):
     """Metrics of your own, with bounds."""
     alarms: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] | None = None
     """CloudWatch alarms: logical ids in the template, or names."""
+    when_firing_before: WhenFiringBefore = _CHECKS.when_firing_before
+    """An alarm that fires before the shift: `ignore` it in this rollout, or `refuse` to begin."""
 
 
 class ApprovalSpec(Spec):

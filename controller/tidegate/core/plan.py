@@ -86,6 +86,13 @@ class TooFew(StrEnum):
     HOLD = "hold"  # keep the weight until there is enough traffic, or a person decides
 
 
+class WhenFiringBefore(StrEnum):
+    """What to do when an alarm fires before the candidate has any traffic."""
+
+    IGNORE = "ignore"  # it does not count in this rollout, and people are told
+    REFUSE = "refuse"  # no traffic moves
+
+
 class ProbePlan(Model):
     """Requests of Tidegate's own to both versions, where users send too few to judge."""
 
@@ -147,6 +154,7 @@ class Checks(Model):
     latency: LatencyPolicy | None = None
     metrics: tuple[MetricPolicy, ...] = ()
     alarms: tuple[str, ...] = ()  # CloudWatch alarm names in the target account and region
+    when_firing_before: WhenFiringBefore = WhenFiringBefore.IGNORE
 
 
 class ApprovalPlan(Model):

@@ -191,6 +191,7 @@ def _checks(checks: ChecksSpec, defaults: TemplateDefaults, contents: ArtifactCo
         latency=_latency(checks.latency),
         metrics=tuple(_metric(metric) for metric in checks.metrics),
         alarms=defaults.alarms if checks.alarms is None else checks.alarms,
+        when_firing_before=checks.when_firing_before,
     )
 
 

@@ -290,6 +290,7 @@ class Preview(Item):
     changes: tuple[ChangeLine, ...] = ()
     parameters: tuple[ParameterLine, ...] = ()
     functions: tuple[FunctionLine, ...] = ()
+    firing: tuple[str, ...] = ()  # alarms of the stage that fired then: no part of the digest
 
     @property
     def nothing_to_deploy(self) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from tidegate.core.look import ACTION_NAMES, Policy, consider, moved
 from tidegate.core.memory import looks_again
-from tidegate.core.plan import Model
+from tidegate.core.plan import Model, WhenFiringBefore
 from tidegate.core.record import Item, Rollout, Tick
 from tidegate.core.rollout import Promote, Restore
 
@@ -55,7 +55,7 @@ def look_back(policy: Policy, rollout: Rollout, items: Iterable[Item]) -> Hindsi
     ticks.sort(key=lambda tick: tick.number)
     if not ticks:
         return None
-    replay = _replay(policy, rollout, ticks)
+    replay = _refused(policy, rollout, ticks[0]) or _replay(policy, rollout, ticks)
     return Hindsight(
         release=rollout.release_id,
         stage=rollout.stage,
@@ -65,6 +65,16 @@ def look_back(policy: Policy, rollout: Rollout, items: Iterable[Item]) -> Hindsi
         differs_at=replay.differs_at if replay else None,
         same_weights=replay.same_weights if replay else True,
     )
+
+
+def _refused(policy: Policy, rollout: Rollout, first: Tick) -> _Replay | None:
+    """The policy would not have let it begin, for an alarm fired already."""
+    refuses = policy.checks.when_firing_before is WhenFiringBefore.REFUSE
+    if not (refuses and rollout.baseline_alarms):
+        return None
+    why = f"not begun: {', '.join(rollout.baseline_alarms)} fired before the shift"
+    course = Course(ending="restored", seconds=0.0, weight=0.0, candidate_errors=0, why=why)
+    return _Replay(course, differs_at=first.number, same_weights=True)
 
 
 def _recorded(ticks: Sequence[Tick]) -> Course:

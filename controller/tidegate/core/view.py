@@ -10,7 +10,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from tidegate.core.plan import ArtifactRef, Model, ReleasePlan, StagePlan, StrategyPlan, Target
+from tidegate.core.plan import (
+    ArtifactRef,
+    Model,
+    ReleasePlan,
+    StagePlan,
+    StrategyPlan,
+    Target,
+    WhenFiringBefore,
+)
 from tidegate.core.ports import ItemT
 from tidegate.core.record import (
     Approval,
@@ -159,6 +167,8 @@ class RolloutView(Model):
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
     functions: tuple[FunctionLine, ...] = ()
+    firing_before: tuple[str, ...] = ()  # alarms: at the preview, then when the shift began
+    refuses_firing: bool = False  # and the manifest does not want to begin under one
     error: str = ""
     cause: str = ""
 
@@ -385,9 +395,15 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
     here = (plan.name, target.id)
     rollout = next((r for r in _of(Rollout, items) if (r.stage, r.target) == here), None)
     preview = next((p for p in _of(Preview, items) if (p.stage, p.target) == here), None)
+    refuses = plan.checks.when_firing_before is WhenFiringBefore.REFUSE
     if rollout is None:
         return RolloutView(
-            target=target.id, stack=target.stack_name, mood=_not_begun(ended), **_shown(preview)
+            target=target.id,
+            stack=target.stack_name,
+            mood=_not_begun(ended),
+            firing_before=_firing_before(preview, rollout),
+            refuses_firing=refuses,
+            **_shown(preview),
         )
     verdict = rollout.verdict
     next_weight, next_at = _next_step(plan.strategy, rollout)
@@ -411,11 +427,20 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         **_samples(plan.strategy, rollout),
         verdict=verdict,
         all_at_once=rollout.all_at_once,
+        firing_before=_firing_before(preview, rollout),
+        refuses_firing=refuses,
         hooks=tuple(_hook(h) for h in _of(HookRun, items) if (h.stage, h.target) == here),
         **_shown(preview),
         error=rollout.error,
         cause=rollout.cause,
     )
+
+
+def _firing_before(preview: Preview | None, rollout: Rollout | None) -> tuple[str, ...]:
+    """As the preview saw it, and once the shift has begun, as it was then."""
+    if rollout is None or rollout.phase in {RolloutPhase.DEPLOYING, RolloutPhase.VALIDATING}:
+        return preview.firing if preview else ()
+    return rollout.baseline_alarms
 
 
 def _shown(preview: Preview | None) -> dict[str, Any]:

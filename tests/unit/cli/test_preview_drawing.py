@@ -52,6 +52,11 @@ def test_draws_what_the_canary_does_not_cover() -> None:
     assert re.search(r"not canaried +⚠ look +Queue calls it without the alias", shown)
 
 
+def test_draws_alarms_that_fire_before_anything_moves() -> None:
+    shown = picture(firing=("shop-latency",))
+    assert re.search(r"alarm shop-latency +⚠ fires already +not counted in this rollout", shown)
+
+
 def test_draws_parameters_that_change() -> None:
     shown = picture(
         parameters=(ParameterLine(name="Stage", old="a", new="b"), ParameterLine(name="X", new="c"))

@@ -48,6 +48,7 @@ def tell_rollout(bus: Bus, release: ReleaseRef, rollout: Rollout) -> None:
         "target": rollout.target,
         "phase": rollout.phase,
         "weight": rollout.weight,
+        "alarms_before": list(rollout.baseline_alarms),
         "shifts": [shift.model_dump(mode="json") for shift in rollout.shifts],
         "error": rollout.error,
         "cause": rollout.cause,

@@ -25,6 +25,7 @@ from tidegate.core.record import (
     Wish,
 )
 from tidegate.core.rollout import LASTING, Action, Hold, Promote, Restore, SetWeight
+from tidegate.core.workflow.baseline import alarm_names, refuse_firing
 from tidegate.core.workflow.probe import send_probes
 from tidegate.core.workflow.routing import alias_of, bring, foreign
 from tidegate.core.workflow.scene import (
@@ -53,7 +54,8 @@ def tick(ports: Ports, ref: RolloutRef) -> Ticked:
 
     What is decided is recorded before an alias is written, so a tick that was cut short is
     completed by the next one.
-    Raises ``Unhealthy``, ``Aborted``, ``AliasChangedByOthers``, ``AliasConflict``, ``LockLost``.
+    Raises ``Unhealthy``, ``Aborted``, ``AlarmsFiring``, ``AliasChangedByOthers``,
+    ``AliasConflict``, ``LockLost``.
     """
     scene = open_scene(ports, ref)
     rollout = scene.require_rollout()
@@ -76,14 +78,20 @@ def bake(ports: Ports, ref: RolloutRef, token: str) -> None:
 
 
 def _begin_shifting(scene: Scene, rollout: Rollout) -> Rollout:
-    """Remember how the world was before; with nothing to shift, the candidates serve by now."""
+    """Remember how the world was before; with nothing to shift, the candidates serve by now.
+
+    Raises ``AlarmsFiring`` when the manifest does not want to begin so.
+    """
     alarms, ref = _alarms(scene), scene.ref
+    firing = tuple(scene.world.metrics.firing(alarms) if alarms else ())
+    if rollout.shifts:
+        refuse_firing(scene.stage, ref.target, firing)
     said = said_to(scene.ports, ref.release.id, ref.stage, ref.target)
     return scene.save(
         _hear(rollout, said),
         phase=RolloutPhase.SHIFTING if rollout.shifts else RolloutPhase.VERIFYING,
         alarms=alarms,
-        baseline_alarms=tuple(scene.world.metrics.firing(alarms) if alarms else ()),
+        baseline_alarms=firing,
         before=_before(scene, rollout),
     )
 
@@ -186,10 +194,7 @@ def _queries(scene: Scene) -> list[MetricQuery]:
 
 
 def _alarms(scene: Scene) -> tuple[str, ...]:
-    """The stage's alarms by name; a template names its own by their logical ids."""
-    alarms = scene.stage.checks.alarms
-    resources = scene.state().resources if alarms else {}
-    return tuple(resources.get(alarm, alarm) for alarm in alarms)
+    return alarm_names(scene.stage, scene.state()) if scene.stage.checks.alarms else ()
 
 
 def standing(said: Iterable[Wish | Call], heard: Iterable[str]) -> list[Wish]:

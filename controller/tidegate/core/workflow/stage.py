@@ -21,6 +21,7 @@ from tidegate.core.record import (
     release_partition,
 )
 from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.workflow.baseline import firing_now, refuse_firing
 from tidegate.core.workflow.events import (
     tell_approval_decided,
     tell_approval_requested,
@@ -74,7 +75,8 @@ def begin_stage(ports: Ports, release: ReleaseRef, stage: str) -> Begun:
 def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[str, bool]:
     """Have CloudFormation compute what would change, and store it. Not ready: ask again.
 
-    Raises ``ChangeSetFailed``, ``ChangeIrreversible``, ``StackBusy``, ``Aborted``.
+    Raises ``ChangeSetFailed``, ``ChangeIrreversible``, ``AlarmsFiring``, ``StackBusy``,
+    ``Aborted``.
     """
     heed_wishes(ports, release.id)
     heed_newer(ports, release.id)
@@ -93,9 +95,12 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     prospect = Prospect(where, there, contents, template, spec, before, change_set)
     item = make_preview(world, release.id, prospect)
     held = not item.change_set and held_back(plan.aliases, before)
-    made = put_over(ports.ledger, item.model_copy(update={"held": held}))
+    seen = {"held": held, "firing": firing_now(world, where, before)}
+    made = put_over(ports.ledger, item.model_copy(update=seen))
     if where.forbid_irreversible:
         refuse_irreversible(made)
+    if not (made.nothing_to_deploy or made.first_deployment):
+        refuse_firing(where, target, made.firing)
     return {"ready": True}
 
 
