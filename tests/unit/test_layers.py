@@ -1,6 +1,7 @@
 """Imports point down: the core is pure, and what ships in Lambda ships without what does not."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -162,3 +163,26 @@ def test_no_two_test_modules_share_a_name() -> None:
     """Test modules are imported by their bare names."""
     files = [file.name for file in Path(__file__).parents[1].rglob("*.py")]
     assert not {name for name in files if files.count(name) > 1} - {"conftest.py", "__init__.py"}
+
+
+def test_the_guardian_ships_what_it_imports_and_nothing_else() -> None:
+    text = (PACKAGE.parent / "Makefile").read_text("utf-8")
+    listed = text[text.index("GUARDIAN :=") : text.index("\n\n", text.index("GUARDIAN :="))]
+    folders = re.findall(r"\$\(addprefix (\S+),(.*?)\)", listed)
+    shipped = {f"{folder}{name}" for folder, names in folders for name in names.split()}
+    shipped |= set(re.findall(r"\bhandlers/\w+|__init__(?= handlers)", listed))
+    found = reachable("handlers.guardian")
+    packages = {parent for name in found for parent in parents(name)}
+    assert {file.replace("/", ".").removesuffix("__init__").rstrip(".") for file in shipped} == (
+        found | packages | {""}
+    )
+    assert {name for module in found for name in outside_imports(module)} - (
+        sys.stdlib_module_names
+    ) == {"boto3", "botocore", "pydantic"}
+
+
+def parents(module: str) -> Iterator[str]:
+    """The packages that a module lies in."""
+    while "." in module:
+        module = module.rpartition(".")[0]
+        yield module

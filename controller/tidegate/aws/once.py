@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tidegate.aws.wiring import settings
+from tidegate.aws.settings import settings
 from tidegate.core.errors import RecordConflict
 
 _KEPT_SECONDS: Final = 24 * 3600

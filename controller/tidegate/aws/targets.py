@@ -1,22 +1,15 @@
-"""The way into target accounts: assumed roles, and the adapters that act in them."""
+"""The way into target accounts: roles that are assumed, and assumed again in time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.errors import calling
-from tidegate.aws.functions import LambdaFunctions
-from tidegate.aws.metrics import CloudWatchMetrics
 from tidegate.aws.pace import Pace, keep_pace
-from tidegate.aws.session import SHARED, Clients, Credentials, invocation
-from tidegate.aws.signals import CloudWatchSignals
-from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
-from tidegate.aws.versions import LambdaVersions
+from tidegate.aws.session import SHARED, Clients, Credentials
 from tidegate.core.errors import ServiceRefused
 from tidegate.core.plan import Target
 from tidegate.core.ports import Clock, TargetPorts
@@ -33,6 +26,10 @@ CALLS_PER_SECOND: Final = 12
 _SPARE: Final = timedelta(minutes=5)  # credentials are renewed when they last no longer than this
 
 
+OpenPorts: TypeAlias = Callable[[Clients, "LambdaClient", Target], TargetPorts]
+"""Makes the adapters with the clients of the assumed role; that of Lambda is held to its rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     ports: TargetPorts
@@ -42,9 +39,8 @@ class _Opened:
 class AssumedTargets:
     """Assumes the role of each target once, and again shortly before its credentials expire.
 
-    ``cloudformation_role`` is the name of the role in the target's account that CloudFormation
-    works with; "" lets it work with the target's role. ``target_role`` is the name of a role there
-    that is assumed instead of the target's own, "" for none.
+    ``target_role`` is the name of a role there that is assumed instead of the target's own, "" for
+    none.
     """
 
     def __init__(
@@ -52,20 +48,16 @@ class AssumedTargets:
         *,
         clients: Clients,
         sts: STSClient,
-        templates: TemplateUrls,
         clock: Clock,
         external_id: str,
-        period_seconds: int,
-        cloudformation_role: str = "",
+        open_ports: OpenPorts,
         target_role: str = "",
     ) -> None:
         self._clients = clients
         self._sts = sts
-        self._templates = templates
         self._clock = clock
         self._proof: dict[str, Any] = {"ExternalId": external_id} if external_id else {}
-        self._period_seconds = period_seconds
-        self._cloudformation_role = cloudformation_role
+        self._open_ports = open_ports
         self._target_role = target_role
         self._opened: dict[tuple[str, str], _Opened] = {}
         self._paces: dict[tuple[str, str], Pace] = {}  # one for each account and region
@@ -83,19 +75,7 @@ class AssumedTargets:
         clients = self._clients.acting_as(credentials, target.region)
         functions: LambdaClient = clients.make("lambda", SHARED)
         keep_pace(functions, self._pace_of(target))
-        ports = TargetPorts(
-            aliases=LambdaAliases(functions),
-            metrics=CloudWatchMetrics(clients.make("cloudwatch"), self._period_seconds),
-            stacks=CloudFormationStacks(
-                clients.make("cloudformation", SHARED),
-                templates=self._templates,
-                role_arn=self._in_account(target, self._cloudformation_role),
-            ),
-            functions=LambdaFunctions(functions, _invoker(clients)),
-            versions=LambdaVersions(functions),
-            signals=CloudWatchSignals(clients.make("cloudwatch")),
-        )
-        return _Opened(ports, expiration - _SPARE)
+        return _Opened(self._open_ports(clients, functions, target), expiration - _SPARE)
 
     def _pace_of(self, target: Target) -> Pace:
         """Lambda's limit is one for each account and region, and outlives credentials."""
@@ -103,7 +83,7 @@ class AssumedTargets:
         return self._paces.setdefault(place, Pace(CALLS_PER_SECOND, CALLS_AT_ONCE))
 
     def _assume(self, target: Target) -> tuple[Credentials, datetime]:
-        role = self._in_account(target, self._target_role) or target.role_arn
+        role = role_in_account(target, self._target_role) or target.role_arn
         with calling(
             f"act in {target.id} as {role}",
             {"AccessDenied": ServiceRefused, "AccessDeniedException": ServiceRefused},
@@ -117,19 +97,10 @@ class AssumedTargets:
         )
         return credentials, answer["Expiration"]
 
-    @staticmethod
-    def _in_account(target: Target, role: str) -> str:
-        """The ARN of the role with this name in the target's account; "" for none."""
-        if not role:
-            return ""
-        partition = target.role_arn.split(":")[1]
-        return f"arn:{partition}:iam::{target.account}:role/{role}"
 
-
-def _invoker(clients: Clients) -> Callable[[int], LambdaClient]:
-    @cache
-    def invoker(timeout_seconds: int) -> LambdaClient:
-        client: LambdaClient = clients.make("lambda", invocation(timeout_seconds))
-        return client
-
-    return invoker
+def role_in_account(target: Target, role: str) -> str:
+    """The ARN of the role with this name in the target's account; "" for none."""
+    if not role:
+        return ""
+    partition = target.role_arn.split(":")[1]
+    return f"arn:{partition}:iam::{target.account}:role/{role}"

@@ -1,65 +1,59 @@
-"""Puts the ports together from the environment: the only place that reads it."""
+"""Puts the ports together."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING
 
 import boto3
 
+from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.artifacts import S3Artifacts
 from tidegate.aws.bus import EventBridgeBus
 from tidegate.aws.callbacks import StepFunctionsCallbacks
 from tidegate.aws.clock import SystemClock
 from tidegate.aws.executions import StepFunctionsExecutions
+from tidegate.aws.functions import LambdaFunctions
 from tidegate.aws.ledger import DynamoLedger
-from tidegate.aws.session import Clients
-from tidegate.aws.stacks import TemplateUrls
-from tidegate.aws.targets import AssumedTargets
-from tidegate.core.errors import InputError
-from tidegate.core.ports import Ports
+from tidegate.aws.metrics import CloudWatchMetrics
+from tidegate.aws.session import SHARED, Clients, invocation
+from tidegate.aws.settings import Settings, settings
+from tidegate.aws.signals import CloudWatchSignals
+from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
+from tidegate.aws.targets import AssumedTargets, OpenPorts, role_in_account
+from tidegate.aws.versions import LambdaVersions
+from tidegate.core.plan import Target
+from tidegate.core.ports import Ports, TargetPorts
 
-_CLOUDFORMATION_ROLE: Final = "tidegate-cloudformation"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the controller's environment says."""
-
-    table: str
-    bus: str
-    observation_seconds: int = 60  # the period of Lambda's metrics
-    external_id: str = ""
-    cloudformation_role: str = _CLOUDFORMATION_ROLE  # its name in every target account
-    release_machine: str = ""  # ARN of what a retry or a rollback starts
-    target_role: str = ""  # name of the role to act with there, instead of the target's own
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Raises ``InputError`` for a variable that is missing, or no number."""
-    missing = [name for name in ("TIDEGATE_TABLE", "TIDEGATE_BUS") if not environment.get(name)]
-    if missing:
-        raise InputError(
-            f"The environment lacks {' and '.join(missing)}.",
-            mend="Take them from the outputs of the controller's stack.",
+def adapters(
+    templates: TemplateUrls, period_seconds: int, cloudformation_role: str = ""
+) -> OpenPorts:
+    """Makes every adapter of a target.
+
+    ``period_seconds`` is the grain of the metrics. ``cloudformation_role`` is the name of the role
+    in the target's account that CloudFormation works with; "" lets it work with the target's role.
+    """
+
+    def open_ports(clients: Clients, functions: LambdaClient, target: Target) -> TargetPorts:
+        return TargetPorts(
+            aliases=LambdaAliases(functions),
+            metrics=CloudWatchMetrics(clients.make("cloudwatch"), period_seconds),
+            stacks=CloudFormationStacks(
+                clients.make("cloudformation", SHARED),
+                templates=templates,
+                role_arn=role_in_account(target, cloudformation_role),
+            ),
+            functions=LambdaFunctions(functions, _invoker(clients)),
+            versions=LambdaVersions(functions),
+            signals=CloudWatchSignals(clients.make("cloudwatch")),
         )
-    seconds = environment.get("TIDEGATE_OBSERVATION_SECONDS") or "60"
-    if not seconds.isdecimal() or not int(seconds):
-        raise InputError(
-            f"TIDEGATE_OBSERVATION_SECONDS is {seconds!r}.", mend="Give a number of seconds, as 60."
-        )
-    return Settings(
-        table=environment["TIDEGATE_TABLE"],
-        bus=environment["TIDEGATE_BUS"],
-        observation_seconds=int(seconds),
-        external_id=environment.get("TIDEGATE_EXTERNAL_ID", ""),
-        cloudformation_role=environment.get("TIDEGATE_CLOUDFORMATION_ROLE", _CLOUDFORMATION_ROLE),
-        release_machine=environment.get("TIDEGATE_RELEASE_MACHINE", ""),
-        target_role=environment.get("TIDEGATE_TARGET_ROLE", ""),
-    )
+
+    return open_ports
 
 
 def wire(settings: Settings, session: boto3.Session) -> Ports:
@@ -76,12 +70,11 @@ def wire(settings: Settings, session: boto3.Session) -> Ports:
         targets=AssumedTargets(
             clients=clients,
             sts=clients.make("sts"),
-            templates=TemplateUrls(clients),
             clock=clock,
             external_id=settings.external_id,
-            period_seconds=settings.observation_seconds,
-            cloudformation_role=settings.cloudformation_role,
-            target_role=settings.target_role,
+            open_ports=adapters(
+                TemplateUrls(clients), settings.observation_seconds, settings.cloudformation_role
+            ),
         ),
         clock=clock,
         executions=StepFunctionsExecutions(states, settings.release_machine),
@@ -89,10 +82,13 @@ def wire(settings: Settings, session: boto3.Session) -> Ports:
     )
 
 
-@cache
-def settings() -> Settings:
-    """The settings of this process, read at the first call. Raises ``InputError``."""
-    return read_settings(os.environ)
+def _invoker(clients: Clients) -> Callable[[int], LambdaClient]:
+    @cache
+    def invoker(timeout_seconds: int) -> LambdaClient:
+        client: LambdaClient = clients.make("lambda", invocation(timeout_seconds))
+        return client
+
+    return invoker
 
 
 @cache

@@ -14,9 +14,10 @@ from contract.local.statemachines import eventually
 from tidegate.aws.bus import EventBridgeBus
 from tidegate.aws.clock import SystemClock
 from tidegate.aws.session import Clients
+from tidegate.aws.settings import Settings, read_settings, settings
 from tidegate.aws.stacks import TemplateUrls
 from tidegate.aws.targets import AssumedTargets
-from tidegate.aws.wiring import Settings, connect, read_settings, settings, wire
+from tidegate.aws.wiring import adapters, connect, wire
 from tidegate.core.errors import InputError, NotFound, ServiceRefused, ServiceUnavailable
 from tidegate.core.plan import Target
 from tidegate.core.ports import AliasRef
@@ -56,11 +57,9 @@ def targets(clients: Clients, clock: SettableClock) -> AssumedTargets:
     return AssumedTargets(
         clients=clients,
         sts=clients.make("sts"),
-        templates=TemplateUrls(clients),
         clock=clock,
         external_id="shibboleth",
-        period_seconds=60,
-        cloudformation_role="tidegate-cloudformation",
+        open_ports=adapters(TemplateUrls(clients), 60, "tidegate-cloudformation"),
     )
 
 
@@ -102,10 +101,9 @@ class TestTargets:
         targets = AssumedTargets(
             clients=clients,
             sts=sts,
-            templates=TemplateUrls(clients),
             clock=clock,
             external_id="wrong",
-            period_seconds=60,
+            open_ports=adapters(TemplateUrls(clients), 60),
         )
 
         with Stubber(sts) as answers:

@@ -33,6 +33,7 @@ from tidegate.aws.signals import CloudWatchSignals
 from tidegate.aws.stacks import CloudFormationStacks
 from tidegate.aws.targets import AssumedTargets
 from tidegate.aws.versions import LambdaVersions
+from tidegate.aws.wiring import adapters
 from tidegate.core.errors import TidegateError
 from tidegate.core.plan import ArtifactRef, Target
 from tidegate.core.ports import AliasRef, Pair, StackSpec
@@ -146,10 +147,9 @@ def targets(client: Any) -> AssumedTargets:
     return AssumedTargets(
         clients=SimpleNamespace(acting_as=lambda *_: SimpleNamespace(make=lambda *_: client)),
         sts=client,
-        templates=SimpleNamespace(),
         clock=SimpleNamespace(now=lambda: NOW),
         external_id="",
-        period_seconds=60,
+        open_ports=adapters(SimpleNamespace(), 60),
     )
 
 

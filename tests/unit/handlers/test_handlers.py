@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from support.story import PROD, TEST, Story
 from tidegate import handlers
-from tidegate.aws import once, wiring
+from tidegate.aws import once, settings
 from tidegate.core.errors import HookFailed, NotAllowedNow, RecordConflict, TestsFailed, Unhealthy
 from tidegate.core.record import HookRun
 from tidegate.handlers import operate
@@ -56,7 +56,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "AWS_SECRET_ACCESS_KEY": "testing",
     }.items():
         monkeypatch.setenv(name, value)
-    wiring.settings.cache_clear()
+    settings.settings.cache_clear()
     once._store.cache_clear()
     with mock_aws():
         boto3.client("dynamodb").create_table(
@@ -72,7 +72,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             BillingMode="PAY_PER_REQUEST",
         )
         yield
-    wiring.settings.cache_clear()
+    settings.settings.cache_clear()
     once._store.cache_clear()
 
 
@@ -101,7 +101,7 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def run(story: Story, name: str, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
     """Invoke a task as Lambda does, with JSON in and out."""
-    handler: Task[Any] = importlib.import_module(f"tidegate.handlers.{name}").handler
+    handler: Any = importlib.import_module(f"tidegate.handlers.{name}").handler
     wired = dataclasses.replace(handler, ports=lambda: story.ports)
     answer = wired(json.loads(json.dumps(event)), context or Context())
     return json.loads(json.dumps(answer))
@@ -402,5 +402,5 @@ def test_there_is_a_handler_for_every_task_of_the_contract() -> None:
         "restore_traffic", "review", "run_hook", "settle_release", "settle_stage", "take_lock",
         "tick",
     }  # fmt: skip
-    for name in found:
+    for name in found - {"guardian"}:  # which stands alone
         assert isinstance(importlib.import_module(f"tidegate.handlers.{name}").handler, Task)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -299,3 +301,23 @@ def test_alias_that_somebody_writes_all_the_time_is_said_and_tried_again(
             guard(split.ports)
     guard(split.ports)
     assert split.serves() == ALL_ON_1
+
+
+def test_makes_traffic_safe_and_frees_the_lock_when_nobody_can_be_told(split: Story) -> None:
+    ended(split)
+    bus = Deaf()
+    ports = dataclasses.replace(split.ports, bus=bus)
+    with pytest.raises(RestoreFailed, match="The bus is gone"):
+        guard(ports)
+    assert split.serves() == ALL_ON_1
+    for _ in range(4):
+        later(split)
+        with contextlib.suppress(RestoreFailed):
+            guard(ports)
+    assert read_lock(split.world.ledger, "hello").owner == ""
+    assert split.get(2).phase is ReleasePhase.ABORTED
+
+
+class Deaf:
+    def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        raise ServiceRefused("The bus is gone.")

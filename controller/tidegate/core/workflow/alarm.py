@@ -9,9 +9,8 @@ from datetime import datetime
 from tidegate.core.errors import RestoreFailed, TidegateError
 from tidegate.core.ports import Ports
 from tidegate.core.record import Application, Call, Release, Rollout, RolloutPhase, Token
-from tidegate.core.workflow.items import find, put_over, rollouts_of
+from tidegate.core.workflow.items import find, put_over, ref_of, rollouts_of
 from tidegate.core.workflow.lock import read_lock
-from tidegate.core.workflow.release import ref_of
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.core.workflow.takeback import take_back
 from tidegate.core.workflow.tokens import answer_bake, bake_purpose

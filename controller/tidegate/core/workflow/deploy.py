@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TypedDict
 
@@ -19,11 +18,11 @@ from tidegate.core.ports import Ports, StackState
 from tidegate.core.record import (
     Approval,
     Decision,
-    Live,
     Rollout,
     RolloutPhase,
     Shift,
 )
+from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.items import (
     find,
     heed_newer,
@@ -31,7 +30,8 @@ from tidegate.core.workflow.items import (
     put_over,
     require_lock,
 )
-from tidegate.core.workflow.routing import bring, foreign
+from tidegate.core.workflow.live import live_item
+from tidegate.core.workflow.routing import alias_ref, bring, foreign
 from tidegate.core.workflow.scene import (
     RolloutRef,
     Scene,
@@ -39,7 +39,7 @@ from tidegate.core.workflow.scene import (
     open_scene,
     refuse_foreign,
 )
-from tidegate.core.workflow.specs import alias_ref, deployed_spec, pins_in_force
+from tidegate.core.workflow.specs import deployed_spec, pins_in_force
 from tidegate.core.workflow.stage import begin_rolling_out, bound_now
 
 _DEPLOYED = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
@@ -229,7 +229,8 @@ def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
             f"The validated candidate keeps all traffic.",
             mend="Mend the stack, then `tidegate unlock` this release.",
         )
-    spec = deployed_spec(scene.plan.artifact, scene.contents(), scene.stage, scene.target, pins={})
+    contents = read_contents(scene.ports.artifacts, scene.plan.artifact)
+    spec = deployed_spec(scene.plan.artifact, contents, scene.stage, scene.target, pins={})
     return scene.world.stacks.update(spec, scene.token("finish"))
 
 
@@ -238,26 +239,3 @@ def _keep_candidates(scene: Scene, rollout: Rollout) -> None:
     refuse_foreign(scene, rollout, foreign(scene.world.aliases, rollout.shifts, [0.0, 1.0]))
     for shift in rollout.shifts:
         bring(scene.world.aliases, shift, 1.0, partial(check_fence, scene, rollout))
-
-
-def live_item(scene: Scene, state: StackState) -> Live:
-    """What the target serves from now on, and a rollback goes back to."""
-    return Live(
-        application=scene.plan.release.application,
-        stage=scene.stage.name,
-        target=scene.target.id,
-        release_id=scene.plan.release.id,
-        artifact=scene.plan.artifact,
-        parameters=scene.stage.parameters,
-        versions=_versions(scene, state),
-        since=scene.ports.clock.now(),
-    )
-
-
-def _versions(scene: Scene, state: StackState) -> Mapping[str, str]:
-    refs = [
-        alias_ref(alias, state)
-        for alias in scene.plan.aliases
-        if alias.alias_logical_id in state.resources
-    ]
-    return {f"{r.function}:{r.alias}": scene.world.aliases.read(r).version for r in refs}

@@ -11,7 +11,7 @@ from tidegate.core.ports import Ports, StackState, TargetPorts
 from tidegate.core.record import Release, application_partition
 from tidegate.core.stack_status import Standing, mend, standing
 from tidegate.core.workflow.items import plan_of
-from tidegate.core.workflow.specs import alias_ref
+from tidegate.core.workflow.routing import alias_ref
 
 _RECENT = timedelta(hours=24)
 _ALARMS = {  # what is said of an alarm in this state, and what to do about it

@@ -31,14 +31,12 @@ from tidegate.core.record import (
     application_partition,
     release_partition,
 )
-from tidegate.core.workflow.deploy import live_item
 from tidegate.core.workflow.events import tell_release, tell_stage
-from tidegate.core.workflow.items import find, put_over, rollouts_of
+from tidegate.core.workflow.items import find, put_over, ref_of, rollouts_of
+from tidegate.core.workflow.live import live_item
 from tidegate.core.workflow.lock import free_lock, leave_queue, read_lock
-from tidegate.core.workflow.release import ref_of
-from tidegate.core.workflow.restore import put_all
 from tidegate.core.workflow.routing import pull
-from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene
+from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, put_all
 
 GRACE = timedelta(seconds=90)
 """How long a task may outlive its execution: longer than any function that shifts may run."""

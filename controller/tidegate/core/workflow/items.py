@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from tidegate.core.errors import Aborted, LockLost, NotFound, Superseded
-from tidegate.core.plan import ReleasePlan, ReleaseRef
+from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
     Item,
@@ -45,6 +45,22 @@ def plan_of(ledger: Ledger, release_id: str) -> ReleasePlan:
             f"There is no plan of release {release_id}.", mend="`tidegate list` shows the releases."
         )
     return item.plan
+
+
+def stage_plan(plan: ReleasePlan, stage: str) -> StagePlan:
+    """The stage's plan. Raises ``NotFound``."""
+    try:
+        return plan.stage(stage)
+    except KeyError:
+        names = ", ".join(known.name for known in plan.stages)
+        raise NotFound(
+            f"{plan.release.id} has no stage {stage}.", mend=f"It has {names}."
+        ) from None
+
+
+def ref_of(release: Release) -> ReleaseRef:
+    """The reference that travels through the states."""
+    return ReleaseRef(id=release.id, application=release.application, number=release.number)
 
 
 def release_of(ledger: Ledger, ref: ReleaseRef) -> Release:

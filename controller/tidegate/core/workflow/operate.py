@@ -30,11 +30,11 @@ from tidegate.core.workflow.items import (
     find,
     plan_of,
     put_over,
+    ref_of,
     release_of,
     rollouts_of,
 )
 from tidegate.core.workflow.lock import free_lock
-from tidegate.core.workflow.release import ref_of
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.core.workflow.takeback import take_back
 from tidegate.core.workflow.tokens import answer_all, answer_approval, rejection_cause

@@ -30,6 +30,7 @@ from tidegate.core.workflow.items import (
     plan_of,
     put_once,
     put_over,
+    ref_of,
     release_of,
     rollouts_of,
 )
@@ -119,11 +120,6 @@ def settle_release(
         free_lock(ports, ref_of(release))
         tell_release(ports.bus, release)
     return {"phase": release.phase}
-
-
-def ref_of(release: Release) -> ReleaseRef:
-    """The reference that travels through the states."""
-    return ReleaseRef(id=release.id, application=release.application, number=release.number)
 
 
 def _registered(ports: Ports, artifact: ArtifactRef, execution: str) -> Release:

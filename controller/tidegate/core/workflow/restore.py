@@ -7,11 +7,9 @@ from functools import partial
 from typing import Any
 
 from tidegate.core.errors import (
-    AliasConflict,
     FinishFailed,
     LockLost,
     NeedsOperator,
-    RestoreFailed,
     StackFailed,
 )
 from tidegate.core.failure import Failure, root_cause
@@ -22,11 +20,16 @@ from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.lock import read_lock
 from tidegate.core.workflow.routing import pull
-from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, refuse_foreign
+from tidegate.core.workflow.scene import (
+    RolloutRef,
+    Scene,
+    open_scene,
+    put_all,
+    refuse_foreign,
+)
 from tidegate.core.workflow.specs import pins_in_force, stack_spec
 
 _TAKEN_BACK = {"ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
-_READINGS = 3  # of an alias that somebody writes at the same time
 
 
 def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -> None:
@@ -141,37 +144,6 @@ def _refuse_other_owner(scene: Scene) -> None:
             f"{release.id} may not touch the aliases at {scene.place} any more.",
             mend="Look at both releases before anything else is deployed.",
         )
-
-
-def put_all(scene: Scene, shifts: tuple[Shift, ...], put: Callable[[Shift], str]) -> list[str]:
-    """Try every alias, whatever happens to the others; ``put`` says what is not ours.
-
-    Returns what it said. Raises ``RestoreFailed`` naming each alias that could not be put.
-    """
-    foreign, failed = [], []
-    for shift in shifts:
-        try:
-            stranger = _again_when_moved(partial(put, shift))
-        except Exception as error:
-            failed.append(f"{shift.function}:{shift.alias}: {error}")
-        else:
-            foreign += [stranger] if stranger else []
-    if failed:
-        raise RestoreFailed(
-            f"Traffic is not where it is safe at {scene.place}: {'; '.join(failed)}.",
-            mend="Set the aliases by hand: one version, no weights.",
-        )
-    return foreign
-
-
-def _again_when_moved(put: Callable[[], str]) -> str:
-    """Somebody wrote the alias between our read and our write: read it again at once."""
-    for _ in range(_READINGS - 1):
-        try:
-            return put()
-        except AliasConflict:
-            continue
-    return put()
 
 
 def _restored(scene: Scene, rollout: Rollout, remark: str = "") -> dict[str, bool]:

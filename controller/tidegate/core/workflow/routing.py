@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isclose
 
-from tidegate.core.ports import Aliases, AliasRef, AliasState
+from tidegate.core.plan import ManagedAlias
+from tidegate.core.ports import Aliases, AliasRef, AliasState, StackState
 from tidegate.core.record import Shift
 
 
@@ -44,6 +45,11 @@ def same(one: Routing, other: Routing) -> bool:
         and one.routes.keys() == other.routes.keys()
         and all(isclose(one.routes[v], other.routes[v], abs_tol=1e-6) for v in one.routes)
     )
+
+
+def alias_ref(alias: ManagedAlias, state: StackState) -> AliasRef:
+    """The alias by its physical names. Raises ``KeyError`` when the stack lacks its function."""
+    return AliasRef(state.resources[alias.function], alias.alias)
 
 
 def alias_of(shift: Shift) -> AliasRef:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import (
     AliasChangedByOthers,
     AliasConflict,
     LockLost,
     NotFound,
     RecordConflict,
+    RestoreFailed,
 )
 from tidegate.core.plan import Model, ReleasePlan, ReleaseRef, StagePlan, Target
 from tidegate.core.ports import Ports, StackState, TargetPorts
-from tidegate.core.record import Preview, Rollout
-from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.record import Preview, Rollout, Shift
 from tidegate.core.workflow.events import tell_rollout
-from tidegate.core.workflow.items import find, plan_of, require_lock
-from tidegate.core.workflow.stage import stage_plan
+from tidegate.core.workflow.items import find, plan_of, require_lock, stage_plan
+
+_READINGS = 3  # of an alias that somebody writes at the same time
 
 
 class RolloutRef(Model):
@@ -81,10 +83,6 @@ class Scene:
     def state(self) -> StackState:
         """The stack as it is."""
         return self.world.stacks.state(self.target.stack_name)
-
-    def contents(self) -> ArtifactContents:
-        """What the release's artifact holds."""
-        return read_contents(self.ports.artifacts, self.plan.artifact)
 
     def save(self, rollout: Rollout, **changes: Any) -> Rollout:
         """Write the rollout with these changes; tell it when its phase is another."""
@@ -153,3 +151,34 @@ def refuse_foreign(scene: Scene, rollout: Rollout, foreign: list[str]) -> None:
             f"{said}.",
             mend="It was left alone. Find out who did it, set the alias right, release anew.",
         )
+
+
+def put_all(scene: Scene, shifts: tuple[Shift, ...], put: Callable[[Shift], str]) -> list[str]:
+    """Try every alias, whatever happens to the others; ``put`` says what is not ours.
+
+    Returns what it said. Raises ``RestoreFailed`` naming each alias that could not be put.
+    """
+    foreign, failed = [], []
+    for shift in shifts:
+        try:
+            stranger = _again_when_moved(partial(put, shift))
+        except Exception as error:
+            failed.append(f"{shift.function}:{shift.alias}: {error}")
+        else:
+            foreign += [stranger] if stranger else []
+    if failed:
+        raise RestoreFailed(
+            f"Traffic is not where it is safe at {scene.place}: {'; '.join(failed)}.",
+            mend="Set the aliases by hand: one version, no weights.",
+        )
+    return foreign
+
+
+def _again_when_moved(put: Callable[[], str]) -> str:
+    """Somebody wrote the alias between our read and our write: read it again at once."""
+    for _ in range(_READINGS - 1):
+        try:
+            return put()
+        except AliasConflict:
+            continue
+    return put()

@@ -10,8 +10,9 @@ from tidegate.core.artifact import (
     configurations,
 )
 from tidegate.core.plan import ArtifactRef, ManagedAlias, StagePlan, Target
-from tidegate.core.ports import Aliases, AliasRef, StackSpec, StackState
+from tidegate.core.ports import Aliases, StackSpec, StackState
 from tidegate.core.workflow.artifacts import template_key
+from tidegate.core.workflow.routing import alias_ref
 
 BUCKET_PARAMETER = "TidegateArtifactBucket"
 
@@ -67,11 +68,6 @@ def _configurations(contents: ArtifactContents, parameters: Mapping[str, str]) -
     if not any(alias.inputs for alias in contents.aliases):
         return {}
     return {CONFIGURATIONS_PARAMETER: configurations(contents.aliases, parameters)}
-
-
-def alias_ref(alias: ManagedAlias, state: StackState) -> AliasRef:
-    """The alias by its physical names. Raises ``KeyError`` when the stack lacks its function."""
-    return AliasRef(state.resources[alias.function], alias.alias)
 
 
 def live_versions(

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TypedDict
 
 from tidegate.core import approval as approvals
-from tidegate.core.errors import NotFound
 from tidegate.core.failure import root_cause
 from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.ports import Ledger, Ports
@@ -36,6 +35,7 @@ from tidegate.core.workflow.items import (
     put_over,
     release_of,
     require_lock,
+    stage_plan,
 )
 from tidegate.core.workflow.previewing import (
     Prospect,
@@ -145,17 +145,6 @@ def settle_stage(
         item = ports.ledger.put(_ended(ports, item, failure))
     tell_stage(ports.bus, release, item)
     return {"phase": item.phase}
-
-
-def stage_plan(plan: ReleasePlan, stage: str) -> StagePlan:
-    """The stage's plan. Raises ``NotFound``."""
-    try:
-        return plan.stage(stage)
-    except KeyError:
-        names = ", ".join(known.name for known in plan.stages)
-        raise NotFound(
-            f"{plan.release.id} has no stage {stage}.", mend=f"It has {names}."
-        ) from None
 
 
 def find_stage(ledger: Ledger, release: ReleaseRef, plan: StagePlan) -> Stage | None:

@@ -1,0 +1,56 @@
+"""What the controller's environment says: the only place that reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from tidegate.core.errors import InputError
+
+_CLOUDFORMATION_ROLE: Final = "tidegate-cloudformation"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the controller's environment says."""
+
+    table: str
+    bus: str
+    observation_seconds: int = 60  # the period of Lambda's metrics
+    external_id: str = ""
+    cloudformation_role: str = _CLOUDFORMATION_ROLE  # its name in every target account
+    release_machine: str = ""  # ARN of what a retry or a rollback starts
+    target_role: str = ""  # name of the role to act with there, instead of the target's own
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Raises ``InputError`` for a variable that is missing, or no number."""
+    missing = [name for name in ("TIDEGATE_TABLE", "TIDEGATE_BUS") if not environment.get(name)]
+    if missing:
+        raise InputError(
+            f"The environment lacks {' and '.join(missing)}.",
+            mend="Take them from the outputs of the controller's stack.",
+        )
+    seconds = environment.get("TIDEGATE_OBSERVATION_SECONDS") or "60"
+    if not seconds.isdecimal() or not int(seconds):
+        raise InputError(
+            f"TIDEGATE_OBSERVATION_SECONDS is {seconds!r}.", mend="Give a number of seconds, as 60."
+        )
+    return Settings(
+        table=environment["TIDEGATE_TABLE"],
+        bus=environment["TIDEGATE_BUS"],
+        observation_seconds=int(seconds),
+        external_id=environment.get("TIDEGATE_EXTERNAL_ID", ""),
+        cloudformation_role=environment.get("TIDEGATE_CLOUDFORMATION_ROLE", _CLOUDFORMATION_ROLE),
+        release_machine=environment.get("TIDEGATE_RELEASE_MACHINE", ""),
+        target_role=environment.get("TIDEGATE_TARGET_ROLE", ""),
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read at the first call. Raises ``InputError``."""
+    return read_settings(os.environ)

@@ -1,0 +1,153 @@
+"""What the templates allow, as an auditor reads it: after SAM's transform, each statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tidegate.build.sam import transform
+from tidegate.build.template import read_template
+
+ROOT = Path(__file__).parents[2]
+OURS = ("template.yaml", *(f"pipeline/{path.name}" for path in (ROOT / "pipeline").iterdir()))
+EXAMPLE = "functions/template.yaml"
+
+PACKAGED = {"CodeUri", "ContentUri", "DefinitionUri"}
+
+ON_EVERYTHING = {
+    "cloudwatch:DescribeAlarms": "with a narrower resource it does not find composite alarms",
+    "cloudwatch:GetMetricData": "CloudWatch knows no resource for metrics",
+    "cloudwatch:GetMetricStatistics": "CloudWatch knows no resource for metrics",
+    "lambda:ListEventSourceMappings": "Lambda knows no resource for it",
+    "logs:CreateLogDelivery": "log delivery knows no resource",
+    "logs:DeleteLogDelivery": "log delivery knows no resource",
+    "logs:DescribeLogGroups": "how Step Functions finds the group that it delivers to",
+    "logs:DescribeResourcePolicies": "resource policies know no resource",
+    "logs:GetLogDelivery": "log delivery knows no resource",
+    "logs:ListLogDeliveries": "log delivery knows no resource",
+    "logs:PutResourcePolicy": "resource policies know no resource",
+    "logs:UpdateLogDelivery": "log delivery knows no resource",
+    "xray:GetSamplingRules": "X-Ray knows no resource for it",
+    "xray:GetSamplingTargets": "X-Ray knows no resource for it",
+    "xray:PutTelemetryRecords": "X-Ray knows no resource for what is written",
+    "xray:PutTraceSegments": "X-Ray knows no resource for what is written",
+}
+"""The whole list of what is allowed on "*", and why there is nothing narrower."""
+
+
+class Allowed(NamedTuple):
+    """One statement that allows something."""
+
+    template: str
+    resource: str
+    kind: str
+    statement: Mapping[str, Any]
+
+    @property
+    def actions(self) -> list[str]:
+        return listed(self.statement.get("Action", []))
+
+    @property
+    def on_everything(self) -> bool:
+        return "*" in listed(self.statement.get("Resource", []))
+
+    def __str__(self) -> str:
+        return f"{self.template} {self.resource}: {self.actions}"
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@cache
+def expanded(path: str) -> Mapping[str, Any]:
+    """The resources after SAM's transform, as if the code were packaged."""
+    template = read_template(ROOT / path)
+    shared = template.get("Globals", {}).get("Function", {})
+    for properties in (shared, *(r.get("Properties", {}) for r in template["Resources"].values())):
+        for key in PACKAGED & properties.keys():
+            properties[key] = "s3://bucket/key"
+    resources: Mapping[str, Any] = transform(template, path)["Resources"]
+    return resources
+
+
+def documents(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every policy document in the properties of a resource, however deep."""
+    if isinstance(value, Mapping):
+        if "Statement" in value:
+            yield value
+        for item in value.values():
+            yield from documents(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from documents(item)
+
+
+def allowed(path: str) -> Iterator[Allowed]:
+    for name, resource in expanded(path).items():
+        for document in documents(resource.get("Properties", {})):
+            for statement in listed(document["Statement"]):
+                if statement["Effect"] == "Allow":
+                    yield Allowed(path, name, resource["Type"], statement)
+
+
+STATEMENTS = [one for path in (*OURS, EXAMPLE) for one in allowed(path)]
+BELONGS_TO_RESOURCE = {"AWS::KMS::Key"}  # there "*" is the key itself
+
+
+def test_every_template_says_what_it_allows() -> None:
+    assert {one.template for one in STATEMENTS} == {*OURS, EXAMPLE}
+    assert len(STATEMENTS) > 80
+
+
+@pytest.mark.parametrize("one", STATEMENTS, ids=str)
+def test_an_action_is_named_and_never_a_whole_service(one: Allowed) -> None:
+    assert one.actions, "NotAction allows what nobody has thought of"
+    assert not [action for action in one.actions if action.endswith(":*") or action == "*"]
+    assert "NotResource" not in one.statement
+
+
+def test_what_is_allowed_on_everything_has_nothing_narrower() -> None:
+    identity = [one for one in STATEMENTS if one.kind not in BELONGS_TO_RESOURCE]
+    found = {action for one in identity if one.on_everything for action in one.actions}
+    assert found == ON_EVERYTHING.keys()
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_no_role_has_a_policy_that_aws_wrote(path: str) -> None:
+    for name, resource in expanded(path).items():
+        for arn in listed(resource.get("Properties", {}).get("ManagedPolicyArns", [])):
+            assert ":aws:policy/" not in str(arn), name
+
+
+def test_every_task_and_every_machine_has_a_role_of_its_own() -> None:
+    resources = expanded("template.yaml")
+    roles = [
+        role
+        for resource in resources.values()
+        for key in ("Role", "RoleArn")
+        if (role := resource.get("Properties", {}).get(key))
+    ]
+    names = [role["Fn::GetAtt"][0] for role in roles]
+    assert len(names) == len(set(names))
+    made = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
+    assert set(names) == made
+
+
+def test_everybody_who_may_act_is_named_or_narrowed() -> None:
+    for one in STATEMENTS:
+        principal = one.statement.get("Principal", {})
+        who = listed(principal.get("AWS", [])) if isinstance(principal, Mapping) else [principal]
+        if "*" in who:
+            assert one.statement.get("Condition"), one
+
+
+def test_the_guardian_shares_no_policy_with_anybody() -> None:
+    role = expanded("template.yaml")["GuardianRole"]["Properties"]
+    assert "ManagedPolicyArns" not in role
+    function = expanded("template.yaml")["GuardianFunction"]["Properties"]
+    assert not function.keys() & {"Layers", "TracingConfig"}
