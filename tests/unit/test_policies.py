@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tidegate.build import boundary
 from tidegate.build.sam import transform
 from tidegate.build.template import read_template
 
@@ -95,6 +96,7 @@ def allowed(path: str) -> Iterator[Allowed]:
                     yield Allowed(path, name, resource["Type"], statement)
 
 
+BOUNDARY = "Boundary"  # grants nothing: it is what is taken from, not what is given
 STATEMENTS = [one for path in (*OURS, EXAMPLE) for one in allowed(path)]
 BELONGS_TO_RESOURCE = {"AWS::KMS::Key"}  # there "*" is the key itself
 
@@ -104,7 +106,7 @@ def test_every_template_says_what_it_allows() -> None:
     assert len(STATEMENTS) > 80
 
 
-@pytest.mark.parametrize("one", STATEMENTS, ids=str)
+@pytest.mark.parametrize("one", [one for one in STATEMENTS if one.resource != BOUNDARY], ids=str)
 def test_an_action_is_named_and_never_a_whole_service(one: Allowed) -> None:
     assert one.actions, "NotAction allows what nobody has thought of"
     assert not [action for action in one.actions if action.endswith(":*") or action == "*"]
@@ -112,7 +114,8 @@ def test_an_action_is_named_and_never_a_whole_service(one: Allowed) -> None:
 
 
 def test_what_is_allowed_on_everything_has_nothing_narrower() -> None:
-    identity = [one for one in STATEMENTS if one.kind not in BELONGS_TO_RESOURCE]
+    beside = [one for one in STATEMENTS if one.resource != BOUNDARY]
+    identity = [one for one in beside if one.kind not in BELONGS_TO_RESOURCE]
     found = {action for one in identity if one.on_everything for action in one.actions}
     assert found == ON_EVERYTHING.keys()
 
@@ -151,3 +154,31 @@ def test_the_guardian_shares_no_policy_with_anybody() -> None:
     assert "ManagedPolicyArns" not in role
     function = expanded("template.yaml")["GuardianFunction"]["Properties"]
     assert not function.keys() & {"Layers", "TracingConfig"}
+
+
+def test_a_role_that_an_application_makes_is_bounded_and_never_tidegates_own() -> None:
+    giving = {
+        "iam:AttachRolePolicy",
+        "iam:CreateRole",
+        "iam:PutRolePermissionsBoundary",
+        "iam:PutRolePolicy",
+    }
+    for one in STATEMENTS:
+        if giving & set(one.actions):
+            assert one.statement["Condition"]["ArnEquals"].keys() == {"iam:PermissionsBoundary"}
+        assert "iam:DeleteRolePermissionsBoundary" not in one.actions
+    (bounds,) = (one.statement for one in STATEMENTS if one.resource == BOUNDARY)
+    assert {"iam:*", "sts:AssumeRole", "cloudformation:*"} <= set(bounds["NotAction"])
+    role = expanded("pipeline/target-account.yaml")["CloudFormationRole"]["Properties"]
+    (denied,) = (
+        statement
+        for document in documents(role["Policies"])
+        for statement in document["Statement"]
+        if statement["Effect"] == "Deny"
+    )
+    assert {"Ref": BOUNDARY} in denied["Resource"]
+
+
+def test_the_build_names_the_boundary_that_the_target_account_makes() -> None:
+    made = expanded("pipeline/target-account.yaml")[BOUNDARY]["Properties"]["ManagedPolicyName"]
+    assert boundary.BOUNDARY.endswith(f":policy/{made}")

@@ -7,6 +7,7 @@ What differs from SAM's own expansion:
 - versions behind managed aliases outlive their resource: a rollback needs them;
 - functions and versions behind managed aliases are described by a fingerprint of code and
   configuration: a change of either publishes a version;
+- roles without a permissions boundary get the one that every target account has;
 - CodeDeploy's resources, its update policies and the conditions that only they used are gone.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tidegate.build.boundary import bound_roles
 from tidegate.build.codedeploy import CodeDeploy
 from tidegate.build.configuration import publish_configuration
 from tidegate.build.limits import notice_limits
@@ -70,6 +72,7 @@ def expand_template(
     aliases = publish_configuration(expanded, aliases, path, report)
     for alias in aliases:
         pin(expanded, alias, path, report)
+    bound_roles(expanded, report)
     notice_limits(expanded, report)
     if len(expanded["Parameters"]) > _MOST_PARAMETERS:
         raise TemplateError(

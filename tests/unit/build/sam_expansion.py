@@ -7,6 +7,7 @@ import boto3
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from tidegate.build.boundary import BOUNDARY
 from tidegate.build.expand import Expansion
 from tidegate.build.sam import settle
 
@@ -33,12 +34,14 @@ def differing(expansion: Expansion, original: dict[str, Any]) -> set[str]:
 
 
 def comparable(template: dict[str, Any], removed: set[str]) -> dict[str, Any]:
-    """A template without pins, fingerprints, CodeDeploy, and what versions need to be kept."""
+    """A template without pins, fingerprints, CodeDeploy, boundaries, and what keeps versions."""
     plain = copy.deepcopy(template)
     plain["Resources"] = {k: v for k, v in plain["Resources"].items() if k not in removed}
     for resource in plain["Resources"].values():
         resource.pop("UpdatePolicy", None)
         properties = resource.get("Properties", {})
+        if properties.get("PermissionsBoundary") == {"Fn::Sub": BOUNDARY}:
+            del properties["PermissionsBoundary"]
         if resource["Type"] in _MARKED:
             properties.pop("Description", None)
         if resource["Type"] == "AWS::Lambda::Version":

@@ -30,7 +30,7 @@ def test_there_are_enough_templates() -> None:
     assert len(NAMES) >= 15
 
 
-def test_is_sams_expansion_but_for_pins_fingerprints_and_codedeploy(
+def test_is_sams_expansion_but_for_pins_fingerprints_boundaries_and_codedeploy(
     packaged: Template, expansion: Expansion
 ) -> None:
     removed = set(expansion.report.removed)
