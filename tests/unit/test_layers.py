@@ -84,8 +84,8 @@ def imports(tree: ast.AST) -> Iterator[str]:
             assert node.level == 0, f"a relative import: {ast.unparse(node)}"
             assert node.module is not None
             yield node.module
-            if node.module == "tidegate":
-                yield from (f"tidegate.{alias.name}" for alias in node.names)
+            if node.module.partition(".")[0] == "tidegate":
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 TREES = dict(modules())

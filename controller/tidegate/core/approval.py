@@ -52,13 +52,6 @@ def vote(approval: Approval, vote: Vote, now: datetime) -> Approval:
     return approval.model_copy(update={"votes": votes, "decision": decision})
 
 
-def expire(approval: Approval) -> Approval:
-    """The approval when waiting has ended: a decision stays, a pending one is expired."""
-    if approval.decision is not Decision.PENDING:
-        return approval
-    return approval.model_copy(update={"decision": Decision.EXPIRED})
-
-
 def _check_open(approval: Approval, now: datetime) -> None:
     subject = f"The approval of {approval.release_id} for stage {approval.stage}"
     if approval.decision is Decision.EXPIRED or (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.approval import bound_digest, expire, request, vote
+from tidegate.core.approval import bound_digest, request, vote
 from tidegate.core.errors import NotAllowedNow
 from tidegate.core.plan import ApprovalPlan
 from tidegate.core.record import Approval, Decision, Preview, Vote
@@ -107,13 +107,7 @@ def test_nobody_decides_at_the_deadline_or_later() -> None:
 
 def test_nobody_decides_what_has_expired() -> None:
     with pytest.raises(NotAllowedNow, match="expired"):
-        vote(expire(asked()), yes(ADA), NOW)
-
-
-def test_a_decision_does_not_expire() -> None:
-    approved = vote(asked(), yes(ADA), NOW)
-    assert expire(approved) is approved
-    assert expire(asked()).decision is Decision.EXPIRED
+        vote(asked().model_copy(update={"decision": Decision.EXPIRED}), yes(ADA), NOW)
 
 
 def preview(target: str, digest: str, stage: str = "prod") -> Preview:

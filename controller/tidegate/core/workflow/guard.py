@@ -15,7 +15,6 @@ from typing import TypedDict
 
 from tidegate.core.errors import AliasChangedByOthers, RestoreFailed
 from tidegate.core.failure import Failure, release_phase, root_cause
-from tidegate.core.plan import ReleaseRef
 from tidegate.core.ports import Ports
 from tidegate.core.record import (
     Application,
@@ -25,13 +24,11 @@ from tidegate.core.record import (
     Rollout,
     RolloutPhase,
     Shift,
-    Stage,
-    StagePhase,
     Waiter,
     application_partition,
-    release_partition,
 )
-from tidegate.core.workflow.events import tell_release, tell_stage
+from tidegate.core.workflow.ending import end_stages
+from tidegate.core.workflow.events import tell_release
 from tidegate.core.workflow.items import find, put_over, ref_of, rollouts_of
 from tidegate.core.workflow.live import live_item
 from tidegate.core.workflow.lock import free_lock, leave_queue, read_lock
@@ -248,25 +245,12 @@ def _settle(watch: _Watch, release: Release, execution: str) -> None:
     why = _how_it_ended(watch, execution)
     if guarded:
         why = Failure(guarded[0].error, guarded[0].cause)
-    _end_stages(watch, ref, why)
+    end_stages(ports, ref, why)
     if not release.phase.over or release.phase is ReleasePhase.STUCK:
         _end(watch, release, release_phase(why.error), why)
     leave_queue(ports.ledger, ref)
     free_lock(ports, ref)
     watch.freed.append(release.id)
-
-
-def _end_stages(watch: _Watch, ref: ReleaseRef, why: Failure) -> None:
-    for stage in watch.ports.ledger.query(release_partition(ref.id), "STAGE#"):
-        if isinstance(stage, Stage) and stage.ended_at is None:
-            ended = {
-                "phase": StagePhase.FAILED,
-                "ended_at": watch.ports.clock.now(),
-                "error": why.error,
-                "cause": why.cause,
-            }
-            item = watch.ports.ledger.put(stage.model_copy(update=ended))
-            tell_stage(watch.ports.bus, ref, item)
 
 
 def _say_stuck(watch: _Watch, release: Release, why: Failure) -> None:

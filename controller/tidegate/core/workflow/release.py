@@ -22,6 +22,7 @@ from tidegate.core.record import (
     TestRun,
 )
 from tidegate.core.workflow.artifacts import check_template, read_contents
+from tidegate.core.workflow.ending import end_stages
 from tidegate.core.workflow.events import tell_release
 from tidegate.core.workflow.items import (
     find,
@@ -105,7 +106,8 @@ def settle_release(
 ) -> dict[str, str]:
     """End the release in the phase that the failure and the record say, and let the next one in.
 
-    A release that leaves a rollout unfinished is stuck, whatever ended it: its lock stays.
+    A release that leaves a rollout unfinished is stuck, whatever ended it: its lock stays. A stage
+    whose execution was stopped is ended with it.
     """
     release = release_of(ports.ledger, ref) if ref else _release_by(ports.ledger, execution)
     if release is None:
@@ -115,6 +117,7 @@ def settle_release(
         if release.phase is ReleasePhase.STUCK:
             tell_release(ports.bus, release)  # a page that comes twice is better than one too few
         release = ports.ledger.put(release)
+    end_stages(ports, ref_of(release), Failure(release.error, release.cause))
     leave_queue(ports.ledger, ref_of(release))
     if release.phase is not ReleasePhase.STUCK:
         free_lock(ports, ref_of(release))

@@ -12,7 +12,6 @@ from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
     Approval,
-    Decision,
     Preview,
     ReleasePhase,
     Stage,
@@ -21,8 +20,8 @@ from tidegate.core.record import (
 )
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.baseline import firing_now, refuse_firing
+from tidegate.core.workflow.ending import expire_approval
 from tidegate.core.workflow.events import (
-    tell_approval_decided,
     tell_approval_requested,
     tell_release,
     tell_stage,
@@ -139,7 +138,7 @@ def settle_stage(
 ) -> dict[str, str]:
     """End the stage; an approval that is still pending has expired."""
     plan = stage_plan(plan_of(ports.ledger, release.id), stage)
-    _expire_approval(ports, release, stage)
+    expire_approval(ports, release, stage)
     item = find_stage(ports.ledger, release, plan) or _new_stage(ports, release, plan)
     if item.ended_at is None:
         item = ports.ledger.put(_ended(ports, item, failure))
@@ -223,10 +222,3 @@ def _request(ports: Ports, release: ReleaseRef, plan: ReleasePlan, stage: StageP
     approval = ports.ledger.put(approval)
     tell_approval_requested(ports.bus, release, approval)
     return approval
-
-
-def _expire_approval(ports: Ports, release: ReleaseRef, stage: str) -> None:
-    approval = find(ports.ledger, Approval, release_id=release.id, stage=stage)
-    if approval and approval.decision is Decision.PENDING:
-        expired = ports.ledger.put(approvals.expire(approval))
-        tell_approval_decided(ports.bus, release, expired)
