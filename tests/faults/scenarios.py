@@ -6,12 +6,13 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from support.story import CANARY, MANIFEST, PROD, TEST, Story
 from tidegate.core.errors import TidegateError
 from tidegate.core.plan import ReleaseRef
 from tidegate.core.ports import AliasRef, Ports
+from tidegate.core.workflow import later
 from tidegate.core.workflow.alarm import Alarm, hear_alarm
 from tidegate.core.workflow.operate import Operator, abort, approve, reject
 from tidegate.core.workflow.scene import RolloutRef
@@ -20,6 +21,7 @@ from tidegate.testing.faults import Crash
 BEA, CY = Operator("bea"), Operator("cy")
 _FAILED: Final = {"status": "Failed", "reason": "as the script says"}
 _DELIVERIES: Final = 3
+_LATER: Final = "{function: Pre, timeout: 6h, heartbeat: 5m}"
 _APPROVED_BY_TWO: Final = "approval: {approvers: 2, timeout: 24h}"
 HELLO: Final = AliasRef("hello-prod-Hello", "live")
 
@@ -37,6 +39,13 @@ def _live(manifest: str, approval: str) -> Story:
 def canary() -> Story:
     """One stage, a canary, and the first release is live."""
     story = copy.deepcopy(_live(CANARY, ""))
+    story.machines.while_baking = story.serve
+    return story
+
+
+def patient_canary() -> Story:
+    """A canary whose pre-traffic hook may answer later."""
+    story = copy.deepcopy(_live(CANARY.replace("[Pre]", f"[{_LATER}]"), ""))
     story.machines.while_baking = story.serve
     return story
 
@@ -100,6 +109,34 @@ def hook_fails(function: str) -> Prepare:
         story.at(PROD).functions.code[f"hello-prod-{function}"] = lambda payload: _FAILED
 
     return prepare
+
+
+def answers_later(story: Story) -> None:
+    """The pre-traffic hook says that it answers later, shows that it works, and answers yes."""
+    callbacks: list[dict[str, Any]] = []
+
+    def begin(payload: Mapping[str, Any]) -> dict[str, str]:
+        callbacks.append(payload["callback"])
+        return {"status": "InProgress"}
+
+    def work(*_: object) -> None:
+        sender = later.Sender(callbacks[-1]["run"], callbacks[-1]["secret"])
+        ports = story.machines.ports
+        again(lambda: later.hear_heartbeat(ports, sender))
+        again(lambda: later.hear_answer(ports, sender, {"status": "Succeeded"}))
+
+    story.at(PROD).functions.code["hello-prod-Pre"] = begin
+    story.machines.while_a_hook_works = work
+
+
+def again(hear: Callable[[], object]) -> None:
+    """Lambda tries an event three times, and then it is lost."""
+    for _ in range(3):
+        try:
+            hear()
+        except (TidegateError, Crash):
+            continue
+        return
 
 
 def stack_fails(story: Story) -> None:
@@ -224,6 +261,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "metrics-stop": Scenario(two_stages, metrics_stop),
     "refused-before-traffic": Scenario(canary, hook_fails("Pre")),
     "refused-after-traffic": Scenario(canary, hook_fails("Post")),
+    "hook-answers-later": Scenario(patient_canary, answers_later),
     "not-canaryable": Scenario(canary, good, role="another role"),
     "stack-fails": Scenario(canary, stack_fails),
     "finish-fails": Scenario(canary, finish_fails),

@@ -98,6 +98,8 @@ GOOD: Final[Script] = {
     "deploy": {"done": True},
     "find-candidates": {"pre_traffic": ["Before"], "post_traffic": ["After"]},
     "run-hook": {"outcome": "passed"},
+    "await-hook": TokenSucceeds(),
+    "conclude-hook": Raises("HookFailed", "nothing was heard of it"),
     "tick": [{"promoted": False, "bake_seconds": 20}, {"promoted": True, "bake_seconds": 0}],
     "bake": TokenSucceeds(),
     "finish": {"done": True},

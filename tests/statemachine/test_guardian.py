@@ -16,13 +16,13 @@ from functools import cache
 from typing import Any
 
 import pytest
-from scripted import Answer, Raises, Scenario, Theatre, TokenSucceeds, definition
+from scripted import Answer, Raises, Scenario, Silence, Theatre, TokenSucceeds, definition
 
 from support.story import CANARY, PROD, Story
 from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.core.errors import RestoreFailed, TidegateError
 from tidegate.core.record import Rollout, RolloutPhase
-from tidegate.core.workflow import deploy, hook, lock, release, restore, shift, stage
+from tidegate.core.workflow import deploy, hook, later, lock, release, restore, shift, stage
 from tidegate.core.workflow.guard import GRACE, guard
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.release import TestResult
@@ -32,6 +32,10 @@ pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("statemachine")]
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
 RELEASE_EXECUTION = "execution-2"
+LATER = CANARY.replace("[Pre]", "[{function: Pre, heartbeat: 1m}]").replace(
+    "[Post]", "[{function: Post, heartbeat: 1m}]"
+)
+SECRETS = {"pre-traffic": "secret-0", "post-traffic": "secret-1"}  # of the machines in memory
 
 
 def nothing(_: str) -> None:
@@ -44,12 +48,15 @@ class Case:
 
     failing: float = 0.0  # share of the candidate's requests
     refusing: bool = False  # the target refuses every way back, until the execution is stopped
+    silent: bool | None = None  # the hooks answer later; True: nothing is ever heard of them
 
 
 CASES = {
     "good": Case(),
     "unhealthy": Case(failing=0.9),
     "no way back": Case(failing=0.9, refusing=True),
+    "hooks answer later": Case(silent=False),
+    "hooks never answer": Case(silent=True),
 }
 
 
@@ -62,6 +69,7 @@ class Act:
 
     story: Story
     refusing: bool
+    silent: bool | None = None
     stop_at: int = 0  # 0: never
     stop: Callable[[str], None] = nothing
     guardian: Callable[[str], None] = nothing
@@ -72,6 +80,7 @@ class Act:
 
     def script(self) -> dict[str, Callable[[Mapping[str, Any]], Answer]]:
         names = ["deploy", "find-candidates", "run-hook", "tick", "bake", "finish"]
+        names += ["await-hook", "conclude-hook"]
         names += ["restore-traffic", "restore-stack", "declare-stuck"]
         return {name: lambda event, name=name: self.answer(name, event) for name in names}
 
@@ -104,7 +113,14 @@ class Act:
             case "find-candidates":
                 answer = deploy.find_candidates(ports, ref)
             case "run-hook":
-                answer = hook.run_hook(ports, ref, event["when"], event["function"])
+                terms = hook.Terms("bus", "secret")
+                answer = hook.run_hook(ports, ref, event["when"], event["function"], terms)
+                answer |= {"heartbeat_seconds": 1} if self.silent else {}
+            case "await-hook":
+                return self.await_hook(event)
+            case "conclude-hook":
+                self.story.world.clock.advance(600)
+                answer = later.conclude_hook(ports, ref, event["when"], event["function"])
             case "tick":
                 answer = shift.tick(ports, ref)
             case "bake":
@@ -119,6 +135,15 @@ class Act:
                 answer = restore.declare_stuck(ports, ref, event["failure"])
         return answer or {}
 
+    def await_hook(self, event: Mapping[str, Any]) -> Answer:
+        ports, ref, token = self.story.ports, self.story.ref(2), event["token"]
+        later.await_answer(ports, ref, event["when"], event["function"], token)
+        if self.silent:
+            return Silence()
+        run = f"hello-2/prod/{PROD}/{event['when']}/{event['function']}"
+        later.hear_answer(ports, later.Sender(run, "secret"), {"status": "Succeeded"})
+        return TokenSucceeds()
+
     def bake(self, token: str) -> Answer:
         shift.bake(self.story.ports, self.story.ref(2), token)
         self.story.serve(self.story.ref(2), 60)
@@ -127,9 +152,18 @@ class Act:
 
 
 @cache
-def about_to_roll_out() -> Story:
+def about_to_roll_out(manifest: str) -> Story:
     """The first release is live, and the second one holds the lock with its stage previewed."""
-    story = Story(CANARY)
+    story = Story(manifest)
+    story.machines.while_a_hook_works = lambda ref, when, function: later.hear_answer(
+        story.ports,
+        later.Sender(f"{ref.release.id}/prod/{PROD}/{when}/{function}", SECRETS[when]),
+        {"status": "Succeeded"},
+    )
+    if manifest == LATER:
+        for name in ("Pre", "Post"):
+            code = story.at(PROD).functions.code
+            code[f"hello-prod-{name}"] = lambda payload: {"status": "InProgress"}
     assert story.release("one") == "succeeded"
     ports, ref = story.ports, story.ref(2).release
     artifact = story.application.build("two")
@@ -154,7 +188,7 @@ class _Executions:
 
 
 def play(theatre: Theatre, case: Case, stop_at: int = 0) -> Act:
-    story = copy.deepcopy(about_to_roll_out())
+    story = copy.deepcopy(about_to_roll_out(CANARY if case.silent is None else LATER))
     story.error_rates["2"] = case.failing
 
     def client(arn: str) -> Any:
@@ -167,7 +201,7 @@ def play(theatre: Theatre, case: Case, stop_at: int = 0) -> Act:
     def stop(arn: str) -> None:
         client(arn).stop_execution(executionArn=arn)
 
-    act = Act(story, case.refusing, stop_at, stop, guardian)
+    act = Act(story, case.refusing, case.silent, stop_at, stop, guardian)
     theatre.play(Scenario("rollout", act.script()))
     return act
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from scripted import Answer, Raises, Refused, Scenario, Silence, Theatre, TokenFails
+from scripted import Answer, Raises, Refused, Scenario, Silence, Theatre, TokenFails, TokenSucceeds
 
 pytestmark = pytest.mark.xdist_group("statemachine")  # each scenario is played once
 
@@ -149,6 +149,92 @@ def test_waits_for_a_hook_whose_first_attempt_still_runs(theatre: Theatre) -> No
     outcome = theatre.play(HOOK_STILL_RUNS)
     assert outcome.status == "SUCCEEDED"
     assert {event["execution"] for event in outcome.events("run-hook")} == {outcome.arn}
+
+
+WAITING = {"outcome": "waiting", "timeout_seconds": 20, "heartbeat_seconds": 10}
+IMPATIENT = {"outcome": "waiting", "timeout_seconds": 3, "heartbeat_seconds": 1}
+HOOKS_ANSWER_LATER = Scenario("rollout", {"run-hook": WAITING})
+
+
+def test_hooks_that_answer_later_are_waited_for(theatre: Theatre) -> None:
+    outcome = theatre.play(HOOKS_ANSWER_LATER)
+    assert outcome.status == "SUCCEEDED"
+    assert outcome.count("conclude-hook") == 0
+    before, after = outcome.events("await-hook")
+    assert (before["when"], before["function"]) == ("pre-traffic", "Before")
+    assert (after["when"], after["function"]) == ("post-traffic", "After")
+
+
+LATER_ANSWER_IS_NO = Scenario(
+    "rollout", {"run-hook": WAITING, "await-hook": TokenFails("HookFailed", "too slow")}
+)
+ABORTED_WHILE_A_HOOK_WORKS = Scenario(
+    "rollout", {"run-hook": WAITING, "await-hook": TokenFails("Aborted", "jo: wrong version")}
+)
+AFTERWARDS_THE_ANSWER_IS_NO = Scenario(
+    "rollout",
+    {"run-hook": WAITING, "await-hook": [TokenSucceeds(), TokenFails("HookFailed", "too slow")]},
+)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "error"),
+    [
+        (LATER_ANSWER_IS_NO, "HookFailed"),
+        (ABORTED_WHILE_A_HOOK_WORKS, "Aborted"),
+        (AFTERWARDS_THE_ANSWER_IS_NO, "HookFailed"),
+    ],
+)
+def test_restores_when_the_later_answer_is_no(
+    theatre: Theatre, scenario: Scenario, error: str
+) -> None:
+    outcome = theatre.play(scenario)
+    assert (outcome.status, outcome.error) == ("FAILED", error)
+    assert outcome.tasks[-3:] == ["await-hook", *BACK]
+
+
+NO_HEARTBEAT = Scenario("rollout", {"run-hook": IMPATIENT, "await-hook": Silence()})
+NO_HEARTBEAT_AFTERWARDS = Scenario(
+    "rollout",
+    {
+        "run-hook": [{"outcome": "passed"}, IMPATIENT],
+        "await-hook": Silence(),
+    },
+)
+
+
+@pytest.mark.parametrize("scenario", [NO_HEARTBEAT, NO_HEARTBEAT_AFTERWARDS])
+def test_silence_of_a_hook_is_concluded_and_restores(theatre: Theatre, scenario: Scenario) -> None:
+    outcome = theatre.play(scenario)
+    assert (outcome.error, outcome.cause) == ("HookFailed", "nothing was heard of it")
+    assert outcome.tasks[-4:] == ["await-hook", "conclude-hook", *BACK]
+
+
+ANSWERED_AT_THE_LAST_MOMENT = Scenario(
+    "rollout",
+    {
+        "run-hook": IMPATIENT,
+        "await-hook": Silence(),
+        "conclude-hook": [Refused(), Raises("Runtime.ExitError"), {"outcome": "passed"}],
+    },
+)
+
+
+def test_an_answer_that_the_wait_missed_counts(theatre: Theatre) -> None:
+    outcome = theatre.play(ANSWERED_AT_THE_LAST_MOMENT)
+    assert outcome.status == "SUCCEEDED"
+    assert outcome.count("conclude-hook") == 4
+
+
+HOOK_CANNOT_BE_AWAITED = Scenario(
+    "rollout", {"run-hook": WAITING, "await-hook": [Refused(), Raises("KeyError")]}
+)
+
+
+def test_restores_when_nobody_can_wait_for_the_hook(theatre: Theatre) -> None:
+    outcome = theatre.play(HOOK_CANNOT_BE_AWAITED)
+    assert outcome.error == "KeyError"
+    assert outcome.tasks[-3:] == ["await-hook", *BACK]
 
 
 UNHEALTHY_AT_THE_SECOND_STEP = Scenario(

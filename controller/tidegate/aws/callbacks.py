@@ -44,6 +44,15 @@ class StepFunctionsCallbacks:
                 return _gone(refusal)
         return True
 
+    def heartbeat(self, token: str) -> bool:
+        """Begin the waiting state's `HeartbeatSeconds` anew; False when it waits no more."""
+        with calling("prolong a task token"):
+            try:
+                self._client.send_task_heartbeat(taskToken=token)
+            except ClientError as refusal:
+                return _gone(refusal)
+        return True
+
 
 def _gone(error: ClientError) -> bool:
     """False for a token that is gone. Raises any other error again."""

@@ -23,6 +23,7 @@ class Settings:
     external_id: str = ""
     cloudformation_role: str = _CLOUDFORMATION_ROLE  # its name in every target account
     release_machine: str = ""  # ARN of what a retry or a rollback starts
+    bus_arn: str = ""  # how hooks that answer later name the bus, from another account
     target_role: str = ""  # name of the role to act with there, instead of the target's own
 
 
@@ -46,6 +47,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         external_id=environment.get("TIDEGATE_EXTERNAL_ID", ""),
         cloudformation_role=environment.get("TIDEGATE_CLOUDFORMATION_ROLE", _CLOUDFORMATION_ROLE),
         release_machine=environment.get("TIDEGATE_RELEASE_MACHINE", ""),
+        bus_arn=environment.get("TIDEGATE_BUS_ARN", ""),
         target_role=environment.get("TIDEGATE_TARGET_ROLE", ""),
     )
 

@@ -181,12 +181,12 @@ def said(who: str, approve: bool, why: str) -> str:
 
 
 def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node:
-    children = [_hook_node(hook) for hook in rollout.hooks if hook.when == "pre-traffic"]
+    children = [_hook_node(hook, now) for hook in rollout.hooks if hook.when == "pre-traffic"]
     children += _alias_nodes(rollout)
     if rollout.verdict:
         children.append(_verdict_node(rollout.verdict))
         children += [_evidence_node(one) for one in rollout.verdict.evidence]
-    children += [_hook_node(hook) for hook in rollout.hooks if hook.when != "pre-traffic"]
+    children += [_hook_node(hook, now) for hook in rollout.hooks if hook.when != "pre-traffic"]
     children += _firing_nodes(rollout)
     if stage.mood is Mood.WAITING:
         children += [*_function_nodes(rollout), *_parameter_nodes(rollout)]
@@ -257,11 +257,22 @@ def _evidence_node(evidence: Evidence) -> Node:
     )
 
 
-def _hook_node(hook: HookView) -> Node:
+def _hook_node(hook: HookView, now: datetime) -> Node:
     status = {Mood.GOOD: "passed", Mood.BAD: "failed"}.get(hook.mood, hook.mood.value)
-    if hook.seconds:
+    if hook.answers_until:
+        status = "waiting for its answer"
+    elif hook.seconds:
         status += f" {text.duration(hook.seconds)}"
-    return Node(f"{hook.when} {hook.function}", hook.mood, status, info=hook.cause)
+    info = hook.cause or ", ".join(_signs_of_life(hook, now))
+    return Node(f"{hook.when} {hook.function}", hook.mood, status, info=info)
+
+
+def _signs_of_life(hook: HookView, now: datetime) -> Iterator[str]:
+    """When a hook that answers later was heard last, and how long it still may take."""
+    if hook.heard_at:
+        yield f"last heartbeat {text.whole_duration((now - hook.heard_at).total_seconds())} ago"
+    if hook.answers_until:
+        yield f"{text.whole_duration((hook.answers_until - now).total_seconds())} left"
 
 
 def _firing_nodes(rollout: RolloutView) -> list[Node]:

@@ -117,6 +117,7 @@ _STACK = r"^[A-Za-z][A-Za-z0-9-]{0,127}$"
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$"
 _METRIC_ID = r"^[a-z][A-Za-z0-9_]{0,100}$"
 _PARAMETER = r"^[A-Za-z0-9]{1,255}$"
+_LONGEST_INVOCATION = timedelta(minutes=15)  # by Lambda's own limit
 
 Name = Annotated[
     str,
@@ -185,8 +186,26 @@ class HookSpec(Spec):
 
     function: Annotated[str, Field(min_length=1, max_length=256)]
     """Logical id of a function in the template, or a function's ARN."""
-    timeout: Annotated[Duration, between("1s", "15m")] = read_duration("5m")
-    """How long it may take (1s to 15m)."""
+    timeout: Annotated[Duration, between("1s", "24h")] = read_duration("5m")
+    """How long it may take (1s to 15m; to 24h with a `heartbeat`)."""
+    heartbeat: Annotated[Duration, between("10s", "1h")] | None = None
+    """It may answer later, and shows at least this often that it works (10s to 1h)."""
+
+    @model_validator(mode="after")
+    def _shows_that_it_works(self) -> Self:
+        if self.heartbeat is None and self.timeout > _LONGEST_INVOCATION:
+            raise problem(
+                f"a hook that may take {write_duration(self.timeout)} needs a `heartbeat`.",
+                "An invocation lasts 15 minutes at most. Write `heartbeat: 5m`, and let the hook"
+                " answer later: docs/hooks.md.",
+            )
+        if self.heartbeat is not None and self.heartbeat >= self.timeout:
+            raise problem(
+                f"expected a `heartbeat` shorter than the `timeout` of"
+                f" {write_duration(self.timeout)}, found {write_duration(self.heartbeat)}.",
+                "Write how often it says that it works, such as `heartbeat: 5m`.",
+            )
+        return self
 
 
 Hook: TypeAlias = Annotated[

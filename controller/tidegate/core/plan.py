@@ -169,7 +169,8 @@ class HookPlan(Model):
     """A validation Lambda: a logical id of the stack, or a function name or ARN."""
 
     function: str
-    timeout_seconds: int = Field(default=300, ge=1, le=900)
+    timeout_seconds: int = Field(default=300, ge=1, le=86_400)
+    heartbeat_seconds: int = Field(default=0, ge=0, le=3600)  # 0: it answers when it returns
 
 
 class TestPlan(Model):

@@ -263,4 +263,8 @@ def _hook(hook: HookSpec, contents: ArtifactContents) -> HookPlan:
             f'{contents.manifest.template} has no function "{hook.function}" to be a hook.',
             mend=f"{hint}Name a function of the template by its logical id, or any by its ARN.",
         )
-    return HookPlan(function=hook.function, timeout_seconds=round(hook.timeout.total_seconds()))
+    return HookPlan(
+        function=hook.function,
+        timeout_seconds=round(hook.timeout.total_seconds()),
+        heartbeat_seconds=round(hook.heartbeat.total_seconds()) if hook.heartbeat else 0,
+    )

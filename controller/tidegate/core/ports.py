@@ -350,13 +350,16 @@ class Ledger(Protocol):
 
 
 class Callbacks(Protocol):
-    """Answers to task tokens. Both return False when the token is gone: a late answer is normal."""
+    """Answers to task tokens. All return False when the token is gone: a late answer is normal."""
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
         """Let the waiting task succeed with this output."""
 
     def fail(self, token: str, error: str, cause: str) -> bool:
         """Let the waiting task fail with this error."""
+
+    def heartbeat(self, token: str) -> bool:
+        """Let the waiting task wait on: whoever is to answer is alive."""
 
 
 class Executions(Protocol):

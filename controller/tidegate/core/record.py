@@ -71,6 +71,7 @@ class Outcome(StrEnum):
     """How a test or a hook stands."""
 
     RUNNING = "running"
+    WAITING = "waiting"  # a hook said that it answers later
     PASSED = "passed"
     FAILED = "failed"
 
@@ -342,7 +343,7 @@ class Token(Item):
     place: ClassVar = ("RELEASE#{release_id}", "TOKEN#{purpose}")
 
     release_id: str
-    purpose: str  # "approval#<stage>" or "bake#<stage>#<target>"
+    purpose: str  # "approval#<stage>", "bake#<stage>#<target>", "hook#<id of the run>"
     token: str = Field(repr=False)
 
 
@@ -503,9 +504,19 @@ class HookRun(Item):
     function: str
     outcome: Outcome
     attempt: int = 1  # rises when a run was lost before its outcome was known
+    began_at: datetime | None = None
     seconds: float = 0.0
     cause: str = ""
     log_tail: str = ""
+    deadline: datetime | None = None  # until when it may answer later; none: it must at once
+    heartbeat_seconds: int = 0  # it is given up when nothing is heard for so long
+    heard_at: datetime | None = None  # the last sign of life of one that answers later
+    secret_digest: str = ""  # of the secret that its answer must bring; kept nowhere itself
+
+    @property
+    def id(self) -> str:
+        """What an answer calls the run by: it says nothing that is secret."""
+        return f"{self.release_id}/{self.stage}/{self.target}/{self.when}/{self.function}"
 
 
 class Wish(Item):

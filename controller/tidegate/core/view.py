@@ -88,6 +88,7 @@ _ROLLOUT_MOODS = {
 }
 _OUTCOME_MOODS = {
     Outcome.RUNNING: Mood.RUNNING,
+    Outcome.WAITING: Mood.RUNNING,
     Outcome.PASSED: Mood.GOOD,
     Outcome.FAILED: Mood.BAD,
 }
@@ -120,6 +121,8 @@ class HookView(Model):
     seconds: float = 0.0
     cause: str = ""
     log_tail: str = ""
+    answers_until: datetime | None = None  # of one that is waited for
+    heard_at: datetime | None = None  # the last sign of life of one that is waited for
 
 
 class ApprovalView(Model):
@@ -429,7 +432,7 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         all_at_once=rollout.all_at_once,
         firing_before=_firing_before(preview, rollout),
         refuses_firing=refuses,
-        hooks=tuple(_hook(h) for h in _of(HookRun, items) if (h.stage, h.target) == here),
+        hooks=tuple(_hook(h, rollout) for h in _of(HookRun, items) if (h.stage, h.target) == here),
         **_shown(preview),
         error=rollout.error,
         cause=rollout.cause,
@@ -450,7 +453,9 @@ def _shown(preview: Preview | None) -> dict[str, Any]:
     return {name: getattr(preview, name) for name in ("changes", "parameters", "functions")}
 
 
-def _hook(run: HookRun) -> HookView:
+def _hook(run: HookRun, rollout: Rollout) -> HookView:
+    """One that was still waited for when its rollout ended never answered."""
+    waits = run.outcome is Outcome.WAITING and not rollout.phase.over
     return HookView(
         function=run.function,
         when=run.when,
@@ -458,6 +463,8 @@ def _hook(run: HookRun) -> HookView:
         seconds=run.seconds,
         cause=run.cause,
         log_tail=run.log_tail,
+        answers_until=run.deadline if waits else None,
+        heard_at=run.heard_at if waits else None,
     )
 
 

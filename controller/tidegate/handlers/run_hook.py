@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import secrets
+from typing import Any
 
 from tidegate.aws.once import do_once
+from tidegate.aws.settings import settings
 from tidegate.core.errors import HookFailed
 from tidegate.core.workflow import hook
-from tidegate.handlers.task import Answer, Call, RolloutEvent, count, task
+from tidegate.handlers.task import Answer, Call, HookEvent, count, task
 
 _ANSWER_SECONDS = 10  # for the record of how the hook ended
+_SECRET_BYTES = 32
 
 
-class RunHookEvent(RolloutEvent):
+class RunHookEvent(HookEvent):
     """The rollout, the hook, and the execution that runs it, if it says so."""
 
-    when: Literal["pre-traffic", "post-traffic"]
-    function: str
     execution: str = ""
 
     @property
@@ -44,6 +45,9 @@ def handler(call: Call[RunHookEvent]) -> Answer:
 
 def _run(call: Call[RunHookEvent]) -> dict[str, Any]:
     event = call.event
-    most_seconds = call.seconds_left - _ANSWER_SECONDS
-    hook.run_hook(call.ports, event.ref, event.when, event.function, most_seconds)
-    return {"outcome": "passed"}
+    terms = hook.Terms(
+        bus=settings().bus_arn,
+        secret=secrets.token_urlsafe(_SECRET_BYTES),
+        most_seconds=call.seconds_left - _ANSWER_SECONDS,
+    )
+    return dict(hook.run_hook(call.ports, event.ref, event.when, event.function, terms))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from aws_lambda_powertools import Logger, Tracer, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
@@ -57,6 +57,13 @@ class RolloutEvent(StageEvent):
     def ref(self) -> RolloutRef:
         """The rollout."""
         return RolloutRef(release=self.release, stage=self.stage, target=self.target)
+
+
+class HookEvent(RolloutEvent):
+    """A task for one validation hook."""
+
+    when: Literal["pre-traffic", "post-traffic"]
+    function: str
 
 
 class Failure(BaseModel):

@@ -13,6 +13,7 @@ Needs nothing but Python; boto3, which Lambda brings, is imported with the first
 """
 
 from tidegate.hooks.answer import Answer
+from tidegate.hooks.callback import Callback, NotDeliveredError
 from tidegate.hooks.checks import Check, Checks
 from tidegate.hooks.client import using
 from tidegate.hooks.event import HookEvent, NotAHookEventError, ReleasedFunction
@@ -21,10 +22,12 @@ from tidegate.hooks.schema import SchemaError
 
 __all__ = [
     "Answer",
+    "Callback",
     "Check",
     "Checks",
     "HookEvent",
     "NotAHookEventError",
+    "NotDeliveredError",
     "ReleasedFunction",
     "SchemaError",
     "hook",

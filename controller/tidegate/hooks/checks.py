@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from tidegate.hooks.answer import Answer
+from tidegate.hooks.callback import Callback
 from tidegate.hooks.event import HookEvent
 from tidegate.hooks.invocation import Invocation, invoke, why_not_invocable
 from tidegate.hooks.text import shorten
@@ -38,6 +39,7 @@ class Checks:
     def __init__(self, event: HookEvent) -> None:
         self._event = event
         self._checks: list[Check] = []
+        self._later = False
 
     @property
     def made(self) -> tuple[Check, ...]:
@@ -90,10 +92,25 @@ class Checks:
         problem = why_not_invocable(arn)
         return self.that(f"{_short_name(arn)} can be invoked", not problem, problem)
 
+    def later(self) -> Callback:
+        """Let the hook return without a verdict: whoever has this callback answers for it.
+
+        A check that has failed already ends the run all the same. Raises ``LookupError`` when the
+        manifest gives the hook no ``heartbeat``.
+        """
+        if self._event.callback is None:
+            raise LookupError(
+                "this hook may not answer later. Give it a `heartbeat` in the manifest."
+            )
+        self._later = True
+        return self._event.callback
+
     def result(self) -> dict[str, Any]:
         """What the hook answers: read by the state machine, and by people in the record."""
         failed = self.failed
         listed = [asdict(check) for check in self._checks[:_MOST_LISTED]]
+        if self._later and not failed:
+            return {"status": "InProgress", "checks": listed}
         if not self._checks:
             return {"status": "Failed", "reason": "it checked nothing", "checks": []}
         if failed:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from tidegate.hooks.callback import Callback
 
 SCHEMA: Final = 1
 MOST_SECONDS: Final = 900  # Lambda's own limit
@@ -55,6 +57,8 @@ class HookEvent:
     seconds: float  # how long the run may take
     began: float  # of the monotonic clock
     context: Any = None  # Lambda's own
+    callback: Callback | None = None  # of a hook that may answer later
+    payload: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what Lambda was given
 
     @classmethod
     def read(cls, payload: Any, context: Any = None) -> HookEvent:
@@ -68,7 +72,7 @@ class HookEvent:
             )
         try:
             return _read(payload, context)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise NotAHookEventError(f"the event is not complete: {error!r}.") from error
 
     @property
@@ -104,6 +108,8 @@ def _read(payload: Mapping[str, Any], context: Any) -> HookEvent:
         seconds=_seconds(payload, context),
         began=time.monotonic(),
         context=context,
+        callback=Callback.read(payload["callback"]) if payload.get("callback") else None,
+        payload=payload,
     )
 
 

@@ -25,6 +25,7 @@ RAISES: Final[Mapping[str, tuple[str, ...]]] = {
     "artifacts.read": (*_ANY_CALL, "ArtifactError"),
     "bus.publish": _ANY_CALL,
     "callbacks.fail": _ANY_CALL,
+    "callbacks.heartbeat": _ANY_CALL,
     "callbacks.succeed": _ANY_CALL,
     "executions.start": _ANY_CALL,
     "executions.status": _ANY_CALL,

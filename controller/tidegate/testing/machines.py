@@ -6,8 +6,10 @@ the machines' ``Retry`` repeats them; time passes on the settable clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
 from typing import Any, TypeVar
 
 from tidegate.core.errors import (
@@ -21,7 +23,9 @@ from tidegate.core.errors import (
 )
 from tidegate.core.plan import ArtifactRef, ReleaseRef
 from tidegate.core.ports import Ports
-from tidegate.core.workflow import deploy, hook, lock, release, restore, shift, stage
+from tidegate.core.record import HookRun
+from tidegate.core.workflow import deploy, hook, later, lock, release, restore, shift, stage
+from tidegate.core.workflow.items import find
 from tidegate.core.workflow.release import Planned, TestResult
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.testing.memory import MemoryWorld
@@ -32,7 +36,8 @@ _ATTEMPTS = 6
 _PATIENT_ATTEMPTS = 20  # of what must be heard: how a release ended, or that it is stuck
 _STUBBORN_ATTEMPTS = 40  # of what must be done: traffic goes back
 _POLLS = 100
-_LOOKS = 720
+_LOOKS = 660
+_BUS = "arn:aws:events:eu-west-1:111111111111:event-bus/tidegate"
 
 
 def _nothing(*_: Any) -> None:
@@ -51,19 +56,22 @@ def _call(task: Callable[[], _Result]) -> _Result:
 class Machines:
     """Runs releases. ``while_waiting`` acts for people, ``while_baking`` for users and time.
 
-    ``ports`` are the world's unless a test puts something between.
+    ``while_a_hook_works`` acts for what a hook that answers later has begun. ``ports`` are the
+    world's unless a test puts something between.
     """
 
     world: MemoryWorld
     ports: Ports
     while_waiting: Callable[[ReleaseRef, str], None] = _nothing
     while_baking: Callable[[RolloutRef, int], None] = _nothing
+    while_a_hook_works: Callable[[RolloutRef, str, str], None] = _nothing
     tests: Callable[[str], str] = _pass
     poll_seconds: float = 5.0
     polls: int = _POLLS
     looks: int = _LOOKS  # of one execution of the rollout machine
     transient: tuple[type[BaseException], ...] = (Transient,)  # what ``Retry`` names
     invoke: Callable[[Callable[[], Any]], Any] = _call  # runs one invocation of a task
+    _secrets: Iterator[int] = field(default_factory=count)
 
     def release(self, artifact: ArtifactRef, execution: str) -> str:
         """One execution of the release machine. Returns the release's last phase."""
@@ -220,7 +228,33 @@ class Machines:
             self._hook(ref, when, function)
 
     def _hook(self, ref: RolloutRef, when: str, function: str) -> None:
-        self.attempt(lambda: hook.run_hook(self.ports, ref, when, function))
+        terms = hook.Terms(bus=_BUS, secret=f"secret-{next(self._secrets)}")
+        stands = self.attempt(lambda: hook.run_hook(self.ports, ref, when, function, terms))
+        if stands["outcome"] == "waiting":
+            self._wait_for_hook(ref, when, function)
+
+    def _wait_for_hook(self, ref: RolloutRef, when: str, function: str) -> None:
+        """Whoever works for the hook has its time; then its silence counts."""
+        token = self.world.callbacks.make()
+        self.attempt(lambda: later.await_answer(self.ports, ref, when, function, token))
+        if token in self.world.callbacks.waiting:
+            self.while_a_hook_works(ref, when, function)
+        answer = self.world.callbacks.answers.get(token)
+        if answer is None:
+            self.world.callbacks.waiting.discard(token)
+            self._be_patient(ref, when, function)
+            self.attempt(lambda: later.conclude_hook(self.ports, ref, when, function))
+        elif "Error" in answer:
+            raise _AnsweredError(answer["Error"], answer["Cause"])
+
+    def _be_patient(self, ref: RolloutRef, when: str, function: str) -> None:
+        """Wait for the hook's next heartbeat or for its deadline, whichever is nearer."""
+        key = {"release_id": ref.release.id, "stage": ref.stage, "target": ref.target}
+        run = find(self.world.ledger, HookRun, **key, when=when, function=function)
+        now = self.world.clock.now()
+        if run and run.deadline and run.heard_at:
+            until = min(run.deadline, run.heard_at + timedelta(seconds=run.heartbeat_seconds))
+            self.world.clock.advance(max(0.0, (until - now).total_seconds()))
 
     def _go_back(self, ref: RolloutRef, failure: _FailureOutput) -> None:
         try:

@@ -107,6 +107,7 @@ class MemoryCallbacks:
     def __init__(self) -> None:
         self.waiting: set[str] = set()
         self.answers: dict[str, Mapping[str, Any]] = {}  # token -> output, or Error and Cause
+        self.heartbeats: list[str] = []  # the tokens that were prolonged
         self._made = 0
 
     def make(self) -> str:
@@ -123,6 +124,12 @@ class MemoryCallbacks:
     def fail(self, token: str, error: str, cause: str) -> bool:
         """Answer with an error, if somebody waits."""
         return self._answer(token, {"Error": error, "Cause": cause})
+
+    def heartbeat(self, token: str) -> bool:
+        """Prolong, if somebody waits."""
+        if token in self.waiting:
+            self.heartbeats.append(token)
+        return token in self.waiting
 
     def _answer(self, token: str, answer: Mapping[str, Any]) -> bool:
         if token not in self.waiting:

@@ -31,11 +31,13 @@ from tidegate.core.workflow import operate
 from tidegate.core.workflow.hook import POST_TRAFFIC
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.scene import RolloutRef
+from tidegate.hooks import Callback
 from tidegate.testing.code import Context, Handler, MemoryLambda, as_hook
 from tidegate.testing.machines import Machines
 from tidegate.testing.memory import MemoryTarget, MemoryWorld, SettableClock
 from tidegate.testing.templates import TemplateApplication
 from tidegate.testing.traffic import Traffic
+from tidegate.testing.workers import Worker, let_work
 
 _CALM = Traffic()
 
@@ -96,6 +98,7 @@ def run_release(
     functions: Mapping[str, Handler] | None = None,
     stable: Mapping[str, Handler] | None = None,
     hooks: Mapping[str, Handler] | None = None,
+    workers: Mapping[str, Worker] | None = None,
     tests: Callable[[str], bool] = lambda _: True,
     approve: bool = True,
     first: bool = False,
@@ -105,8 +108,10 @@ def run_release(
 
     ``functions`` gives Python handlers by the logical ids of the functions, ``stable`` those of
     the version that is live (the same, unless given), ``hooks`` those of the hooks; a hook that is
-    not given passes. ``tests`` says whether a test of the manifest passes, ``approve`` whether
-    people agree. With ``first`` nothing is live yet. ``clock`` is set forward as time passes.
+    not given passes. ``workers`` are what hooks that answer later have begun, by the hooks' ids:
+    see ``tidegate.testing.workers``. ``tests`` says whether a test of the manifest passes,
+    ``approve`` whether people agree. With ``first`` nothing is live yet. ``clock`` is set forward
+    as time passes.
 
     Raises ``InputError`` for a template or manifest that no release could use.
     """
@@ -119,9 +124,11 @@ def run_release(
         old=dict(functions or {}) | dict(stable or {}),
     )
     stage.check_names(hooks or {}, "hooks")
+    stage.check_names(workers or {}, "workers")
     stage.check_names({**(functions or {}), **(stable or {})}, "functions")
     if not first:
         stage.make_live()
+    stage.employ(workers or {})
     return stage.release(hooks or {}, tests, approve)
 
 
@@ -140,6 +147,7 @@ class _Rehearsal:
         self._application = application
         self._traffic = traffic
         self._new, self._old = new, old
+        self._workers: Mapping[str, Worker] = {}
         self._live_versions: dict[str, str] = {}  # target and function -> version
         self.world = MemoryWorld(clock=clock)
         self.ports = self.world.ports()
@@ -152,7 +160,7 @@ class _Rehearsal:
             for alarm in self._alarms():
                 self._at(target).metrics.alarms |= {alarm: False, f"physical-{alarm}": False}
 
-    def check_names(self, given: Mapping[str, Handler], what: str) -> None:
+    def check_names(self, given: Mapping[str, Any], what: str) -> None:
         """Raises ``InputError`` for a handler of a function that the template has not."""
         functions = self._contents.functions
         if unknown := sorted(given.keys() - set(functions)):
@@ -170,6 +178,15 @@ class _Rehearsal:
             for alias in self.plan.aliases:
                 function = f"{target.stack_name}-{alias.function}"
                 self._live_versions[f"{stage.name}/{target.id}/{function}"] = "1"
+
+    def employ(self, workers: Mapping[str, Worker]) -> None:
+        """Let these work for hooks; a hook without a handler leaves all to its worker."""
+        self._workers = workers
+        for target in self._targets():
+            for logical_id in workers:
+                code = self._at(target).functions.code
+                code[f"{target.stack_name}-{logical_id}"] = _answer_later
+        self._machines.while_a_hook_works = self._work
 
     def release(
         self, hooks: Mapping[str, Handler], tests: Callable[[str], bool], approve: bool
@@ -259,6 +276,15 @@ class _Rehearsal:
             return self._traffic.share_failing(candidate=candidate, weight=weight)
         return sum(_fails(handler, payload) for payload in payloads) / len(payloads)
 
+    def _work(self, ref: RolloutRef, when: str, function: str) -> None:
+        worker = self._workers.get(function)
+        calls = self.world.targets.at(ref.target).functions.calls
+        run = f"{ref.release.id}/{ref.stage}/{ref.target}/{when}/{function}"
+        given = (payload.get("callback", {}) for _, payload, _ in reversed(calls))
+        callback = next((given for given in given if given.get("run") == run), None)
+        if worker and callback:
+            let_work(self.world, self.ports, worker, Callback.read(callback))
+
     def _find(self, number: int) -> Release:
         name = self.plan.release.application
         found = find(self.world.ledger, Release, application=name, number=number)
@@ -326,6 +352,10 @@ class _Rehearsal:
 
 def _say_nothing(_ref: ReleaseRef, _stage: str) -> None:
     """People do not answer: time passes until nobody is asked any more."""
+
+
+def _answer_later(_payload: Mapping[str, Any]) -> dict[str, str]:
+    return {"status": "InProgress"}
 
 
 def _fails(handler: Handler, payload: Any) -> bool:

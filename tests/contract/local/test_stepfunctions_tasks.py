@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -233,6 +234,26 @@ def test_heartbeats_keep_a_task_alive_and_their_absence_is_an_error(keeper: Stat
 
     assert alive == "RUNNING"
     assert json.loads(ended["output"])["Error"] == "States.HeartbeatTimeout"
+
+
+def test_heartbeats_do_not_prolong_a_task_beyond_its_time_limit(keeper: StateMachines) -> None:
+    wait = waiting(TimeoutSeconds=2, HeartbeatSeconds=1)
+    execution = keeper.start(keeper.create({"Bake": wait}))
+    token = keeper.token()
+    with suppress(ClientError):
+        while True:
+            keeper.client.send_task_heartbeat(taskToken=token)
+            time.sleep(0.2)
+
+    assert keeper.wait(execution)["error"] == "States.Timeout"
+
+
+def test_an_answer_ends_a_task_with_heartbeats_at_once(keeper: StateMachines) -> None:
+    wait = waiting(TimeoutSeconds=60, HeartbeatSeconds=30)
+    execution = keeper.start(keeper.create({"Bake": wait}))
+    keeper.client.send_task_success(taskToken=keeper.token(), output="2")
+
+    assert keeper.wait(execution)["output"] == "2"
 
 
 def test_an_unknown_token_is_refused(machines: StateMachines) -> None:

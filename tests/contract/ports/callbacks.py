@@ -15,6 +15,11 @@ class CallbacksContract:
     def test_fails_a_token_that_waits(self, callbacks: Callbacks, token: str) -> None:
         assert callbacks.fail(token, "ApprovalRejected", "Ada said no.")
 
+    def test_prolongs_a_token_that_waits(self, callbacks: Callbacks, token: str) -> None:
+        assert callbacks.heartbeat(token)
+        assert callbacks.succeed(token, {})
+        assert not callbacks.heartbeat(token)
+
     def test_takes_a_second_answer_for_normal(self, callbacks: Callbacks, token: str) -> None:
         callbacks.succeed(token, {})
         assert not callbacks.succeed(token, {})

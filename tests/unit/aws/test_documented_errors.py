@@ -196,6 +196,12 @@ CALLS = [
         {},
     ),
     Call(
+        "callbacks.heartbeat",
+        "stepfunctions",
+        lambda c: StepFunctionsCallbacks(c).heartbeat("token"),
+        {},
+    ),
+    Call(
         "executions.status",
         "stepfunctions",
         lambda c: StepFunctionsExecutions(c, "arn:machine").status("arn:execution"),

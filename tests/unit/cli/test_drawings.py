@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -117,6 +118,23 @@ def test_draws_a_first_deployment_and_a_hook_that_failed() -> None:
     picture = drawn(draw_release(seen([*items, shop.hook(Outcome.FAILED, cause="status 500")])))
     assert "first deployment" in picture
     assert re.search(r"pre-traffic Smoke +✖ failed 0.4s +status 500", picture)
+
+
+def test_draws_what_a_hook_that_answers_later_shows_of_itself() -> None:
+    rollout = shop.rollout(phase=RolloutPhase.VALIDATING, step=-1, weight=0)
+    waiting = shop.hook(Outcome.WAITING).model_copy(
+        update={
+            "heard_at": shop.at(4) - timedelta(seconds=12),
+            "deadline": shop.at(4) + timedelta(hours=5, minutes=48),
+        }
+    )
+    items = [*shop.tested(), shop.stage("prod", StagePhase.ROLLING_OUT), rollout, waiting]
+    picture = drawn(draw_release(seen(items, minutes=4)))
+    said = r"pre-traffic Smoke +◌ waiting for its answer +last heartbeat 12s ago, 5h48m left"
+    assert re.search(said, picture)
+    over = rollout.model_copy(update={"phase": RolloutPhase.RESTORED})
+    items = [*items[:-2], over, waiting]
+    assert "waiting for its answer" not in drawn(draw_release(seen(items, minutes=4)))
 
 
 def test_draws_why_steps_were_skipped() -> None:

@@ -1,5 +1,6 @@
 """The manifest: what is accepted, what it means, and what is said when something is wrong."""
 
+import re
 from datetime import date, timedelta
 from textwrap import dedent
 
@@ -100,6 +101,24 @@ class TestWhatIsAccepted:
         assert prod.hooks.post_traffic[0].timeout == timedelta(minutes=2)
         assert manifest.on_first_failure is OnFirstFailure.KEEP
         assert manifest.when_not_canaryable is WhenNotCanaryable.ALL_AT_ONCE
+
+    def test_lets_a_hook_answer_later_that_shows_that_it_works(self) -> None:
+        hook = "post_traffic: [{function: Load, timeout: 6h, heartbeat: 5m}]"
+        manifest = parse_manifest(f"{SMALL}\nhooks: {{{hook}}}\n")
+        assert manifest.hooks.post_traffic
+        assert manifest.hooks.post_traffic[0].heartbeat == timedelta(minutes=5)
+
+    @pytest.mark.parametrize(
+        ("hook", "said"),
+        [
+            ("timeout: 16m", "a hook that may take 16m needs a `heartbeat`"),
+            ("timeout: 5m, heartbeat: 5m", "shorter than the `timeout` of 5m, found 5m"),
+            ("timeout: 25h, heartbeat: 5m", "from 1s to 24h"),
+        ],
+    )
+    def test_refuses_a_hook_that_could_be_waited_for_in_vain(self, hook: str, said: str) -> None:
+        with pytest.raises(ManifestError, match=re.escape(said)):
+            parse_manifest(f"{SMALL}\nhooks: {{pre_traffic: [{{function: Load, {hook}}}]}}\n")
 
     def test_fills_in_the_defaults(self) -> None:
         manifest = parse_manifest(SMALL)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tidegate.hooks import Callback, using
 from tidegate.testing import plugin
 from tidegate.testing.code import load_handler
-from tidegate.testing.events import make_hook_event
+from tidegate.testing.events import make_callback, make_hook_event
 from tidegate.testing.releases import run_release
 
 GUIDE = Path(__file__).parents[3] / "docs" / "hooks.md"
-HOOK, TESTS, _ = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+HOOK, TESTS, LATER, LATER_TESTS, _ = re.findall(
+    r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL
+)
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -69,6 +73,31 @@ def guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_its_tests_pass(guide: dict[str, Any]) -> None:
     guide["test_hook_stops_a_broken_cart"](make_hook_event)
     guide["test_release_goes_back_when_half_the_load_is_too_much"](run_release)
+
+
+def test_its_hook_that_answers_later_does(guide: dict[str, Any]) -> None:
+    patient = "[{function: PreTrafficHook, timeout: 6h, heartbeat: 5m}]"
+    Path("tidegate.yaml").write_text(MANIFEST.replace("[PreTrafficHook]", patient))
+    names: dict[str, Any] = {}
+    exec(LATER_TESTS, names)
+    names["test_load_test_of_an_hour_stops_the_release"](run_release)
+
+
+@pytest.mark.parametrize(("p99_ms", "status"), [(200, "Succeeded"), (310, "Failed")])
+def test_its_last_step_answers(p99_ms: int, status: str) -> None:
+    names: dict[str, Any] = {}
+    exec(LATER, names)
+    put: list[dict[str, str]] = []
+
+    class Events:
+        def put_events(self, **request: Any) -> dict[str, Any]:
+            put.extend(request["Entries"])
+            return {"FailedEntryCount": 0}
+
+    callback = str(Callback.read(make_callback()))
+    with using(events=Events()):
+        names["last_step"]({"callback": callback, "p99_ms": p99_ms}, None)
+    assert json.loads(put[0]["Detail"])["status"] == status
 
 
 def test_its_message_is_what_a_release_says(guide: dict[str, Any], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from moto import mock_aws
 from pydantic import ValidationError
 
-from support.story import PROD, TEST, Story
+from support.story import MANIFEST, PROD, TEST, Story
 from tidegate import handlers
 from tidegate.aws import once, settings
 from tidegate.core.errors import HookFailed, NotAllowedNow, RecordConflict, TestsFailed, Unhealthy
@@ -262,6 +262,38 @@ def test_hook_gets_no_more_time_than_the_task_has_left(live: Story) -> None:
     assert hook.outcome == "passed"
 
 
+def test_later_answer_of_a_hook_reaches_the_state_that_waits(
+    live: Story, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    bus = "arn:aws:events:eu-west-1:111111111111:event-bus/tidegate"
+    monkeypatch.setenv("TIDEGATE_BUS_ARN", bus)
+    settings.settings.cache_clear()
+    live.application.manifest = MANIFEST.replace("APPROVAL", "approval: true").replace(
+        "[Pre]", "[{function: Pre, timeout: 6h, heartbeat: 5m}]"
+    )
+    event = hook_event(live)
+    live.at(TEST).functions.code["hello-test-Pre"] = lambda payload: {"status": "InProgress"}
+    waiting = {"outcome": "waiting", "timeout_seconds": 21_600, "heartbeat_seconds": 300}
+    assert run(live, "run_hook", event) == waiting
+    callback = live.at(TEST).functions.calls[-1][1]["callback"]
+    assert callback["bus"] == bus
+    live.world.callbacks.waiting.add("token-of-the-state")
+    assert run(live, "await_hook", {**event, "token": "token-of-the-state"}) == {}
+
+    said = {"run": callback["run"], "secret": callback["secret"]}
+    told = {"source": "tidegate.hook", "account": "222222222222", "detail": said}
+    assert run(live, "hear_hook", {**told, "detail-type": "Hook Heartbeat"}) == {"heard": True}
+    no = {**told, "detail-type": "Hook Answer", "detail": {**said, "status": "Failed"}}
+    assert run(live, "hear_hook", no) == {"heard": True}
+    assert live.world.callbacks.heartbeats == ["token-of-the-state"]
+    assert live.world.callbacks.answers["token-of-the-state"]["Error"] == "HookFailed"
+    with pytest.raises(HookFailed):
+        run(live, "conclude_hook", event)
+    strange = {**no, "detail": {**said, "secret": "guessed"}}
+    assert run(live, "hear_hook", strange) == {"heard": False}
+    assert callback["secret"] not in log.getvalue()
+
+
 @pytest.mark.parametrize(
     ("verb", "said"), [("reject", "no need"), ("abort", "aborted hello-1: no need.")]
 )
@@ -396,8 +428,9 @@ def test_examine_says_what_it_found(live: Story) -> None:
 def test_there_is_a_handler_for_every_task_of_the_contract() -> None:
     found = {module.name for module in pkgutil.iter_modules(handlers.__path__)} - {"task"}
     assert found == {
-        "begin_stage", "bake", "declare_stuck", "deploy", "examine", "find_candidates", "finish",
-        "guardian", "hear_alarm", "operate", "plan", "preview", "prune", "record_tests",
+        "await_hook", "begin_stage", "bake", "conclude_hook", "declare_stuck", "deploy", "examine",
+        "find_candidates", "finish", "guardian", "hear_alarm", "hear_hook", "operate", "plan",
+        "preview", "prune", "record_tests",
         "request_approval", "restore_stack",
         "restore_traffic", "review", "run_hook", "settle_release", "settle_stage", "take_lock",
         "tick",

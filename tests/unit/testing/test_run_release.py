@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tidegate.core.errors import InputError
-from tidegate.hooks import Checks, HookEvent, hook
+from tidegate.hooks import Callback, Checks, HookEvent, hook
 from tidegate.testing.code import load_handler
 from tidegate.testing.memory import SettableClock
 from tidegate.testing.releases import ReleaseRun, run_release
@@ -233,3 +233,59 @@ def test_refuses_what_no_release_could_use(tmp_path: Path) -> None:
         run_release(TEMPLATE, manifest)
     with pytest.raises(InputError, match="no Python file"):
         load_handler(tmp_path / "none.py")
+
+
+PATIENT = """
+hooks:
+  pre_traffic: [{function: PreTrafficHook, timeout: 2h, heartbeat: 5m}]
+"""
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Path:
+    """The example's manifest, with a hook that may answer later."""
+    text = MANIFEST.read_text()
+    start, end = text.index("\nhooks:"), text.index("\nstages:")
+    manifest = tmp_path / "tidegate.yaml"
+    manifest.write_text(text[:start] + PATIENT + text[end:])
+    return manifest
+
+
+def works(pauses: Sequence[float], *, ends: str = "") -> Callable[[Callback], Iterator[float]]:
+    def worker(callback: Callback) -> Iterator[float]:
+        for pause in pauses:
+            yield pause
+            callback.heartbeat()
+        if ends == "yes":
+            callback.succeed()
+        elif ends:
+            callback.fail(ends)
+
+    return worker
+
+
+@pytest.mark.parametrize(
+    ("worker", "cause"),
+    [
+        (works([200] * 20, ends="yes"), ""),
+        (works([200] * 20, ends="p99 doubled"), "failed: p99 doubled"),
+        (works([200, 400], ends="yes"), "nothing was heard of it for 5m"),
+        (works([200] * 100, ends="yes"), "did not answer within its timeout"),
+        (works([200]), "nothing was heard of it for 5m"),
+    ],
+)
+def test_hook_that_answers_later_has_its_time_on_the_clock(
+    patient: Path, worker: Callable[[Callback], Iterator[float]], cause: str
+) -> None:
+    ran = run_release(TEMPLATE, patient, workers={"PreTrafficHook": worker})
+    assert ran.succeeded == (not cause)
+    assert cause in ran.cause
+
+
+def test_worker_of_a_hook_that_does_not_ask_for_it_is_not_needed(patient: Path) -> None:
+    idle = {"PreTrafficHook": works([], ends="no")}
+    hooks = {"PreTrafficHook": lambda event, context: {"status": "Succeeded"}}
+    assert run_release(TEMPLATE, patient, hooks=hooks, workers=idle).succeeded
+    later = {"PreTrafficHook": lambda event, context: {"status": "InProgress"}}
+    silent = run_release(TEMPLATE, patient, hooks=later, workers={})
+    assert "nothing was heard of it for 5m" in silent.cause

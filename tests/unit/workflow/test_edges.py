@@ -21,7 +21,7 @@ from tidegate.core.ports import StackSpec, StackState
 from tidegate.core.record import Live, RolloutPhase
 from tidegate.core.workflow.artifacts import check_template, read_contents
 from tidegate.core.workflow.deploy import candidate_version, deploy, find_candidates, finish
-from tidegate.core.workflow.hook import run_hook
+from tidegate.core.workflow.hook import Terms, run_hook
 from tidegate.core.workflow.items import find, plan_of
 from tidegate.core.workflow.release import settle_release
 from tidegate.core.workflow.restore import declare_stuck, restore_stack, restore_traffic
@@ -83,7 +83,7 @@ def test_what_is_not_there_is_named(live: Story) -> None:
     with pytest.raises(NotFound, match="hello-1 has no stage nowhere"):
         stage_plan(plan_of(live.world.ledger, "hello-1"), "nowhere")
     with pytest.raises(NotFound, match="has no pre-traffic hook Nobody"):
-        run_hook(live.ports, live.ref(1), "pre-traffic", "Nobody")
+        run_hook(live.ports, live.ref(1), "pre-traffic", "Nobody", Terms("bus", "secret"))
     with pytest.raises(NotFound, match="There is no release hello-9"):
         settle_release(
             live.ports, "e", ReleaseRef(id="hello-9", application="hello", number=9), None

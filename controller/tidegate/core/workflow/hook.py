@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any, NotRequired, TypedDict
 
 from tidegate.core.errors import HookFailed, NotFound
 from tidegate.core.plan import HookPlan
@@ -14,6 +18,7 @@ from tidegate.core.workflow.deploy import candidate_version
 from tidegate.core.workflow.items import find, heed_wishes, put_over
 from tidegate.core.workflow.routing import alias_ref
 from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene
+from tidegate.core.workflow.tokens import failed_cause
 
 SCHEMA = 1
 PRE_TRAFFIC = "pre-traffic"
@@ -31,39 +36,92 @@ _CODEDEPLOY_IS_GONE = (
     ' lost. Write in place of that call: return {"status": status}'
 )
 
+_MAY_NOT_ANSWER_LATER = (
+    "it wants to answer later, and its manifest does not let it. Write how often it shows that it"
+    " works: `{function: ..., timeout: 2h, heartbeat: 5m}`"
+)
+_LEAST_WAIT_SECONDS = 2  # of a state whose heartbeat must be shorter, and a second at least
 
-def run_hook(
-    ports: Ports, ref: RolloutRef, when: str, function: str, most_seconds: int = 900
-) -> None:
-    """Invoke the hook, once, and store how it ended. ``most_seconds`` bounds its own timeout.
 
-    A hook that has ended is not run again. Raises ``HookFailed`` with its error, ``Aborted``.
+class HookState(TypedDict):
+    """How a hook stands: ``passed``, or ``waiting`` with how long and how patiently."""
+
+    outcome: str
+    timeout_seconds: NotRequired[int]
+    heartbeat_seconds: NotRequired[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long an invocation may take, and how a hook that answers later is to do so."""
+
+    bus: str  # ARN of the controller's event bus
+    secret: str = field(repr=False)  # new at each call; who brings it speaks for the hook
+    most_seconds: int = 900
+
+
+def run_hook(ports: Ports, ref: RolloutRef, when: str, function: str, terms: Terms) -> HookState:
+    """Invoke the hook, once, and store how it ended, or that it answers later.
+
+    A hook that has ended, or that is waited for, is not run again. Raises ``HookFailed`` with its
+    error, ``Aborted``.
     """
     heed_wishes(ports, ref.release.id)
     scene = open_scene(ports, ref)
-    run = _begin(scene, when, function)
+    plan = _plan(scene, when, function)
+    run = _begin(scene, when, plan, terms)
     if run.outcome is Outcome.RUNNING:
-        seconds = min(_plan(scene, when, function).timeout_seconds, most_seconds)
-        run = _invoke(scene, run, seconds)
+        run = _invoke(scene, run, plan, terms)
+    return stands(run, ports.clock.now())
+
+
+def stands(run: HookRun, now: datetime) -> HookState:
+    """How the run stands, for the state machine. Raises ``HookFailed``."""
     if run.outcome is Outcome.FAILED:
-        raise HookFailed(f"{when} hook {function} failed: {run.cause}")
+        raise HookFailed(failed_cause(run))
+    if run.outcome is not Outcome.WAITING or run.deadline is None:
+        return HookState(outcome="passed")
+    seconds = max(_LEAST_WAIT_SECONDS, ceil((run.deadline - now).total_seconds()))
+    return HookState(
+        outcome="waiting",
+        timeout_seconds=seconds,
+        heartbeat_seconds=min(run.heartbeat_seconds, seconds - 1),  # Step Functions wants it less
+    )
 
 
-def _begin(scene: Scene, when: str, function: str) -> HookRun:
+def digest_of(secret: str) -> str:
+    """What is kept of a secret: enough to know it again."""
+    return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _begin(scene: Scene, when: str, plan: HookPlan, terms: Terms) -> HookRun:
     """The run as it stands; one that was lost on its way begins another attempt."""
     key = {
         "release_id": scene.ref.release.id,
         "stage": scene.ref.stage,
         "target": scene.ref.target,
         "when": when,
-        "function": function,
+        "function": plan.function,
     }
     earlier = find(scene.ports.ledger, HookRun, **key)
-    if earlier is None:
-        return scene.ports.ledger.put(HookRun(**key, outcome=Outcome.RUNNING))
-    if earlier.outcome is Outcome.RUNNING:
-        return scene.ports.ledger.put(earlier.model_copy(update={"attempt": earlier.attempt + 1}))
-    return earlier
+    if earlier is not None and earlier.outcome is not Outcome.RUNNING:
+        return earlier
+    now = scene.ports.clock.now()
+    run = HookRun(
+        **key,
+        outcome=Outcome.RUNNING,
+        attempt=earlier.attempt + 1 if earlier else 1,
+        began_at=now,
+        version=earlier.version if earlier else 0,
+    )
+    if plan.heartbeat_seconds:
+        later = {
+            "deadline": now + timedelta(seconds=plan.timeout_seconds),
+            "heartbeat_seconds": plan.heartbeat_seconds,
+            "secret_digest": digest_of(terms.secret),
+        }
+        run = run.model_copy(update=later)
+    return scene.ports.ledger.put(run)
 
 
 def _plan(scene: Scene, when: str, function: str) -> HookPlan:
@@ -74,19 +132,32 @@ def _plan(scene: Scene, when: str, function: str) -> HookPlan:
     raise NotFound(f"{scene.ref.stage} has no {when} hook {function}.")
 
 
-def _invoke(scene: Scene, run: HookRun, seconds: int) -> HookRun:
+def _invoke(scene: Scene, run: HookRun, plan: HookPlan, terms: Terms) -> HookRun:
     clock, state = scene.ports.clock, scene.state()
     physical = state.resources.get(run.function, run.function)
+    seconds = min(plan.timeout_seconds, terms.most_seconds)
+    payload = {**_payload(scene, run, state, seconds), **_callback(run, terms)}
     began = clock.now()
-    ended = scene.world.functions.invoke(physical, _payload(scene, run, state, seconds), seconds)
+    ended = scene.world.functions.invoke(physical, payload, seconds)
+    over = {"seconds": (clock.now() - began).total_seconds(), "log_tail": ended.log_tail}
+    if _answers_later(ended) and run.deadline:
+        return _wait(scene, run, over)
     cause = _why_failed(ended)
-    over = {
-        "outcome": Outcome.FAILED if cause else Outcome.PASSED,
-        "seconds": (clock.now() - began).total_seconds(),
-        "cause": cause,
-        "log_tail": ended.log_tail,
-    }
+    over |= {"outcome": Outcome.FAILED if cause else Outcome.PASSED, "cause": cause}
     return put_over(scene.ports.ledger, run.model_copy(update=over))
+
+
+def _wait(scene: Scene, run: HookRun, over: dict[str, Any]) -> HookRun:
+    """Its answer may have been there before the hook itself returned."""
+    present = scene.ports.ledger.get(HookRun, run.partition, run.sort) or run
+    if present.attempt != run.attempt or present.outcome is not Outcome.RUNNING:
+        return present
+    over |= {"outcome": Outcome.WAITING, "heard_at": scene.ports.clock.now()}
+    return scene.ports.ledger.put(present.model_copy(update=over))
+
+
+def _answers_later(ended: Invocation) -> bool:
+    return not ended.error and _status(ended.payload) == "inprogress"
 
 
 def _payload(scene: Scene, run: HookRun, state: StackState, seconds: int) -> dict[str, Any]:
@@ -102,6 +173,20 @@ def _payload(scene: Scene, run: HookRun, state: StackState, seconds: int) -> dic
         "timeout_seconds": seconds,
         **_as_codedeploy_names_it(scene, run),
     }
+
+
+def _callback(run: HookRun, terms: Terms) -> dict[str, Any]:
+    """All that somebody needs to answer for this run later; nothing for a hook that may not."""
+    if run.deadline is None:
+        return {}
+    callback = {
+        "bus": terms.bus,
+        "run": run.id,
+        "secret": terms.secret,
+        "deadline": run.deadline.isoformat(),
+        "heartbeat_seconds": run.heartbeat_seconds,
+    }
+    return {"callback": callback}
 
 
 def _as_codedeploy_names_it(scene: Scene, run: HookRun) -> dict[str, str]:
@@ -140,6 +225,17 @@ def _why_failed(ended: Invocation) -> str:
     if ended.error:
         message = payload.get("errorMessage")
         return f"{ended.error}: {message}" if message else ended.error
-    if str(payload.get("status", "")).lower() == "failed":
-        return str(payload.get("reason") or "it said so and gave no reason")
-    return ""
+    if _answers_later(ended):
+        return _MAY_NOT_ANSWER_LATER
+    return why_refused(payload)
+
+
+def why_refused(answer: Mapping[str, Any]) -> str:
+    """The reason of an answer that says no; "" of one that does not."""
+    if _status(answer) != "failed":
+        return ""
+    return str(answer.get("reason") or "it said so and gave no reason")
+
+
+def _status(answer: Any) -> str:
+    return str(answer.get("status", "")).lower() if isinstance(answer, Mapping) else ""

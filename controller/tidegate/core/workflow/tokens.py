@@ -9,6 +9,8 @@ from tidegate.core.record import (
     Approval,
     Call,
     Decision,
+    HookRun,
+    Outcome,
     Rollout,
     Token,
     Wish,
@@ -24,6 +26,7 @@ from tidegate.core.workflow.items import (
 )
 
 _APPROVAL = "approval#"
+_HOOK = "hook#"
 
 
 def approval_purpose(stage: str) -> str:
@@ -34,6 +37,11 @@ def approval_purpose(stage: str) -> str:
 def bake_purpose(stage: str, target: str) -> str:
     """What the token of a baking rollout is kept for."""
     return f"bake#{stage}#{target}"
+
+
+def hook_purpose(run_id: str) -> str:
+    """What the token of a hook that answers later is kept for."""
+    return f"{_HOOK}{run_id}"
 
 
 def keep_token(ports: Ports, release_id: str, purpose: str, token: str, until: datetime) -> Token:
@@ -60,6 +68,29 @@ def answer_approval(ports: Ports, release_id: str, stage: str) -> None:
         ports.callbacks.fail(token.token, "ApprovalRejected", rejection_cause(approval))
     else:
         _answer_abort(ports, token)
+
+
+def answer_hook(ports: Ports, run: HookRun) -> None:
+    """Answer the token of a hook that has ended, or whose release an operator aborts.
+
+    ``run`` is read after the token was kept or after it was written, whichever came last, so that
+    neither of two concurrent callers can miss the other.
+    """
+    purpose = hook_purpose(run.id)
+    token = find(ports.ledger, Token, release_id=run.release_id, purpose=purpose)
+    if token is None:
+        return
+    if run.outcome is Outcome.PASSED:
+        ports.callbacks.succeed(token.token, {"outcome": "passed"})
+    elif run.outcome is Outcome.FAILED:
+        ports.callbacks.fail(token.token, "HookFailed", failed_cause(run))
+    else:
+        _fail_aborted(ports, token)
+
+
+def failed_cause(run: HookRun) -> str:
+    """The sentence that says which hook failed, and why."""
+    return f"{run.when} hook {run.function} failed: {run.cause}"
 
 
 def answer_bake(ports: Ports, token: Token) -> None:
@@ -101,14 +132,21 @@ def rejection_cause(approval: Approval) -> str:
 def _answer(ports: Ports, token: Token) -> None:
     if token.purpose.startswith(_APPROVAL):
         _answer_abort(ports, token)
+    elif token.purpose.startswith(_HOOK):
+        _fail_aborted(ports, token)
     else:
         answer_bake(ports, token)
 
 
 def _answer_abort(ports: Ports, token: Token) -> None:
-    wish = abort_wish(ports, token.release_id)
     newer = find(ports.ledger, Wish, release_id=token.release_id, verb="supersede")
+    if not _fail_aborted(ports, token) and newer:
+        ports.callbacks.fail(token.token, "Superseded", superseded_cause(newer))
+
+
+def _fail_aborted(ports: Ports, token: Token) -> bool:
+    """Whether an operator wants the release to end; then the token says so."""
+    wish = abort_wish(ports, token.release_id)
     if wish:
         ports.callbacks.fail(token.token, "Aborted", abort_cause(wish))
-    elif newer:
-        ports.callbacks.fail(token.token, "Superseded", superseded_cause(newer))
+    return wish is not None

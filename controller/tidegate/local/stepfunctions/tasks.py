@@ -8,6 +8,7 @@ import datetime
 import itertools
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -51,7 +52,13 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceLambda,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
-from moto.stepfunctions.parser.asl.eval.callback.callback import HeartbeatTimeoutError
+from moto.stepfunctions.parser.asl.eval.callback.callback import (
+    CallbackEndpoint,
+    CallbackOutcomeTimedOut,
+    HeartbeatEndpoint,
+    HeartbeatTimedOut,
+    HeartbeatTimeoutError,
+)
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
@@ -87,6 +94,7 @@ def install(patches: Patches) -> None:
     patches.replace(StateTaskService, "_normalise_response", _normalise_response)
     patches.replace(StateTaskServiceCallback, "_eval_execution", _fresh_token)
     patches.replace(StateTaskServiceCallback, "_eval_sync", lambda _original: _wait_for_job)
+    patches.replace(StateTaskServiceCallback, "_eval_wait_for_task_token", _heed_both_clocks)
     for ending in ("set_ended", "set_error", "set_stop", "set_timed_out"):
         patches.replace(Environment, ending, _closing_token)
     patches.replace(StateTask, "_from_error", _timeout_or_abort)
@@ -94,6 +102,33 @@ def install(patches: Patches) -> None:
     patches.replace(StateTaskServiceLambda, "_from_error", _lambda_error)
     patches.replace(StateTaskServiceAwsSdk, "_normalise_service_error_name", _java_name)
     patches.replace(StateTaskService, "_SERVICE_NAME_SFN_TO_BOTO_OVERRIDES", _with_more_names)
+
+
+def _heed_both_clocks(original: Original) -> Original:
+    """With a heartbeat, moto forgets the state's time limit and an answer that is there already."""
+
+    def wait(
+        self: Any,
+        env: Environment,
+        timeout_seconds: int,
+        callback_endpoint: CallbackEndpoint,
+        heartbeat_endpoint: HeartbeatEndpoint | None,
+    ) -> Any:
+        if heartbeat_endpoint is None:
+            return original(self, env, timeout_seconds, callback_endpoint, heartbeat_endpoint)
+        deadline = time.monotonic() + timeout_seconds
+        heard = heartbeat_endpoint._next_heartbeat_event
+        while env.is_running() and callback_endpoint.get_outcome() is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return CallbackOutcomeTimedOut(callback_id=callback_endpoint.callback_id)
+            patience = heartbeat_endpoint._heartbeat_seconds
+            if not heard.wait(timeout=min(left, patience)) and patience < left:
+                return HeartbeatTimedOut()
+            heard.clear()
+        return callback_endpoint.get_outcome()
+
+    return wait
 
 
 def failed_job(task: Any, env: Environment, result: Any) -> FailureEvent:
