@@ -34,6 +34,7 @@ HOST: Final = "127.0.0.1"
 PLUGINS: Final = (
     "tidegate.local.cloudformation:CloudFormationGaps",
     "tidegate.local.s3:S3Gaps",
+    "tidegate.local.events:EventBridgeGaps",
     "tidegate.local.stepfunctions:StepFunctions",
     "tidegate.local.codebuild:CodeBuild",
     "tidegate.local.codepipeline:CodePipeline",
