@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -63,7 +64,10 @@ def perform(run: Run) -> Report:
     faults.before_call.append(witness.hear)
     story.machines.ports = faults.wrap(story.ports)
     story.machines.transient = (Transient, Crash)
-    phase = release(story, scenario.code, scenario.role)
+    if scenario.act:
+        phase = by_hand(story, scenario.act)
+    else:
+        phase = release(story, scenario.code, scenario.role)
     faults.deliver_all()
     return report(run, story, witness, faults, phase)
 
@@ -75,6 +79,15 @@ def report(run: Run, story: Story, witness: Witness, faults: Faults, phase: str)
         broken = the_next_release_goes_through(story)
     end = End.BROKEN if broken else End.STUCK if witness.stuck else End.CONVERGED
     return Report(run, end, phase, tuple(broken), tuple(faults.happened), tuple(faults.calls))
+
+
+def by_hand(story: Story, act: Callable[[Story], None]) -> str:
+    """What an operator does without a release; what that leaves behind is the guardian's."""
+    with suppress(Stopped):
+        act(story)
+    story.world.executions.ended["rollback-now:hello-3"] = ""
+    let_the_guardian_run(story, "FAILED")
+    return "by hand"
 
 
 def release(story: Story, code: str, role: str = "role") -> str:
@@ -103,7 +116,7 @@ def let_the_guardian_run(story: Story, status: str) -> None:
 
 def executions(story: Story) -> list[Execution]:
     """Every execution that a release was planned for."""
-    names = [f"execution-{number}" for number in range(1, 5)]
+    names = [f"execution-{number}" for number in range(1, 6)]
     found = (find(story.world.ledger, Execution, arn=name) for name in names)
     return [execution for execution in found if execution]
 

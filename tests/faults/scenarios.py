@@ -15,6 +15,7 @@ from tidegate.core.ports import AliasRef, Ports
 from tidegate.core.workflow import later
 from tidegate.core.workflow.alarm import Alarm, hear_alarm
 from tidegate.core.workflow.operate import Operator, abort, approve, reject
+from tidegate.core.workflow.retreat import rollback_now
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.testing.faults import Crash
 
@@ -172,6 +173,17 @@ def alarm_flaps(story: Story) -> None:
     story.machines.while_baking = bake
 
 
+def two_live(story: Story) -> None:
+    """A second release is live, too."""
+    assert story.release("two") == "succeeded"
+
+
+def go_back_now(story: Story) -> None:
+    """An operator takes only the traffic back, and asks again when there was no answer."""
+    for _ in range(_DELIVERIES):
+        ask(lambda: rollback_now(story.machines.ports, BEA, "hello-2", reason="wrong prices"))
+
+
 def watched_twice(story: Story) -> None:
     """Two looks fill the history of an execution: fresh ones go on."""
     story.machines.looks = 2
@@ -236,9 +248,16 @@ class Scenario:
     """Where a story begins, what happens in it, and what the release brings."""
 
     def __init__(
-        self, begin: Callable[[], Story], prepare: Prepare, *, code: str = "two", role: str = "role"
+        self,
+        begin: Callable[[], Story],
+        prepare: Prepare,
+        *,
+        code: str = "two",
+        role: str = "role",
+        act: Callable[[Story], None] | None = None,
     ) -> None:
         self.begin, self.prepare, self.code, self.role = begin, prepare, code, role
+        self.act = act  # instead of a release
         self.targets: Sequence[str] = (TEST, PROD) if begin is two_stages else (PROD,)
 
     def story(self) -> Story:
@@ -273,6 +292,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "aborted-at-the-second-step": Scenario(two_stages, at_look(4, _abort)),
     "rejected": Scenario(two_stages, rejected),
     "nobody-decides": Scenario(two_stages, nobody_decides),
+    "traffic-goes-back": Scenario(two_stages, two_live, act=go_back_now),
     "goes-on-in-fresh-executions": Scenario(canary, watched_twice),
     "clock-jumps-ahead": Scenario(canary, jump(6 * 3600)),
     "clock-jumps-back": Scenario(canary, jump(-900)),

@@ -98,18 +98,24 @@ def rollback(
     to: Annotated[
         str, typer.Option(help="A good release; otherwise the last one before.", show_default=False)
     ] = "",
+    now: Annotated[
+        bool, typer.Option("--now", help="Only the traffic, in seconds; the stacks stay.")
+    ] = False,
 ) -> None:
-    """Release an earlier good artifact.
+    """Release an earlier good artifact, or put only the traffic back.
 
-    It goes through the same tests, approvals and steps. To take back what is being shifted right
-    now, use `tidegate abort`: that takes seconds.
+    It goes through the same tests, approvals and steps. With --now every alias goes back at once to
+    the version that the earlier release served, and nothing else changes: the same command without
+    --now brings the stacks after. To take back what is being shifted right now, use
+    `tidegate abort`: that takes seconds.
 
     \b
     Examples:
       tidegate rollback hello --reason "orders are counted twice"
       tidegate rollback hello --to hello-2 --reason "orders are counted twice"
+      tidegate rollback hello --now --reason "orders are counted twice"
     """
-    _ask(context, "rollback", release_id, reason, to)
+    _ask(context, "rollback-now" if now else "rollback", release_id, reason, to)
 
 
 def unlock(

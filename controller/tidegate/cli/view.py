@@ -21,6 +21,7 @@ from tidegate.cli.tree import (
     said,
     stage_node,
 )
+from tidegate.core.record import Retreat
 from tidegate.core.view import HistoryEntry, LiveSpan, Mood, ReleaseView, TestView
 
 STYLES = {
@@ -107,6 +108,8 @@ def _facts(view: ReleaseView) -> RenderableType:
             facts.add_row("", Text(f"{test.name}: {test.cause or 'failed'} {test.url}".strip()))
     if words := next_words(view):
         facts.add_row("next", Text(words, style=STYLES[view.mood]))
+    if view.retreat:
+        facts.add_row("traffic", Text(_retreat(view.retreat)))
     if view.abort_wanted_by:
         facts.add_row("abort", Text(f"asked by {text.person(view.abort_wanted_by)}", style="red"))
     if view.error:
@@ -184,6 +187,8 @@ def _entry(entry: HistoryEntry) -> Group:
     facts.add_column()
     for span in entry.live:
         facts.add_row("  live", Text(_span(span)))
+    if entry.retreat:
+        facts.add_row("  traffic", Text(_retreat(entry.retreat)))
     for decided in entry.decisions:
         votes = ", ".join(said(vote.who, vote.approve, vote.reason) for vote in decided.votes)
         words = f"{decided.stage} {decided.decision.value}" + (f" by {votes}" if votes else "")
@@ -191,6 +196,13 @@ def _entry(entry: HistoryEntry) -> Group:
     if entry.error:
         facts.add_row("  why", Text(reason(entry.error, entry.cause), style=STYLES[entry.mood]))
     return Group(head, facts)
+
+
+def _retreat(retreat: Retreat) -> str:
+    return (
+        f"only: from {retreat.of} back to the versions of {retreat.to};"
+        f" the stacks stayed with {retreat.of}"
+    )
 
 
 def _span(span: LiveSpan) -> str:

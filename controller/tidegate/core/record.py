@@ -181,6 +181,13 @@ class Execution(Item):
     number: int
 
 
+class Retreat(Model):
+    """A release that only moved traffic: the stacks stayed with the one that it went back from."""
+
+    of: str  # the release that was live
+    to: str  # the one whose versions serve since
+
+
 class Release(Item):
     """One release, as `list` and `history` show it."""
 
@@ -192,6 +199,7 @@ class Release(Item):
     phase: ReleasePhase
     artifact: ArtifactRef
     execution_arn: str
+    retreat: Retreat | None = None  # traffic only
     started_at: datetime
     ended_at: datetime | None = None
     error: str = ""  # name of the error that ended it
@@ -415,6 +423,7 @@ class Rollout(Item):
     alarms: tuple[str, ...] = ()  # that may ring, by their names there
     baseline_alarms: tuple[str, ...] = ()  # were firing before the candidate got any traffic
     all_at_once: str = ""  # why steps were skipped, if they were
+    versions: dict[str, str] = Field(default_factory=dict)  # "function:alias" -> what serves since
     reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
     reverted: bool = False  # CloudFormation has begun to take the stack back
     started_at: datetime

@@ -33,6 +33,7 @@ from tidegate.core.record import (
     Preview,
     Release,
     ReleasePhase,
+    Retreat,
     Rollout,
     RolloutPhase,
     Shift,
@@ -206,6 +207,7 @@ class ReleaseView(Model):
     tests: tuple[TestView, ...] = ()
     stages: tuple[StageView, ...] = ()
     abort_wanted_by: str = ""
+    retreat: Retreat | None = None  # only traffic was moved
     error: str = ""
     cause: str = ""
 
@@ -243,6 +245,7 @@ class HistoryEntry(Model):
     ended_at: datetime | None = None
     live: tuple[LiveSpan, ...] = ()
     decisions: tuple[StageDecision, ...] = ()
+    retreat: Retreat | None = None  # only traffic was moved
     error: str = ""
     cause: str = ""
 
@@ -267,6 +270,7 @@ def release_view(release: Release, items: Iterable[Item], now: datetime) -> Rele
         tests=_tests(plan, known, release.phase),
         stages=stages,
         abort_wanted_by=wish.who if wish and not over else "",
+        retreat=release.retreat,
         error=release.error,
         cause=release.cause,
     )
@@ -290,6 +294,7 @@ def history(
             started_at=release.started_at,
             ended_at=release.ended_at,
             live=tuple(spans[release.id]),
+            retreat=release.retreat,
             decisions=tuple(
                 StageDecision(stage=a.stage, decision=a.decision, votes=a.votes)
                 for a in _of(Approval, details.get(release.id, ()))

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tidegate.aws.identity import verify
 from tidegate.core.quantities import parse_share
-from tidegate.core.workflow import operate
+from tidegate.core.workflow import operate, retreat
 from tidegate.core.workflow.operate import Operator
 from tidegate.handlers.task import Answer, Call, Event, count, task
 
@@ -26,6 +26,7 @@ Verb = Literal[
     "set-weight",
     "retry",
     "rollback",
+    "rollback-now",
     "unlock",
 ]
 
@@ -76,6 +77,7 @@ def _do(call: Call[OperateEvent], who: Operator) -> str:
         "set-weight": lambda: operate.set_weight(ports, who, of, parse_share(argument), why),
         "retry": lambda: operate.retry(ports, who, of, why),
         "rollback": lambda: operate.rollback(ports, who, of, argument, why),
+        "rollback-now": lambda: retreat.rollback_now(ports, who, of, argument, why),
         "unlock": lambda: operate.unlock(ports, who, of, argument, why),
     }
     return acts[event.verb]()

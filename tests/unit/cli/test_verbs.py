@@ -193,6 +193,7 @@ def test_abort_needs_no_stage(the_shop: OpenShop) -> None:
         (["set-weight", "shop-7", "25%"], ("set-weight", "shop-7", "", "", "25%")),
         (["retry", "shop-7"], ("retry", "shop-7", "", "")),
         (["rollback", "shop", "--reason", "x"], ("rollback", "shop-7", "", "x")),
+        (["rollback", "shop", "--now", "--reason", "x"], ("rollback-now", "shop-7", "", "x")),
         (
             ["rollback", "shop", "--to", "shop-3", "--reason", "x"],
             ("rollback", "shop-7", "", "x", "shop-3"),

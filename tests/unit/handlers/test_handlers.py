@@ -366,6 +366,7 @@ def test_unexpected_error_is_logged_with_its_traceback(live: Story, log: io.Stri
         ("resume", "", "hello-1 is not paused"),
         ("retry", "", "hello-1 is testing: there is nothing to repeat"),
         ("rollback", "hello-9", "hello-1 is under way"),
+        ("rollback-now", "", "hello-1 is under way"),
         ("unlock", "hello-1", "hello-1 is not stuck"),
     ],
 )

@@ -27,10 +27,9 @@ from tidegate.core.workflow.items import (
     find,
     heed_newer,
     heed_wishes,
-    put_over,
     require_lock,
 )
-from tidegate.core.workflow.live import live_item
+from tidegate.core.workflow.live import succeed
 from tidegate.core.workflow.routing import alias_ref, bring, foreign
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -106,8 +105,7 @@ def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     state = scene.state()
     if state.busy or (_pinned(scene, state) and _unpin(scene, rollout, state)):
         return {"done": False}
-    put_over(ports.ledger, live_item(scene, scene.state()))
-    scene.save(rollout, phase=RolloutPhase.SUCCEEDED, ended_at=ports.clock.now())
+    succeed(scene, rollout)
     return {"done": True}
 
 

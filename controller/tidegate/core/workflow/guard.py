@@ -29,8 +29,8 @@ from tidegate.core.record import (
 )
 from tidegate.core.workflow.ending import end_stages
 from tidegate.core.workflow.events import tell_release
-from tidegate.core.workflow.items import find, put_over, ref_of, rollouts_of
-from tidegate.core.workflow.live import live_item
+from tidegate.core.workflow.items import find, ref_of, rollouts_of
+from tidegate.core.workflow.live import succeed
 from tidegate.core.workflow.lock import free_lock, leave_queue, read_lock
 from tidegate.core.workflow.routing import pull
 from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, put_all
@@ -220,12 +220,10 @@ def _leave_alone(scene: Scene, rollout: Rollout, said: str) -> None:
 
 def _close(scene: Scene, rollout: Rollout) -> None:
     """The rollout is over. Its stack keeps the pins until the next release takes them off."""
-    now = scene.ports.clock.now()
     if rollout.phase is RolloutPhase.FINISHING:
-        put_over(scene.ports.ledger, live_item(scene, scene.state()))
-        remark = "The guardian left all traffic on the validated candidate."
-        scene.save(rollout, phase=RolloutPhase.SUCCEEDED, ended_at=now, cause=remark)
+        succeed(scene, rollout, "The guardian left all traffic on the validated candidate.")
         return
+    now = scene.ports.clock.now()
     remark = "The guardian put all traffic on the stable version; the stack was left as it is."
     cause = f"{rollout.cause.rstrip('.')}. {remark}"
     scene.save(rollout, phase=RolloutPhase.RESTORED, ended_at=now, cause=cause)

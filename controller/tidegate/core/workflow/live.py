@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tidegate.core.ports import StackState
-from tidegate.core.record import Live
+from tidegate.core.record import Live, Rollout, RolloutPhase
+from tidegate.core.workflow.items import put_over
 from tidegate.core.workflow.routing import alias_ref
 from tidegate.core.workflow.scene import Scene
 
 
-def live_item(scene: Scene, state: StackState) -> Live:
+def succeed(scene: Scene, rollout: Rollout, remark: str = "") -> None:
+    """Record what the target serves from now on, and that this rollout has brought it there."""
+    live = put_over(scene.ports.ledger, _live(scene, scene.state()))
+    now = scene.ports.clock.now()
+    ended = {"ended_at": now, "versions": live.versions, "cause": remark}
+    scene.save(rollout, phase=RolloutPhase.SUCCEEDED, **ended)
+
+
+def _live(scene: Scene, state: StackState) -> Live:
     """What the target serves from now on, and a rollback goes back to."""
     return Live(
         application=scene.plan.release.application,

@@ -44,7 +44,7 @@ def take_lock(ports: Ports, release: ReleaseRef, execution: str) -> LockAnswer:
             _ask_for_room(ports, holder, release)
         if holder:
             return _wait(ports, release, holder)
-        lock = _take(ports, release, lock, execution)
+        lock = take(ports, release, lock, execution)
     leave_queue(ports.ledger, release)
     _begin_testing(ports, release)
     return LockAnswer(held=True, holder=release.id)
@@ -70,7 +70,8 @@ def leave_queue(ledger: Ledger, release: ReleaseRef) -> None:
         ledger.delete(waiter)
 
 
-def _take(ports: Ports, release: ReleaseRef, lock: Lock, execution: str) -> Lock:
+def take(ports: Ports, release: ReleaseRef, lock: Lock, execution: str) -> Lock:
+    """Take the free lock as it was read. Raises ``RecordConflict`` when somebody was faster."""
     taken = {
         "owner": execution,
         "release_number": release.number,

@@ -166,13 +166,13 @@ def retry(ports: Ports, operator: Operator, release_id: str, reason: str = "") -
 
     Returns a sentence. Raises ``NotAllowedNow`` when there is nothing to repeat, ``NotFound``.
     """
-    release = release_of(ports.ledger, _ref(release_id))
+    release = release_of(ports.ledger, ref_named(release_id))
     if not release.phase.over or release.phase in {ReleasePhase.SUCCEEDED, ReleasePhase.STUCK}:
         raise NotAllowedNow(
             f"{release_id} is {release.phase}: there is nothing to repeat.",
             mend="Only what ended without success can be retried; unlock a stuck release first.",
         )
-    _record(ports, operator, release_id, "retry", reason)
+    record_deed(ports, operator, release_id, "retry", reason)
     return f"{operator.who} retries {release_id}: {ports.executions.start(release.artifact)}"
 
 
@@ -181,24 +181,29 @@ def rollback(
 ) -> str:
     """Release an earlier good artifact, through the same tests, approvals and steps.
 
-    ``to`` names its release; "" is the last good one before this one that was something else.
+    ``to`` names its release; "" is the last good one before this one that was something else. For
+    a release that took only the traffic back, "" is the one that it went to: the stacks follow.
     Returns a sentence. Raises ``NotAllowedNow``, ``NotFound``.
     """
-    release = release_of(ports.ledger, _ref(release_id))
+    release = release_of(ports.ledger, ref_named(release_id))
     if not release.phase.over:
         raise NotAllowedNow(
             f"{release_id} is under way: it is {release.phase}.",
             mend=f"`tidegate abort {release_id}` takes its traffic back within seconds.",
         )
-    good = _good_before(ports, release, to)
-    _record(ports, operator, release_id, "rollback", reason)
+    good = good_before(ports, release, to or (release.retreat.to if release.retreat else ""))
+    record_deed(ports, operator, release_id, "rollback", reason)
     started = ports.executions.start(good.artifact)
     return f"{operator.who} rolls {release.application} back to {good.id}: {started}"
 
 
-def _good_before(ports: Ports, release: Release, to: str) -> Release:
+def good_before(ports: Ports, release: Release, to: str) -> Release:
+    """The good release that ``to`` names, or else the last one before with another artifact.
+
+    One that traffic was taken back from is good no more. Raises ``NotAllowedNow``, ``NotFound``.
+    """
     if to:
-        wanted = release_of(ports.ledger, _ref(to))
+        wanted = release_of(ports.ledger, ref_named(to))
         if wanted.application != release.application or wanted.phase is not ReleasePhase.SUCCEEDED:
             raise NotAllowedNow(
                 f"{to} is no good release of {release.application}: it is {wanted.phase}.",
@@ -208,9 +213,13 @@ def _good_before(ports: Ports, release: Release, to: str) -> Release:
     items = ports.ledger.query(
         application_partition(release.application), "RELEASE#", newest_first=True
     )
+    left: set[str] = set()  # by the retreats that came after
     for item in items:
+        if isinstance(item, Release) and item.retreat:
+            left.add(item.retreat.of)
         if (
             isinstance(item, Release)
+            and item.id not in left
             and item.number < release.number
             and item.phase is ReleasePhase.SUCCEEDED
             and item.artifact.digest != release.artifact.digest
@@ -229,7 +238,7 @@ def unlock(
 
     ``confirmation`` is the release's name, typed. Returns a sentence. Raises ``NotAllowedNow``.
     """
-    release = release_of(ports.ledger, _ref(release_id))
+    release = release_of(ports.ledger, ref_named(release_id))
     if release.phase is not ReleasePhase.STUCK:
         raise NotAllowedNow(
             f"{release_id} is not stuck: it is {release.phase}.",
@@ -244,8 +253,8 @@ def unlock(
         raise NotAllowedNow(
             "To unlock needs a reason.", mend="Say what you found and what you did about it."
         )
-    _record(ports, operator, release_id, "unlock", reason)
-    free_lock(ports, _ref(release_id))
+    record_deed(ports, operator, release_id, "unlock", reason)
+    free_lock(ports, ref_named(release_id))
     said = f"{operator.who} unlocked {release_id}: {reason.strip()}"
     ended = {"phase": ReleasePhase.ABORTED, "cause": f"{release.cause} {said}".strip()}
     tell_release(ports.bus, ports.ledger.put(release.model_copy(update=ended)))
@@ -273,7 +282,7 @@ def _vote(ports: Ports, operator: Operator, approval: Approval, say: _Say) -> Ap
         )
         approval = ports.ledger.put(approvals.vote(approval, vote, now))
         if approval.decision is not Decision.PENDING:
-            tell_approval_decided(ports.bus, _ref(approval.release_id), approval)
+            tell_approval_decided(ports.bus, ref_named(approval.release_id), approval)
     answer_approval(ports, approval.release_id, approval.stage)
     return approval
 
@@ -286,7 +295,7 @@ def _has_said(approval: Approval, operator: Operator, say: _Say) -> bool:
 
 def _asked(ports: Ports, release_id: str, stage: str) -> Approval:
     """The request for this stage, or else the latest one of the release."""
-    release = release_of(ports.ledger, _ref(release_id))
+    release = release_of(ports.ledger, ref_named(release_id))
     items = ports.ledger.query(release_partition(release_id), f"APPROVAL#{stage}")
     asked = [a for a in items if isinstance(a, Approval) and stage in {"", a.stage}]
     if not asked and release.phase.over:
@@ -300,7 +309,7 @@ def _asked(ports: Ports, release_id: str, stage: str) -> Approval:
     return max(asked, key=lambda approval: approval.requested_at)
 
 
-def _ref(release_id: str) -> ReleaseRef:
+def ref_named(release_id: str) -> ReleaseRef:
     """The reference behind the name that people use. Raises ``NotFound``."""
     application, _, number = release_id.rpartition("-")
     if not application or not number.isdecimal():
@@ -320,7 +329,7 @@ def _refuse_over(release: Release) -> None:
 
 def _under_way(ports: Ports, release_id: str) -> Release:
     """The release. Raises ``NotAllowedNow`` when it is over, or stuck."""
-    release = release_of(ports.ledger, _ref(release_id))
+    release = release_of(ports.ledger, ref_named(release_id))
     if release.phase is ReleasePhase.STUCK:
         raise NotAllowedNow(
             f"{release.id} is stuck: {release.cause}",
@@ -363,7 +372,7 @@ def _wish(
     active: bool = True,
     weight: float = 0.0,
 ) -> Wish:
-    _record(ports, operator, release_id, verb if active else "resume", reason)
+    record_deed(ports, operator, release_id, verb if active else "resume", reason)
     return put_over(
         ports.ledger,
         Wish(
@@ -378,7 +387,7 @@ def _wish(
     )
 
 
-def _record(ports: Ports, operator: Operator, release_id: str, verb: str, reason: str) -> None:
+def record_deed(ports: Ports, operator: Operator, release_id: str, verb: str, reason: str) -> None:
     """Keep and tell who asked what, and why."""
     deed = Deed(
         release_id=release_id,

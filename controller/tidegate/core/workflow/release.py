@@ -128,7 +128,7 @@ def settle_release(
 def _registered(ports: Ports, artifact: ArtifactRef, execution: str) -> Release:
     numbered = find(ports.ledger, Execution, arn=execution)
     if numbered is None:
-        number = _next_number(ports.ledger, artifact.application)
+        number = next_number(ports.ledger, artifact.application)
         claim = Execution(arn=execution, application=artifact.application, number=number)
         numbered = ports.ledger.put(claim)
     fresh = Release(
@@ -147,7 +147,8 @@ def _registered(ports: Ports, artifact: ArtifactRef, execution: str) -> Release:
     return release
 
 
-def _next_number(ledger: Ledger, application: str) -> int:
+def next_number(ledger: Ledger, application: str) -> int:
+    """Number a release: no other one has or gets it."""
     counter = find(ledger, Application, name=application) or Application(name=application)
     last = counter.last_number + 1
     return ledger.put(counter.model_copy(update={"last_number": last})).last_number

@@ -87,6 +87,22 @@ def pins_in_force(managed: Iterable[ManagedAlias], state: StackState) -> dict[st
     return {parameter: version for parameter, version in pins.items() if version}
 
 
+def apart(managed: Iterable[ManagedAlias], state: StackState, pins: Mapping[str, str]) -> bool:
+    """Whether an alias serves another version than the stack has published, with no pin for it.
+
+    ``pins`` are what the aliases serve. Somebody moved traffic and left the stack: before the alias
+    can be shifted, the stack has to be told to hold it there.
+    """
+    managed = tuple(managed)
+    told = pins_in_force(managed, state)
+    return any(
+        pins[alias.pin_parameter] not in {published, told.get(alias.pin_parameter)}
+        for alias in managed
+        if alias.pin_parameter in pins
+        and (published := state.resources.get(alias.version_logical_id, "").rpartition(":")[2])
+    )
+
+
 def held_back(managed: Iterable[ManagedAlias], state: StackState) -> bool:
     """Whether a pin still holds an alias on another version than the stack has published."""
     pins = pins_in_force(managed := tuple(managed), state)

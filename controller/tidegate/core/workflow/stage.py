@@ -42,7 +42,7 @@ from tidegate.core.workflow.previewing import (
     read_template,
     refuse_irreversible,
 )
-from tidegate.core.workflow.specs import deployed_spec, held_back, live_versions
+from tidegate.core.workflow.specs import apart, deployed_spec, held_back, live_versions
 from tidegate.core.workflow.tokens import answer_approval, approval_purpose, keep_token
 
 
@@ -93,6 +93,8 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     template = read_template(ports.artifacts, plan.artifact, contents)
     prospect = Prospect(where, there, contents, template, spec, before, change_set)
     item = make_preview(world, release.id, prospect)
+    if not item.change_set and apart(plan.aliases, before, pins):
+        item = item.model_copy(update={"change_set": change_set.id})
     held = not item.change_set and held_back(plan.aliases, before)
     seen = {"held": held, "firing": firing_now(world, where, before)}
     made = put_over(ports.ledger, item.model_copy(update=seen))

@@ -1,0 +1,284 @@
+"""Traffic alone goes back to what an earlier release served, in seconds; the stacks stay.
+
+It is a release of its own, with a number, a lock and a fence like any other, so that nothing else
+deploys meanwhile, the record tells it, and the guardian finishes what is cut short: every alias
+ends on the version that is gone back to. What the stacks are stays in its plan and in ``Live``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from tidegate.core.errors import AliasChangedByOthers, NotAllowedNow, NotFound, RecordConflict
+from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan, StrategyPlan
+from tidegate.core.ports import AliasRef, Ports, TargetPorts
+from tidegate.core.record import (
+    Live,
+    Lock,
+    Plan,
+    Release,
+    ReleasePhase,
+    Retreat,
+    Rollout,
+    RolloutPhase,
+    Shift,
+    application_partition,
+)
+from tidegate.core.workflow.events import tell_release
+from tidegate.core.workflow.items import find, plan_of, put_once, ref_of, release_of
+from tidegate.core.workflow.live import succeed
+from tidegate.core.workflow.lock import read_lock, take
+from tidegate.core.workflow.operate import Operator, good_before, record_deed, ref_named
+from tidegate.core.workflow.release import next_number, settle_release
+from tidegate.core.workflow.routing import describe_foreign, pull, routing, routing_of
+from tidegate.core.workflow.scene import RolloutRef, Scene, check_fence, open_scene, put_all
+from tidegate.core.workflow.stage import settle_stage
+
+_OLDEST = 200  # releases that are looked through for what one of them served
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """One target, and the aliases there that are to serve another version."""
+
+    stage: str
+    target: str
+    shifts: tuple[Shift, ...]
+
+
+def rollback_now(
+    ports: Ports, operator: Operator, release_id: str, to: str = "", reason: str = ""
+) -> str:
+    """Put every alias that this live release moved back on what an earlier good one served.
+
+    ``to`` names that release; "" is the last good one that was something else. Repeated, it goes on
+    where it was cut short. Returns a sentence. Raises ``NotAllowedNow``, before anything is
+    changed, when a release is under way, this one is not live, or a version is not there any more;
+    ``RestoreFailed`` when an alias could not be put; ``AliasChangedByOthers``.
+    """
+    release = release_of(ports.ledger, ref_named(release_id))
+    lock = read_lock(ports.ledger, release.application)
+    begun = _begun(ports, release, lock)
+    if begun is None and (done := _done(ports, release)):
+        return _sentence(operator, done)
+    goal = begun.retreat.to if begun and begun.retreat else to
+    good = good_before(ports, release, goal)
+    legs = _legs(ports, release, good)
+    if begun is None and not legs:
+        raise NotAllowedNow(f"{release.application} serves what {good.id} served already.")
+    record_deed(ports, operator, release_id, "rollback-now", reason)
+    retreat = begun or _begin(ports, release, good, legs, lock)
+    fence = read_lock(ports.ledger, release.application).fence
+    for leg in legs:
+        put_once(ports.ledger, _rollout(ports, retreat, leg, fence))
+    _carry_out(ports, retreat)
+    return _sentence(operator, retreat)
+
+
+def _begun(ports: Ports, release: Release, lock: Lock) -> Release | None:
+    """The way back from this release that is under way. Raises ``NotAllowedNow`` for any other."""
+    if not lock.owner:
+        return None
+    holder = find(ports.ledger, Release, application=lock.application, number=lock.release_number)
+    name = f"{lock.application}-{lock.release_number}"
+    stuck = holder is not None and holder.phase is ReleasePhase.STUCK
+    if holder and holder.retreat and holder.retreat.of == release.id and not stuck:
+        return holder
+    if stuck:
+        raise NotAllowedNow(
+            f"{name} is stuck, and has the lock of {lock.application}.",
+            mend=f"Set its traffic right, then `tidegate unlock {name}`.",
+        )
+    raise NotAllowedNow(
+        f"{name} is under way.",
+        mend=f"`tidegate abort {name}` takes its traffic back within seconds.",
+    )
+
+
+def _done(ports: Ports, release: Release) -> Release | None:
+    """The way back from this release that was taken. Raises ``NotAllowedNow``: it is not live."""
+    lives = _lives(ports, release.application)
+    if any(live.release_id == release.id for live in lives):
+        return None
+    for name in sorted({live.release_id for live in lives}):
+        now = release_of(ports.ledger, ref_named(name))
+        if now.retreat and now.retreat.of == release.id:
+            return now
+    serving = ", ".join(sorted({live.release_id for live in lives})) or "nothing"
+    raise NotAllowedNow(
+        f"{release.id} is not live anywhere: {serving} is.",
+        mend=f"`tidegate history {release.application}` shows what is live.",
+    )
+
+
+def _lives(ports: Ports, application: str) -> list[Live]:
+    items = ports.ledger.query(application_partition(application), "LIVE#")
+    return [item for item in items if isinstance(item, Live)]
+
+
+def _legs(ports: Ports, release: Release, good: Release) -> list[_Leg]:
+    """Where this release is live, and what is to move there. Raises ``NotAllowedNow``."""
+    plan = plan_of(ports.ledger, release.id)
+    lives = _lives(ports, release.application)
+    legs = [_leg(ports, plan, live, good) for live in lives if live.release_id == release.id]
+    return [leg for leg in legs if leg.shifts]
+
+
+def _leg(ports: Ports, plan: ReleasePlan, live: Live, good: Release) -> _Leg:
+    served = _served(ports, live, good)
+    world = ports.targets.open(plan.stage(live.stage).target(live.target))
+    shifts = [
+        _shift(name, now, served[name])
+        for name, now in live.versions.items()
+        if served.get(name, now) != now
+    ]
+    problems = [said for shift in shifts for said in _problems(world, shift)]
+    if problems:
+        raise NotAllowedNow(
+            f"{live.stage} {live.target} cannot go back to {good.id}: {'; '.join(problems)}.",
+            mend=_anew(live, good),
+        )
+    return _Leg(live.stage, live.target, tuple(shifts))
+
+
+def _served(ports: Ports, live: Live, good: Release) -> Mapping[str, str]:
+    """What every alias served there under the good release. Raises ``NotAllowedNow``.
+
+    It may have had nothing to deploy there; then it served what the one before had left.
+    """
+    for number in range(good.number, max(0, good.number - _OLDEST), -1):
+        rollout = find(
+            ports.ledger,
+            Rollout,
+            release_id=f"{good.application}-{number}",
+            stage=live.stage,
+            target=live.target,
+        )
+        if rollout and rollout.versions:
+            return rollout.versions
+    raise NotAllowedNow(
+        f"The record does not say which versions {good.id} served at {live.stage} {live.target}.",
+        mend=_anew(live, good),
+    )
+
+
+def _anew(live: Live, good: Release) -> str:
+    command = f"tidegate rollback {live.release_id} --to {good.id}"
+    return f"Nothing was changed. `{command}` releases it anew."
+
+
+def _shift(name: str, now: str, wanted: str) -> Shift:
+    function, _, alias = name.rpartition(":")
+    return Shift(function=function, alias=alias, stable=now, candidate=wanted)
+
+
+def _problems(world: TargetPorts, shift: Shift) -> Iterator[str]:
+    """Why this alias cannot go back: its version is gone, or somebody else has moved it."""
+    try:
+        world.versions.code(shift.function, shift.candidate)
+    except NotFound:
+        yield f"version {shift.candidate} of {shift.function} is not there any more"
+    found = routing_of(world.aliases.read(AliasRef(shift.function, shift.alias)))
+    expected = [routing(shift, 0.0), routing(shift, 1.0)]
+    if found not in expected:
+        yield describe_foreign(shift, found, expected)
+
+
+def _begin(ports: Ports, release: Release, good: Release, legs: list[_Leg], lock: Lock) -> Release:
+    """Number it, keep its plan, and take the lock. Raises ``NotAllowedNow``: one was faster."""
+    number = next_number(ports.ledger, release.application)
+    ref = ReleaseRef(
+        id=f"{release.application}-{number}", application=release.application, number=number
+    )
+    ports.ledger.put(Plan(plan=_plan(plan_of(ports.ledger, release.id), ref, legs)))
+    owner = f"rollback-now:{ref.id}"
+    retreat = ports.ledger.put(
+        Release(
+            application=release.application,
+            number=number,
+            phase=ReleasePhase.PROGRESSING,
+            artifact=good.artifact,
+            execution_arn=owner,
+            retreat=Retreat(of=release.id, to=good.id),
+            started_at=ports.clock.now(),
+        )
+    )
+    try:
+        take(ports, ref, lock, owner)
+    except RecordConflict as conflict:
+        ended = {"phase": ReleasePhase.ABORTED, "ended_at": ports.clock.now(), "error": "Locked"}
+        ports.ledger.put(retreat.model_copy(update=ended))
+        raise NotAllowedNow(
+            f"A release of {release.application} has begun at this moment.",
+            mend=f"`tidegate list {release.application}` shows it.",
+        ) from conflict
+    tell_release(ports.bus, retreat)
+    return retreat
+
+
+def _plan(plan: ReleasePlan, ref: ReleaseRef, legs: list[_Leg]) -> ReleasePlan:
+    """What is done where. The artifact is that of the stacks, which stay as they are."""
+    return plan.model_copy(
+        update={"release": ref, "tests": (), "stages": tuple(_stages(plan, legs))}
+    )
+
+
+def _stages(plan: ReleasePlan, legs: list[_Leg]) -> Iterator[StagePlan]:
+    at_once = {"strategy": StrategyPlan(name="traffic only"), "approval": None}
+    for stage in plan.stages:
+        targets = {leg.target for leg in legs if leg.stage == stage.name}
+        wave = tuple(t for wave in stage.waves for t in wave if t.id in targets)
+        if wave:
+            moved = {"waves": (wave,), "pre_traffic": (), "post_traffic": ()}
+            yield stage.model_copy(update={**at_once, **moved})
+
+
+def _rollout(ports: Ports, retreat: Release, leg: _Leg, fence: int) -> Rollout:
+    """The intent. What is in this phase keeps its candidates, whoever goes on with it."""
+    return Rollout(
+        release_id=retreat.id,
+        stage=leg.stage,
+        target=leg.target,
+        phase=RolloutPhase.FINISHING,
+        fence=fence,
+        shifts=leg.shifts,
+        weight=1.0,
+        started_at=ports.clock.now(),
+    )
+
+
+def _carry_out(ports: Ports, retreat: Release) -> None:
+    ref = ref_of(retreat)
+    for stage in plan_of(ports.ledger, retreat.id).stages:
+        for target in (target for wave in stage.waves for target in wave):
+            _put(open_scene(ports, RolloutRef(release=ref, stage=stage.name, target=target.id)))
+        settle_stage(ports, ref, stage.name, None)
+    settle_release(ports, retreat.execution_arn, ref, None)
+
+
+def _put(scene: Scene) -> None:
+    """Every alias of one target. Raises ``RestoreFailed``, ``AliasChangedByOthers``."""
+    rollout = scene.require_rollout()
+    if rollout.phase.over:
+        return
+
+    def put(shift: Shift) -> str:
+        return pull(scene.world.aliases, shift, 1.0, partial(check_fence, scene, rollout))
+
+    strangers = put_all(scene, rollout.shifts, put)
+    if strangers:
+        raise AliasChangedByOthers(
+            f"{'; '.join(strangers)}.", mend="It was left alone: set it right by hand."
+        )
+    succeed(scene, rollout)
+
+
+def _sentence(operator: Operator, retreat: Release) -> str:
+    back = retreat.retreat or Retreat(of="", to="")
+    return (
+        f"{operator.who} put the traffic of {back.of} back on the versions of {back.to}, as"
+        f" {retreat.id}. The stacks still are those of {back.of}:"
+        f" `tidegate rollback {retreat.id}` releases {back.to} and brings them after."
+    )

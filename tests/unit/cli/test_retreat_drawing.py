@@ -1,0 +1,23 @@
+"""What a person sees of a release that only took traffic back."""
+
+from __future__ import annotations
+
+import shop
+from test_drawings import drawn, seen
+
+from tidegate.cli.view import draw_history, draw_release
+from tidegate.core.record import Retreat
+from tidegate.core.view import history
+
+BACK = Retreat(of="shop-6", to="shop-5")
+SAID = "only: from shop-6 back to the versions of shop-5; the stacks stayed with shop-6"
+
+
+def test_release_says_that_its_stacks_stayed() -> None:
+    view = seen(shop.asking()).model_copy(update={"retreat": BACK})
+    assert SAID in drawn(draw_release(view), width=140)
+
+
+def test_history_says_that_only_traffic_moved() -> None:
+    release = shop.release().model_copy(update={"retreat": BACK})
+    assert SAID in drawn(draw_history(history([release], {})), width=140)

@@ -1,0 +1,344 @@
+"""Only the traffic goes back, in seconds, and what the next release makes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.story import CANARY, PROD, TEST, Story
+from tidegate.core.errors import AliasChangedByOthers, NotAllowedNow, RestoreFailed
+from tidegate.core.ports import AliasRef
+from tidegate.core.record import Deed, Live, Lock, ReleasePhase, Retreat, RolloutPhase
+from tidegate.core.view import history, release_view
+from tidegate.core.workflow.guard import GRACE, guard
+from tidegate.core.workflow.items import find, plan_of
+from tidegate.core.workflow.lock import read_lock
+from tidegate.core.workflow.operate import Operator, rollback
+from tidegate.core.workflow.prune import prune
+from tidegate.core.workflow.release import plan_release
+from tidegate.core.workflow.retreat import rollback_now
+from tidegate.testing.faults import Crash, Faults
+
+ADA = Operator("ada", "cli")
+ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
+ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
+HELLO = AliasRef("hello-prod-Hello", "live")
+
+
+@pytest.fixture
+def two(live: Story) -> Story:
+    """Two releases have been live in test and prod; the second one is."""
+    assert live.release("two") == "succeeded"
+    return live
+
+
+def back(story: Story, release: str = "hello-2", to: str = "") -> str:
+    return rollback_now(story.ports, ADA, release, to, "orders are counted twice")
+
+
+def live_at(story: Story, target: str = PROD) -> Live:
+    stage = "prod" if target == PROD else "test"
+    found = find(story.world.ledger, Live, application="hello", stage=stage, target=target)
+    assert found
+    return found
+
+
+def writes(story: Story) -> list[str]:
+    """From now on, who writes aliases of prod."""
+    seen: list[str] = []
+    story.at(PROD).aliases.on_change = lambda ref, before, after: seen.append(ref.function)
+    return seen
+
+
+def test_every_alias_serves_what_it_served_before(two: Story) -> None:
+    said = back(two)
+    assert said == (
+        "ada put the traffic of hello-2 back on the versions of hello-1, as hello-3. The stacks"
+        " still are those of hello-2: `tidegate rollback hello-3` releases hello-1 and brings them"
+        " after."
+    )
+    assert two.serves(TEST) == two.serves(PROD) == ALL_ON_1
+    assert two.get(3).phase is ReleasePhase.SUCCEEDED
+    assert read_lock(two.world.ledger, "hello").owner == ""
+
+
+def test_the_record_has_who_and_why_and_what_is_live(two: Story) -> None:
+    back(two)
+    deeds = [item for item in two.items(2, "DEED#") if isinstance(item, Deed)]
+    assert [(deed.verb, deed.who, deed.reason) for deed in deeds] == [
+        ("rollback-now", "ada", "orders are counted twice")
+    ]
+    live = live_at(two)
+    assert (live.release_id, live.artifact) == ("hello-3", two.get(2).artifact)  # of the stack
+    assert set(live.versions.values()) == {"1"}
+    assert two.get(3).artifact == two.get(1).artifact  # of what serves
+    told = [phase for release, phase in two.events("Rollout State Change") if release == "hello-3"]
+    assert told == ["succeeded", "succeeded"]
+
+
+def test_people_see_what_serves_and_what_the_stacks_are(two: Story) -> None:
+    back(two)
+    view = release_view(two.get(3), two.items(3, ""), two.world.clock.now())
+    assert view.retreat == Retreat(of="hello-2", to="hello-1")
+    releases = [two.get(number) for number in (1, 2, 3)]
+    entries = history(releases, {r.id: two.items(r.number, "") for r in releases})
+    assert [(e.id, [span.until is None for span in e.live]) for e in entries] == [
+        ("hello-3", [True, True]),
+        ("hello-2", [False, False]),
+        ("hello-1", [False, False]),
+    ]
+    assert entries[0].retreat == view.retreat
+
+
+def test_the_next_release_starts_from_what_serves(two: Story) -> None:
+    back(two)
+    assert two.release("three") == "succeeded"
+    shifts = two.rollout(4).shifts
+    assert {(shift.stable, shift.candidate) for shift in shifts} == {("1", "3")}
+    assert two.serves() == {"Hello": ("3", {}), "Bye": ("3", {})}
+
+
+def test_a_bad_release_after_it_goes_back_to_what_served(two: Story) -> None:
+    back(two)
+    two.error_rates["3"] = 0.9
+    assert two.release("three") == "failed"
+    assert two.serves() == ALL_ON_1
+    assert live_at(two).release_id == "hello-3"
+
+
+def test_the_release_that_was_left_may_come_again(two: Story) -> None:
+    """Its stack is as wanted already, but its aliases are not: they are held, and then shifted."""
+    back(two)
+    assert two.release("two") == "succeeded"
+    assert two.serves() == ALL_ON_2
+    assert {(s.stable, s.candidate) for s in two.rollout(4).shifts} == {("1", "2")}
+    assert two.release("two") == "succeeded"
+    assert not two.items(5, "ROLLOUT#")  # nothing to deploy
+
+
+def test_the_ordinary_rollback_brings_the_stacks_after(two: Story) -> None:
+    back(two)
+    said = rollback(two.ports, ADA, "hello-3", reason="as said")
+    assert said.startswith("ada rolls hello back to hello-1")
+    assert two.world.executions.started[-1] == two.get(1).artifact
+
+
+def test_what_was_left_is_no_good_release_any_more(two: Story) -> None:
+    back(two)
+    assert two.release("three") == "succeeded"
+    rollback(two.ports, ADA, "hello-4", reason="three is no better")
+    assert two.world.executions.started[-1] == two.get(1).artifact
+
+
+def test_repeated_it_is_one_retreat(two: Story) -> None:
+    said = back(two)
+    written = writes(two)
+    assert back(two) == said
+    assert not written
+    assert find(two.world.ledger, Lock, application="hello").fence == 3  # type: ignore[union-attr]
+
+
+def test_an_earlier_release_may_be_named(two: Story) -> None:
+    assert two.release("three") == "succeeded"
+    back(two, "hello-3", to="hello-1")
+    assert two.serves() == ALL_ON_1
+    assert two.get(4).retreat == Retreat(of="hello-3", to="hello-1")
+
+
+def test_it_goes_back_only_where_it_is_live(two: Story) -> None:
+    two.error_rates["3"] = 0.9
+    assert two.release("three") == "failed"  # in prod
+    assert two.serves(TEST)["Hello"] == ("3", {})
+    back(two, "hello-3")
+    assert two.serves(TEST) == two.serves(PROD) == ALL_ON_2
+    assert [stage.name for stage in plan_of(two.world.ledger, "hello-4").stages] == ["test"]
+
+
+def test_only_what_the_earlier_release_had_moves(two: Story) -> None:
+    """A function that came later has nothing to go back to."""
+    rollout = two.rollout(1)
+    versions = {k: v for k, v in rollout.versions.items() if "Bye" not in k}
+    two.world.ledger.put(rollout.model_copy(update={"versions": versions}))
+    back(two)
+    assert two.serves() == {"Hello": ("1", {}), "Bye": ("2", {})}
+
+
+def test_it_serves_what_was_left_there_where_it_had_nothing_to_deploy(two: Story) -> None:
+    assert two.release("two") == "succeeded"  # nothing to deploy
+    assert two.release("three") == "succeeded"
+    back(two, "hello-4", to="hello-3")
+    assert two.serves() == ALL_ON_2
+
+
+class TestRefusals:
+    """Each before anything is changed."""
+
+    def refused(self, story: Story, release: str = "hello-2", to: str = "") -> str:
+        written = writes(story)
+        with pytest.raises(NotAllowedNow) as refusal:
+            back(story, release, to)
+        assert not written
+        return str(refusal.value)
+
+    def test_a_version_that_was_pruned(self, two: Story) -> None:
+        two.at(PROD).versions.delete("hello-prod-Hello", 1)
+        said = self.refused(two)
+        assert "version 1 of hello-prod-Hello is not there any more" in said
+        assert "`tidegate rollback hello-2 --to hello-1` releases it anew" in said
+        assert two.serves(TEST) == ALL_ON_2
+
+    def test_versions_that_nobody_recorded(self, two: Story) -> None:
+        rollout = two.rollout(1, "test", TEST)
+        two.world.ledger.put(rollout.model_copy(update={"versions": {}}))
+        assert self.refused(two).startswith(
+            f"The record does not say which versions hello-1 served at test {TEST}."
+        )
+
+    def test_an_alias_that_somebody_has_moved(self, two: Story) -> None:
+        aliases = two.at(PROD).aliases
+        state = aliases.read(HELLO)
+        aliases.write(HELLO, version="7", routes={}, expected_revision=state.revision)
+        assert "hello-prod-Hello:live serves version 7" in self.refused(two)
+
+    def test_a_release_under_way(self, two: Story) -> None:
+        asked: list[str] = []
+        two.at(PROD).functions.code["hello-prod-Pre"] = lambda payload: asked.append(
+            self.refused(two)
+        )
+        two.release("three")
+        assert asked[0].startswith("hello-3 is under way. `tidegate abort hello-3`")
+
+    def test_a_stuck_release(self, two: Story) -> None:
+        two.at(PROD).stacks.fail_next += ["", "no room"]
+        assert two.release("three") == "stuck"
+        assert self.refused(two).startswith("hello-3 is stuck")
+
+    def test_a_release_that_is_not_live(self, two: Story) -> None:
+        said = self.refused(two, "hello-1")
+        assert said.startswith("hello-1 is not live anywhere: hello-2 is.")
+
+    def test_what_serves_already(self, two: Story) -> None:
+        for earlier in (two.rollout(1), two.rollout(1, "test", TEST)):
+            same = dict.fromkeys(earlier.versions, "2")
+            two.world.ledger.put(earlier.model_copy(update={"versions": same}))
+        assert self.refused(two) == "hello serves what hello-1 served already."
+
+    def test_a_release_that_begins_at_the_same_moment(self, two: Story) -> None:
+        put = two.world.ledger.put
+
+        def faster(item: object) -> object:
+            if isinstance(item, Lock) and item.owner.startswith("rollback-now"):
+                lock = read_lock(two.world.ledger, "hello")
+                put(lock.model_copy(update={"owner": "execution-9", "release_number": 9}))
+            return put(item)  # type: ignore[type-var]
+
+        two.world.ledger.put = faster  # type: ignore[method-assign, assignment]
+        assert "has begun at this moment" in self.refused(two)
+        assert (two.get(3).phase, two.get(3).error) == (ReleasePhase.ABORTED, "Locked")
+        assert two.serves() == ALL_ON_2
+
+
+def test_killed_at_any_call_it_goes_on_when_it_is_asked_again() -> None:
+    calls = 1
+    while not _killed_after(calls, ask_again=True):
+        calls += 1
+    assert calls > 30
+
+
+def test_killed_at_any_call_the_guardian_leaves_every_stack_on_one_release() -> None:
+    calls = 1
+    while not _killed_after(calls, ask_again=False):
+        calls += 3
+    assert calls > 30
+
+
+def _killed_after(calls: int, *, ask_again: bool) -> bool:
+    """Whether it came to its end within so many calls; everything is consistent in any case."""
+    story = Story(CANARY)
+    assert story.release("one") == "succeeded"
+    assert story.release("two") == "succeeded"
+    left = [calls]
+
+    def count(name: str, _: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Crash(name)
+
+    faults = Faults()
+    faults.before_call.append(count)
+    ended = True
+    try:
+        rollback_now(faults.wrap(story.ports), ADA, "hello-2")
+    except Crash:
+        ended = False
+    if ask_again:
+        back(story)
+        assert story.serves() == ALL_ON_1
+    story.world.executions.ended["rollback-now:hello-3"] = ""
+    for _ in range(4):
+        story.world.clock.advance(GRACE.total_seconds())
+        guard(story.ports)
+    assert story.serves() in (ALL_ON_1, ALL_ON_2)
+    assert read_lock(story.world.ledger, "hello").owner == ""
+    serves = {f"hello-prod-{name}:live": version for name, (version, _) in story.serves().items()}
+    assert live_at(story).versions == serves
+    assert story.release("three") == "succeeded"
+    return ended
+
+
+def test_what_cannot_be_put_is_said_and_done_by_the_guardian(two: Story) -> None:
+    aliases = two.at(PROD).aliases
+    write = aliases.write
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("Lambda is busy.")
+
+    aliases.write = refuse  # type: ignore[method-assign, assignment]
+    with pytest.raises(RestoreFailed, match="Lambda is busy"):
+        back(two)
+    aliases.write = write  # type: ignore[method-assign]
+    two.world.executions.ended["rollback-now:hello-3"] = ""
+    for _ in range(3):
+        two.world.clock.advance(GRACE.total_seconds())
+        guard(two.ports)
+    assert two.serves() == ALL_ON_1
+    assert two.rollout(3).phase is RolloutPhase.SUCCEEDED
+
+
+def test_an_alias_that_moves_meanwhile_is_left_alone_and_said(two: Story) -> None:
+    aliases = two.at(PROD).aliases
+    read, looks = aliases.read, []
+
+    def moved(ref: AliasRef) -> object:
+        looks.append(ref)
+        if ref == HELLO and looks.count(HELLO) == 2:
+            state = read(ref)
+            aliases.write(ref, version="7", routes={}, expected_revision=state.revision)
+        return read(ref)
+
+    aliases.read = moved  # type: ignore[method-assign, assignment]
+    with pytest.raises(AliasChangedByOthers, match="hello-prod-Hello:live serves version 7"):
+        back(two)
+    assert two.alias("Bye").version == "1"
+
+
+def test_versions_that_serve_again_are_not_pruned(two: Story) -> None:
+    back(two)
+    for pruning in prune(two.ports, "hello", dry_run=True):
+        assert not any(1 in function.spare for function in pruning.functions)
+
+
+def test_its_plan_asks_nobody_and_runs_nothing(two: Story) -> None:
+    back(two)
+    plan = plan_of(two.world.ledger, "hello-3")
+    assert not plan.tests
+    for stage in plan.stages:
+        assert (stage.approval, stage.pre_traffic, stage.post_traffic) == (None, (), ())
+        assert stage.strategy.name == "traffic only"
+
+
+def test_a_release_that_waits_gives_way_to_it(two: Story) -> None:
+    """Whoever pushed before the trouble was known does not deploy over the way back."""
+    artifact = two.application.build("three")
+    plan_release(two.ports, artifact, "execution-8")
+    back(two)
+    assert two.get(4).retreat
