@@ -39,6 +39,7 @@ PLUGINS: Final = (
     "tidegate.local.codebuild:CodeBuild",
     "tidegate.local.codepipeline:CodePipeline",
     "tidegate.local.cloudwatch:CloudWatchGaps",
+    "tidegate.local.eventbridge:EventBridgeGaps",
     "tidegate.local.lambdas:LambdaDataPlane",
 )
 """The plug-ins of the embedded AWS, as `module:class`, in the order of installation."""

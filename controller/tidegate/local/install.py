@@ -74,6 +74,7 @@ class Installer:
         pipeline = self._pipeline(manifest.application, full_repository_id, accounts)
         for account in accounts:
             self._target(account, manifest.application, pipeline)
+            self._alarms(account, manifest.application)
 
     def _pipeline(
         self, application: str, full_repository_id: str, accounts: Sequence[str]
@@ -107,6 +108,18 @@ class Installer:
                 "ApplicationPrefix": application,
                 "ArtifactBucket": pipeline["ArtifactBucketName"],
                 "ArtifactKeyArn": pipeline["ArtifactKeyArn"],
+            },
+        )
+
+    def _alarms(self, account: str, application: str) -> None:
+        """What tells the account's alarms to the controller."""
+        self._deploy(
+            account,
+            "tidegate-alarms",
+            self.checkout / "pipeline" / "target-region.yaml",
+            {
+                "ControllerBusArn": self._outputs(CONTROLLER_ACCOUNT, CONTROLLER_STACK)["BusArn"],
+                "ApplicationPrefix": application,
             },
         )
 
