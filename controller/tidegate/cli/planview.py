@@ -107,6 +107,10 @@ def _checks(checks: Checks) -> str:
     ]
     if checks.latency:
         words.append(f"or to be slower by {text.percent(checks.latency.tolerance)}")
+    words += [
+        f"or to have {one.worse_when} of {one.name} than stable, by proof"
+        for one in checks.compared
+    ]
     words += [f"or {policy.query.name} is beyond its bounds" for policy in checks.metrics]
     if checks.alarms:
         words.append(f"or on alarm {', '.join(checks.alarms)}{_before(checks)}")

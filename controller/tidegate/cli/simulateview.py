@@ -78,8 +78,10 @@ def _foot(report: Report) -> str:
     taken_back = f"{healthy.caught:.1%}"
     if not healthy.caught:
         taken_back = f"none of {report.runs:,}, so below {_SURE_OF_NONE / report.runs:.1%}"
+    others = ", ".join(report.taken_for_well)
     return (
         f"Healthy releases taken back by Tidegate: {taken_back}.\n"
+        f"{f'Not simulated and taken for well: {others}.{chr(10)}' if others else ''}"
         "CAUGHT: taken back because it was worse, AFTER so long (median, P90)."
         " LIVE: promoted after so long.\n"
         f"HARMED: users' requests within {report.horizon_minutes} min that fail and would not have"

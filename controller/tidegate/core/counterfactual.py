@@ -10,17 +10,19 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from tidegate.core.look import ACTION_NAMES, Look, Policy, consider
-from tidegate.core.plan import LatencyPolicy, Model, TooFew
-from tidegate.core.ports import Bin, Counts, Observation
+from tidegate.core.plan import ComparedPolicy, LatencyPolicy, MetricPolicy, Model, TooFew
+from tidegate.core.ports import Bin, Compared, Counts, Observation, PairBins
 from tidegate.core.quantities import write_duration, write_share
 from tidegate.core.rollout import Action, SetWeight
 
 _SHARES = tuple(tenth / 1000 for tenth in range(1001))  # 0 % to 100 %, by a tenth of a point
 _SAMPLES = (*range(1, 10), *(lead * 10**power for power in range(5) for lead in range(10, 100)))
 _ALPHAS = tuple(sorted(lead / 10**power for power in range(1, 13) for lead in (1, 2, 5)))
+_MOST_PERIODS = 60
 _MINUTES = tuple(60 * minutes for minutes in range(24 * 60 + 1))
 
 
@@ -124,7 +126,11 @@ def _levers(case: _Case) -> Iterator[_Lever]:
     yield from _of_errors_choices(case)
     yield _Lever("alpha", checks.alpha, _ALPHAS, lambda alpha: _with(case, alpha=alpha), _number)
     if checks.latency is not None:
-        yield _of_latency(case, checks.latency)
+        yield from _of_latency(case, checks.latency)
+    for compared in checks.compared:
+        yield from _of_compared(case, compared)
+    for metric in checks.metrics:
+        yield from _of_metric(case, metric)
     yield from _of_strategy(case)
     yield from _of_events(case)
 
@@ -139,11 +145,68 @@ def _of_errors_choices(case: _Case) -> Iterator[_Lever]:
     yield _switch("proof", str(errors.proof).lower(), str(not errors.proof).lower(), changed)
 
 
-def _of_latency(case: _Case, latency: LatencyPolicy) -> _Lever:
-    def under(tolerance: float) -> _Case:
-        return _with(case, latency=latency.model_copy(update={"tolerance": tolerance}))
+def _of_latency(case: _Case, latency: LatencyPolicy) -> Iterator[_Lever]:
+    """The tolerance is no lever: what the record counts is beyond edges that were raised by it."""
 
-    return _Lever("latency.tolerance", latency.tolerance, _SHARES, under, write_share)
+    def under(seconds: int) -> _Case:
+        return _with(case, latency=latency.model_copy(update={"warm_up_seconds": seconds}))
+
+    present = latency.warm_up_seconds
+    yield _Lever("latency.warm_up", present, _MINUTES, under, _written_seconds)
+    yield _switch("latency", "compared", "left out", _with(case, latency=None))
+
+
+def _of_compared(case: _Case, policy: ComparedPolicy) -> Iterator[_Lever]:
+    """A metric by version: its settings, and the candidate's events."""
+
+    def allowing(share: float) -> _Case:
+        return _with_policy(case, policy, max_increase=share)
+
+    setting = f"max_increase of {policy.name}"
+    yield _Lever(setting, policy.max_increase, _SHARES, allowing, write_share)
+    seen = case.look.observation
+    pairs = next((one.pairs for one in seen.compared if one.name == policy.name), ())
+    counted = [one.candidate for pair in pairs for one in pair.bins]
+    events, total = sum(one.errors for one in counted), sum(one.invocations for one in counted)
+
+    def having(count: int) -> _Case:
+        changed = Compared(policy.name, _with_failures(pairs, count - events))
+        compared = tuple(changed if one.name == policy.name else one for one in seen.compared)
+        return _having_seen(case, compared=compared)
+
+    if total:
+        yield _Lever(
+            f"{policy.name} of the candidate",
+            events,
+            range(total + 1),
+            having,
+            str,
+            f"with {{value}} {{setting}} among {total:,} instead of {{present}}",
+        )
+
+
+def _of_metric(case: _Case, policy: MetricPolicy) -> Iterator[_Lever]:
+    """A metric with bounds: they could lie at any value that was seen, and be shorter."""
+    series = next(
+        (one.values for one in case.look.observation.metrics if one.name == policy.query.name), ()
+    )
+    for bound in ("at_most", "at_least"):
+        present = getattr(policy, bound)
+        if present is not None:
+            values = sorted({one.value for one in series})
+            under = partial(_with_bound, case, policy, bound)
+            yield _Lever(f"{bound} of {policy.query.name}", present, values, under, _number)
+    yield _Lever(
+        f"periods of {policy.query.name}",
+        policy.periods,
+        range(1, _MOST_PERIODS + 1),
+        lambda count: _with_policy(case, policy, periods=count),
+        str,
+    )
+
+
+def _with_bound(case: _Case, policy: MetricPolicy, bound: str, value: float) -> _Case:
+    return _with_policy(case, policy, **{bound: value})
 
 
 def _of_strategy(case: _Case) -> Iterator[_Lever]:
@@ -175,8 +238,7 @@ def _of_events(case: _Case) -> Iterator[_Lever]:
     if served:
 
         def under(count: int) -> _Case:
-            changed = _with_failures(seen, count - failed)
-            return replace(case, look=replace(case.look, observation=changed))
+            return _having_seen(case, pairs=_with_failures(seen.pairs, count - failed))
 
         yield _Lever(
             "failures of the candidate",
@@ -188,8 +250,7 @@ def _of_events(case: _Case) -> Iterator[_Lever]:
         )
     for alarm in seen.firing:
         quiet = tuple(name for name in seen.firing if name != alarm)
-        silent = replace(case.look, observation=replace(seen, firing=quiet))
-        yield _switch(f"alarm {alarm}", "firing", "silent", replace(case, look=silent))
+        yield _switch(f"alarm {alarm}", "firing", "silent", _having_seen(case, firing=quiet))
     if case.look.wishes:
         unasked = replace(case, look=replace(case.look, wishes=()))
         yield _switch("operators' wishes", "heard", "unspoken", unasked)
@@ -233,10 +294,10 @@ def _bins(seen: Observation) -> Iterator[Bin]:
     return (one for pair in seen.pairs for one in pair.bins)
 
 
-def _with_failures(seen: Observation, more: int) -> Observation:
+def _with_failures(before: Sequence[PairBins], more: int) -> tuple[PairBins, ...]:
     """The same requests, so many more of the candidate's failed, or fewer; the latest first."""
     pairs = []
-    for pair in seen.pairs:
+    for pair in before:
         bins = []
         for one in reversed(pair.bins):
             served, failed = one.candidate.invocations, one.candidate.errors
@@ -244,7 +305,7 @@ def _with_failures(seen: Observation, more: int) -> Observation:
             more -= change
             bins.append(replace(one, candidate=Counts(served, failed + change)))
         pairs.append(replace(pair, bins=tuple(reversed(bins))))
-    return replace(seen, pairs=tuple(pairs))
+    return tuple(pairs)
 
 
 def _switch(setting: str, present: str, value: str, case: _Case) -> _Lever:
@@ -254,6 +315,19 @@ def _switch(setting: str, present: str, value: str, case: _Case) -> _Lever:
 
 def _with_errors(case: _Case, **changes: Any) -> _Case:
     return _with(case, errors=case.policy.checks.errors.model_copy(update=changes))
+
+
+def _with_policy(case: _Case, policy: ComparedPolicy | MetricPolicy, **changes: Any) -> _Case:
+    """The same metric with other settings."""
+    field = "compared" if isinstance(policy, ComparedPolicy) else "metrics"
+    changed = policy.model_copy(update=changes)
+    others = getattr(case.policy.checks, field)
+    return _with(case, **{field: tuple(changed if one == policy else one for one in others)})
+
+
+def _having_seen(case: _Case, **changes: Any) -> _Case:
+    seen = replace(case.look.observation, **changes)
+    return replace(case, look=replace(case.look, observation=seen))
 
 
 def _with(case: _Case, **changes: Any) -> _Case:

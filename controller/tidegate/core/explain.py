@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
+from tidegate.core.analysis.metrics import bounds
 from tidegate.core.counterfactual import Counterfactual, counterfactuals
 from tidegate.core.look import ACTION_NAMES, Look, Policy, consider, policy_of
 from tidegate.core.memory import looks_again
@@ -221,7 +222,15 @@ def _check_sentences(checks: Checks) -> Iterator[str]:
     )
     if checks.latency is not None:
         yield f"latency: {write_share(checks.latency.tolerance)} slower than stable is tolerated"
-    yield from (f"metric {policy.query.name}" for policy in checks.metrics)
+    yield from (
+        f"metric {one.name}: {one.worse_when} than stable beyond chance goes back;"
+        f" {write_share(one.max_increase)} worse or less, of {one.min_samples} or more, goes on"
+        for one in checks.compared
+    )
+    yield from (f"metric {policy.query.name}: {bounds(policy)}" for policy in checks.metrics)
+    if checks.tests > 1:
+        bound = checks.tests / checks.alpha
+        yield f"{checks.tests} tests share alpha: each accuses from an e-value of {bound:,.0f}"
     if checks.alarms:
         refuses = checks.when_firing_before is WhenFiringBefore.REFUSE
         before = "; while one fires already, no traffic moves" if refuses else ""

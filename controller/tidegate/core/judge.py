@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tidegate.core.analysis.compared import judge_compared
 from tidegate.core.analysis.errors import judge_errors
 from tidegate.core.analysis.latency import judge_latency
 from tidegate.core.analysis.metrics import judge_metric
@@ -31,7 +32,7 @@ def judge(seen: Observation, checks: Checks) -> Verdict:
     chance that one of them ever says otherwise during the rollout is at most that (union bound).
     Alarms and bounds on metrics are taken at their word.
     """
-    alpha = checks.alpha / (1 if checks.latency is None else 2)
+    alpha = checks.alpha / checks.tests
     # Each bin's factor has a mean of at most 1 whoever made the requests: probes share the test.
     errors = judge_errors((*seen.pairs, *seen.probes), checks.errors, alpha)
     stable_probes, candidate_probes = _served(seen.probes)
@@ -41,8 +42,12 @@ def judge(seen: Observation, checks: Checks) -> Verdict:
         latency = judge_latency(seen, checks.latency, checks.errors.min_samples, alpha)
         findings.append((latency.judgement, latency.reason))
         evidence.append(latency.evidence)
+    for policy in checks.compared:
+        compared = judge_compared(policy, seen.compared, alpha)
+        findings.append((compared.judgement, compared.reason))
+        evidence += [compared.evidence] if compared.evidence else []
     findings += [judge_metric(policy, seen.metrics) for policy in checks.metrics]
-    findings += _alarms(seen.firing, seen.baseline)
+    findings += [*_alarms(seen.firing, seen.baseline), *_shared(checks)]
     return Verdict(
         judgement=worst(*(judgement for judgement, _ in findings)),
         reasons=_bad_news_first(findings),
@@ -54,6 +59,7 @@ def judge(seen: Observation, checks: Checks) -> Verdict:
         stable_probe_errors=stable_probes.errors,
         candidate_probe_errors=candidate_probes.errors,
         evidence=tuple(evidence),
+        alpha=checks.alpha,
         no_worse=errors.no_worse,
         excess_errors=errors.excess,
         requests_per_second=_requests_per_second(seen),
@@ -96,6 +102,18 @@ def _alarms(firing: Sequence[str], baseline: Sequence[str]) -> list[tuple[Judgem
         for alarm in firing
         if alarm not in baseline
     ]
+
+
+def _shared(checks: Checks) -> list[tuple[Judgement, str]]:
+    """Not a finding either: how the tests share the chance of a false alarm."""
+    if checks.tests == 1:
+        return []
+    bound = checks.tests / checks.alpha
+    said = (
+        f"{checks.tests} tests share a false alarm of {checks.alpha * 100:g} %:"
+        f" each accuses from an e-value of {bound:,.0f}"
+    )
+    return [(Judgement.HEALTHY, said)]
 
 
 def _bad_news_first(findings: Sequence[tuple[Judgement, str]]) -> tuple[str, ...]:

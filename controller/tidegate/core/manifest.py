@@ -21,17 +21,21 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
+from tidegate.core.compare import PLACEHOLDERS, placeholders
 from tidegate.core.errors import ManifestError
 from tidegate.core.manifest_errors import explain
 from tidegate.core.plan import (
     Checks,
+    ComparedPolicy,
     ErrorPolicy,
     LatencyPolicy,
+    MetricStat,
     OnFirstFailure,
     TooFew,
     WhenFiringBefore,
     WhenLocked,
     WhenNotCanaryable,
+    WorseWhen,
 )
 from tidegate.core.quantities import (
     Duration,
@@ -319,11 +323,68 @@ class MetricStatSpec(Spec):
     """`Sum`, `Average`, `Maximum`, `p99` and so on."""
 
 
+def _check_placeholder(value: str) -> str:
+    for name in placeholders(value):
+        if name not in PLACEHOLDERS:
+            raise problem(
+                f"there is no placeholder {describe(name)}.",
+                f"There are {', '.join(f'{{{known}}}' for known in PLACEHOLDERS)}.",
+            )
+    return value
+
+
+class CountSpec(Spec):
+    """What CloudWatch counts of one metric, for one version."""
+
+    namespace: Annotated[str, Field(min_length=1, max_length=255)]
+    """The namespace, such as that of your embedded metrics."""
+    metric: Annotated[str, Field(min_length=1, max_length=255)]
+    """The metric's name."""
+    dimensions: dict[str, Annotated[str, AfterValidator(_check_placeholder)]] = Field(
+        min_length=1, max_length=30
+    )
+    """Its dimensions; values may have `{version}`, `{function}` and `{alias}` in them."""
+    statistic: Literal["Sum", "SampleCount"] = "Sum"
+    """`Sum`, or `SampleCount` for the number of values."""
+
+    @model_validator(mode="after")
+    def _tells_versions_apart(self) -> Self:
+        if not any("version" in placeholders(value) for value in self.dimensions.values()):
+            raise problem(
+                "no dimension tells stable and candidate apart.",
+                'Write the one with the version, such as `version: "{version}"`.',
+                ("dimensions",),
+            )
+        return self
+
+
+_COMPARED = ComparedPolicy(name="", events=MetricStat(namespace="", metric=""))
+
+
+class CompareSpec(Spec):
+    """Events of the candidate against those of stable, by the test that judges errors."""
+
+    events: CountSpec
+    """What is counted, for each version by itself."""
+    of: CountSpec | None = None
+    """The total that the events are among; left out, the requests to the function."""
+    function: str | None = Field(default=None, min_length=1)
+    """Logical id of the function whose versions are meant; left out, each by its own."""
+    worse_when: WorseWhen = _COMPARED.worse_when
+    """Whether `more` events are worse, or `fewer`."""
+    max_increase: Share = _COMPARED.max_increase
+    """How far the candidate's share of what is bad may lie above stable's, in points."""
+    min_samples: int = Field(default=_COMPARED.min_samples, ge=1, le=1_000_000)
+    """Total of the candidate before it is judged."""
+
+
 class MetricCheck(Spec):
-    """A metric of yours, within bounds."""
+    """A metric of yours: within bounds, or by version."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """What it is called in reasons."""
+    compare: CompareSpec | None = None
+    """The candidate's against stable's; no bound is needed."""
     stat: MetricStatSpec | None = None
     """One statistic of one metric."""
     expression: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
@@ -341,15 +402,33 @@ class MetricCheck(Spec):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        if self.compare is not None:
+            self._check_compared()
+            return self
         if (self.stat is None) == (self.expression is None):
             raise problem(
-                "expected either `stat` or `expression`.", "Name one metric, or compute with some."
+                "expected one of `compare`, `stat` and `expression`.",
+                "Compare versions, name one metric, or compute with some.",
             )
         if (self.expression is None) == bool(self.stats):
             raise problem("`expression` and `stats` belong together.", "Write both, or `stat`.")
         if self.at_most is None and self.at_least is None:
             raise problem(f"{self.name} has no bound.", "Write `at_most`, `at_least`, or both.")
         return self
+
+    def _check_compared(self) -> None:
+        """What is compared has neither bounds nor a value of its own."""
+        others = [
+            name
+            for name, field in type(self).model_fields.items()
+            if name not in {"name", "compare"}
+            and getattr(self, name) != field.get_default(call_default_factory=True)
+        ]
+        if others:
+            raise problem(
+                f"`compare` and `{others[0]}` do not go together.",
+                "Stable says what is right; for a bound, make it a metric of its own.",
+            )
 
 
 class ChecksSpec(Spec):
@@ -362,11 +441,17 @@ class ChecksSpec(Spec):
     latency: LatencyChecks | None = None
     """The candidate's durations against the stable version's; left out, they are not compared."""
     metrics: tuple[MetricCheck, ...] = Field(default=(), max_length=20)
-    """Metrics of your own, with bounds."""
+    """Metrics of your own, with bounds or compared by version."""
     alarms: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] | None = None
     """CloudWatch alarms: logical ids in the template, or names."""
     when_firing_before: WhenFiringBefore = _CHECKS.when_firing_before
     """An alarm that fires before the shift: `ignore` it in this rollout, or `refuse` to begin."""
+
+    @model_validator(mode="after")
+    def _has_distinct_metrics(self) -> Self:
+        names = ((one.name, ("metrics", index, "name")) for index, one in enumerate(self.metrics))
+        _check_distinct("metrics called", "Give each a name of its own.", names)
+        return self
 
 
 class ApprovalSpec(Spec):

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from tidegate.core.look import ACTION_NAMES, Look
 from tidegate.core.ports import (
     AliasRef,
     Bin,
+    Compared,
     Counts,
     LatencyBin,
     MetricSeries,
@@ -25,6 +26,7 @@ from tidegate.core.ports import (
     Slower,
 )
 from tidegate.core.record import (
+    ComparedSeen,
     MetricSeen,
     PairSeen,
     Rollout,
@@ -39,6 +41,8 @@ from tidegate.core.record import (
 from tidegate.core.rollout import SetWeight
 
 _Period = TypeVar("_Period")
+_Key: TypeAlias = tuple[str, str, str]  # what is counted, of which function and alias
+_REQUESTS = ""  # counted by Lambda; anything else is a metric's name
 
 CORRECTED = timedelta(minutes=10)  # so long a published period may still change
 
@@ -57,6 +61,7 @@ def remember(look: Look) -> Seen:
         period_seconds=int(look.observation.period.total_seconds()),
         pairs=tuple(_pair_seen(pair, since) for pair in look.observation.pairs),
         metrics=tuple(_metric_seen(series, since) for series in look.observation.metrics),
+        compared=tuple(_compared_seen(one, since) for one in look.observation.compared),
         firing=look.observation.firing,
         wishes=tuple(_wish_seen(wish) for wish in look.wishes),
     )
@@ -120,24 +125,43 @@ def probe_bins(rollout: Rollout, until: datetime) -> tuple[PairBins, ...]:
 class _Known:
     """The periods that ticks so far have told of."""
 
-    bins: dict[tuple[str, str], dict[int, Bin]] = field(default_factory=dict)
-    latency: dict[tuple[str, str], dict[int, LatencyBin]] = field(default_factory=dict)
+    bins: dict[_Key, dict[int, Bin]] = field(default_factory=dict)
+    latency: dict[_Key, dict[int, LatencyBin]] = field(default_factory=dict)
     metrics: dict[str, dict[int, MetricValue]] = field(default_factory=dict)
 
     def add(self, seen: Seen) -> None:
         for pair in seen.pairs:
-            key = (pair.function, pair.alias)
-            bins, latency = self.bins.setdefault(key, {}), self.latency.setdefault(key, {})
-            for start, *counts in pair.bins:
-                bins[start] = Bin(_moment(start), Counts(*counts[:2]), Counts(*counts[2:]))
+            self._add_bins(_REQUESTS, pair)
+            latency = self.latency.setdefault((_REQUESTS, pair.function, pair.alias), {})
             for start, stable, candidate in pair.latency:
                 latency[start] = LatencyBin(_moment(start), _slower(stable), _slower(candidate))
         for metric in seen.metrics:
             values = self.metrics.setdefault(metric.name, {})
             values.update((start, MetricValue(_moment(start), v)) for start, v in metric.values)
+        for compared in seen.compared:
+            for pair in compared.pairs:
+                self._add_bins(compared.name, pair)
+
+    def _add_bins(self, of: str, pair: PairSeen) -> None:
+        bins = self.bins.setdefault((of, pair.function, pair.alias), {})
+        for start, *counts in pair.bins:
+            bins[start] = Bin(_moment(start), Counts(*counts[:2]), Counts(*counts[2:]))
+
+    def compared(self, seen: ComparedSeen, period_seconds: int) -> Compared:
+        return Compared(
+            seen.name,
+            tuple(
+                PairBins(
+                    Pair(AliasRef(one.function, one.alias), one.stable, one.candidate),
+                    bins=_in_order(self.bins[seen.name, one.function, one.alias]),
+                    period_seconds=period_seconds,
+                )
+                for one in seen.pairs
+            ),
+        )
 
     def pair(self, shift: Shift, before: ServedBefore, period_seconds: int) -> PairBins:
-        key = (shift.function, shift.alias)
+        key = (_REQUESTS, shift.function, shift.alias)
         latency = _in_order(self.latency.get(key, {}))
         return PairBins(
             pair=Pair(AliasRef(shift.function, shift.alias), shift.stable, shift.candidate),
@@ -175,6 +199,7 @@ def _look(
                 MetricSeries(metric.name, _in_order(known.metrics[metric.name]))
                 for metric in seen.metrics
             ),
+            compared=tuple(known.compared(one, seen.period_seconds) for one in seen.compared),
             probes=probe_bins(rollout, seen.as_of or tick.at),
             firing=seen.firing,
             baseline=rollout.baseline_alarms,
@@ -224,6 +249,12 @@ def _metric_seen(series: MetricSeries, since: datetime) -> MetricSeen:
         values=tuple(
             (int(one.start.timestamp()), one.value) for one in series.values if one.start >= since
         ),
+    )
+
+
+def _compared_seen(compared: Compared, since: datetime) -> ComparedSeen:
+    return ComparedSeen(
+        name=compared.name, pairs=tuple(_pair_seen(pair, since) for pair in compared.pairs)
     )
 
 

@@ -146,15 +146,43 @@ class MetricPolicy(Model):
     missing: float | None = None  # what a metric without any data is taken for; none: no health
 
 
+class WorseWhen(StrEnum):
+    """Which way a metric that is compared tells harm."""
+
+    MORE = "more"  # its events are bad ones
+    FEWER = "fewer"  # its events are good ones
+
+
+class ComparedPolicy(Model):
+    """When a metric of the user that tells versions apart makes a candidate unhealthy.
+
+    Its events are to the total what failures are to requests.
+    """
+
+    name: str
+    events: MetricStat  # values of dimensions may have {function}, {alias} and {version} in them
+    total: MetricStat | None = None  # what the events are among; none: the function's requests
+    function: str = ""  # logical id of the one whose versions are compared; "": of each
+    worse_when: WorseWhen = WorseWhen.MORE
+    max_increase: float = Field(default=0.05, ge=0.0, le=1.0)  # over stable's share, absolute
+    min_samples: int = Field(default=50, ge=1)  # of the candidate's total before judging
+
+
 class Checks(Model):
     """What the analysis looks at."""
 
     errors: ErrorPolicy = ErrorPolicy()
     alpha: float = Field(default=0.01, gt=0.0, lt=1.0)  # chance of a false alarm, all tests in all
     latency: LatencyPolicy | None = None
-    metrics: tuple[MetricPolicy, ...] = ()
+    compared: tuple[ComparedPolicy, ...] = ()  # metrics of which stable says what is right
+    metrics: tuple[MetricPolicy, ...] = ()  # metrics of which a bound says it
     alarms: tuple[str, ...] = ()  # CloudWatch alarm names in the target account and region
     when_firing_before: WhenFiringBefore = WhenFiringBefore.IGNORE
+
+    @property
+    def tests(self) -> int:
+        """How many tests share ``alpha``: each may give a false alarm with that part of it."""
+        return 1 + (self.latency is not None) + len(self.compared)
 
 
 class ApprovalPlan(Model):

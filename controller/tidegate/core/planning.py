@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from tidegate.core.artifact import ArtifactContents, TemplateDefaults
+from tidegate.core.compare import MOST_PAIRS, placeholders
 from tidegate.core.errors import InputError
 from tidegate.core.manifest import (
     ApprovalSpec,
     ChecksSpec,
+    CompareSpec,
+    CountSpec,
     HookSpec,
     LatencyChecks,
     MetricCheck,
@@ -23,6 +26,7 @@ from tidegate.core.plan import (
     ApprovalPlan,
     ArtifactRef,
     Checks,
+    ComparedPolicy,
     ErrorPolicy,
     HookPlan,
     LatencyPolicy,
@@ -189,7 +193,8 @@ def _checks(checks: ChecksSpec, defaults: TemplateDefaults, contents: ArtifactCo
         ),
         alpha=checks.alpha,
         latency=_latency(checks.latency),
-        metrics=tuple(_metric(metric) for metric in checks.metrics),
+        compared=tuple(_all_compared(checks.metrics, contents)),
+        metrics=tuple(_metric(metric) for metric in checks.metrics if metric.compare is None),
         alarms=defaults.alarms if checks.alarms is None else checks.alarms,
         when_firing_before=checks.when_firing_before,
     )
@@ -217,6 +222,61 @@ def _latency(latency: LatencyChecks | None) -> LatencyPolicy | None:
     return LatencyPolicy(
         tolerance=latency.tolerance, warm_up_seconds=round(latency.warm_up.total_seconds())
     )
+
+
+def _all_compared(
+    metrics: Iterable[MetricCheck], contents: ArtifactContents
+) -> Iterator[ComparedPolicy]:
+    """The metrics that are compared by version; all of them fit in a look."""
+    pairs = 0
+    for metric in metrics:
+        if metric.compare is not None:
+            yield _compared(metric.name, metric.compare, contents)
+            pairs += 1 if metric.compare.function else len(contents.aliases)
+    if pairs > MOST_PAIRS:
+        raise InputError(
+            f"The metrics under `compare` count {pairs} pairs of versions, and at most"
+            f" {MOST_PAIRS} can be looked at.",
+            mend="Name the `function` that each of them is about.",
+        )
+
+
+def _compared(name: str, compare: CompareSpec, contents: ArtifactContents) -> ComparedPolicy:
+    functions = sorted({alias.function for alias in contents.aliases})
+    _check_compared_function(name, compare, functions, contents.manifest.template)
+    return ComparedPolicy(
+        name=name,
+        events=MetricStat(**dict(compare.events)),
+        total=MetricStat(**dict(compare.of)) if compare.of else None,
+        function=compare.function or "",
+        worse_when=compare.worse_when,
+        max_increase=compare.max_increase,
+        min_samples=compare.min_samples,
+    )
+
+
+def _check_compared_function(
+    name: str, compare: CompareSpec, functions: Sequence[str], template: str
+) -> None:
+    """A version's number means one function: the metric says which, or tells them apart."""
+    if compare.function is not None:
+        if compare.function not in functions:
+            raise InputError(
+                f'{template} has no function "{compare.function}" with an alias whose {name} could'
+                " be compared.",
+                mend=f"There are {', '.join(functions)}.",
+            )
+        return
+    counted = [compare.events, *([compare.of] if compare.of else [])]
+    if len(functions) > 1 and not all(_tells_functions_apart(one) for one in counted):
+        raise InputError(
+            f"{name}: version 7 of which function? {template} has {len(functions)} with an alias.",
+            mend="Name the `function`, or write `{function}` into one of the dimensions.",
+        )
+
+
+def _tells_functions_apart(counted: CountSpec) -> bool:
+    return any("function" in placeholders(value) for value in counted.dimensions.values())
 
 
 def _metric(metric: MetricCheck) -> MetricPolicy:

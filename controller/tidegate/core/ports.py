@@ -134,11 +134,20 @@ class MetricSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """A metric of the manifest by version: its total as invocations, its events as errors."""
+
+    name: str
+    pairs: tuple[PairBins, ...] = ()  # none: the function whose versions it counts does not shift
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """All that one look at a rollout saw: what ``judge`` judges."""
 
     pairs: tuple[PairBins, ...] = ()
     metrics: tuple[MetricSeries, ...] = ()
+    compared: tuple[Compared, ...] = ()
     probes: tuple[PairBins, ...] = ()  # what Tidegate itself asked of both versions
     firing: tuple[str, ...] = ()  # the alarms that fire now
     baseline: tuple[str, ...] = ()  # those that fired before the candidate had any traffic

@@ -115,6 +115,7 @@ class Verdict(Model):
     stable_probe_errors: int = 0
     candidate_probe_errors: int = 0
     evidence: tuple[Evidence, ...] = ()  # one for each test that was made
+    alpha: float = 0.0  # chance of a false alarm that these tests have in all
     no_worse: bool = False  # proven: not worse by more than the margins
     excess_errors: float | None = None  # upper bound of the share of requests that it harms
     requests_per_second: float = 0.0  # of all users, as it was seen last
@@ -458,6 +459,13 @@ class MetricSeen(Model):
     values: tuple[tuple[int, float], ...] = ()  # start in epoch seconds, value
 
 
+class ComparedSeen(Model):
+    """What a look saw of a metric by version that no look before had seen so."""
+
+    name: str
+    pairs: tuple[PairSeen, ...] = ()
+
+
 class WishSeen(Model):
     """An operator's wish, as a decision saw it."""
 
@@ -477,6 +485,7 @@ class Seen(Model):
     period_seconds: int = 60  # of the bins
     pairs: tuple[PairSeen, ...] = ()
     metrics: tuple[MetricSeen, ...] = ()
+    compared: tuple[ComparedSeen, ...] = ()
     firing: tuple[str, ...] = ()  # alarms
     wishes: tuple[WishSeen, ...] = ()
     as_of: datetime | None = None  # the last look's time, when what was heard since decided

@@ -8,11 +8,11 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 
 from tidegate.core.look import Policy
-from tidegate.core.plan import Model, StrategyPlan
+from tidegate.core.plan import Checks, Model, StrategyPlan
 from tidegate.simulate.codedeploy import ALARMS, PRESETS, Alarm, run_preset
 from tidegate.simulate.rollouts import MINUTE, Course, Ending, Run, run_rollout
 from tidegate.simulate.traffic import Profile, Regression
@@ -105,6 +105,7 @@ class Report(Model):
     runs: int  # of each policy under each kind of release
     seed: int
     horizon_minutes: int
+    taken_for_well: tuple[str, ...] = ()  # checks that virtual users have no data for
     findings: tuple[Finding, ...]
 
 
@@ -171,6 +172,7 @@ def simulate(trial: Trial, stage: str = "", processes: int | None = None) -> Rep
         runs=trial.runs,
         seed=trial.seed,
         horizon_minutes=trial.horizon_seconds // MINUTE,
+        taken_for_well=_left_out(trial.policy.checks),
         findings=tuple(
             _finding(trial, index, regression, tallies, alarms)
             for index, regression in enumerate(regressions)
@@ -179,7 +181,7 @@ def simulate(trial: Trial, stage: str = "", processes: int | None = None) -> Rep
 
 
 def _tasks(trial: Trial, regressions: Sequence[Regression]) -> Iterator[tuple[_Key, _Task]]:
-    subjects: dict[str, Policy | StrategyPlan] = {OURS: trial.policy}
+    subjects: dict[str, Policy | StrategyPlan] = {OURS: _as_simulated(trial.policy)}
     subjects |= {preset.name: preset for preset in PRESETS}
     for index, regression in enumerate(regressions):
         for name, subject in subjects.items():
@@ -188,6 +190,19 @@ def _tasks(trial: Trial, regressions: Sequence[Regression]) -> Iterator[tuple[_K
                 label = f"{name}/{regression}"
                 task = _Task(subject, trial.course(regression), label, trial.seed, numbers)
                 yield (name, index), task
+
+
+def _as_simulated(policy: Policy) -> Policy:
+    """Virtual users only fail: what else is checked is well, and keeps its share of alpha."""
+    checks = policy.checks
+    return replace(policy, checks=Checks(errors=checks.errors, alpha=checks.alpha / checks.tests))
+
+
+def _left_out(checks: Checks) -> tuple[str, ...]:
+    """What virtual users do not have, and is taken for well."""
+    durations = ("durations",) if checks.latency else ()
+    metrics = (*(one.name for one in checks.compared), *(one.query.name for one in checks.metrics))
+    return (*durations, *metrics, *checks.alarms)
 
 
 def _run_all(tasks: Sequence[_Task], processes: int | None) -> Iterator[dict[Alarm | None, Tally]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import fmean
+from typing import NamedTuple
 
 from tidegate.core.errors import NotFound
-from tidegate.core.plan import MetricQuery
+from tidegate.core.plan import MetricQuery, MetricStat
 from tidegate.core.ports import (
     AliasRef,
     Baseline,
@@ -24,6 +26,14 @@ from tidegate.core.ports import (
 )
 
 _PERCENTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
+_MINUTE = timedelta(minutes=1)
+_STATISTICS: Mapping[str, Callable[[list[float]], float]] = {
+    "Sum": math.fsum,
+    "SampleCount": len,
+    "Maximum": max,
+    "Minimum": min,
+    "Average": fmean,
+}
 
 
 @dataclass(frozen=True)
@@ -37,12 +47,25 @@ class _Served:
     durations_ms: tuple[float, ...]
 
 
+class _Metric(NamedTuple):
+    """What CloudWatch tells metrics apart by."""
+
+    namespace: str
+    name: str
+    dimensions: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, stat: MetricStat) -> _Metric:
+        return cls(stat.namespace, stat.metric, frozenset(stat.dimensions.items()))
+
+
 class MemoryMetrics:
     """Periods of a minute, complete as soon as they have closed."""
 
     def __init__(self) -> None:
         self._served: list[_Served] = []
-        self.values: dict[str, list[MetricValue]] = defaultdict(list)  # by the metric's name
+        self._published: list[tuple[datetime, _Metric, float]] = []
+        self.values: dict[str, list[MetricValue]] = {}  # instead, by a name of the manifest
         self.alarms: dict[str, bool] = {}  # name -> firing
 
     def record(  # noqa: PLR0917  # reads as a row of a table
@@ -57,6 +80,14 @@ class MemoryMetrics:
         """Let a version have served requests at this time."""
         served = Counts(invocations, errors)
         self._served.append(_Served(at, function, version, served, tuple(durations_ms)))
+
+    def publish(
+        self, namespace: str, metric: str, at: datetime, value: float, **dimensions: str
+    ) -> None:
+        """Let an application have published a value of a metric of its own."""
+        self._published.append(
+            (at, _Metric(namespace, metric, frozenset(dimensions.items())), value)
+        )
 
     def bins(
         self,
@@ -81,13 +112,8 @@ class MemoryMetrics:
     def series(
         self, queries: Sequence[MetricQuery], since: datetime, until: datetime
     ) -> list[MetricSeries]:
-        """The values that a test gave each metric."""
-        return [
-            MetricSeries(
-                query.name, tuple(v for v in self.values[query.name] if since <= v.start < until)
-            )
-            for query in queries
-        ]
+        """What was published of each metric, or what a test gave it; no metric math."""
+        return [MetricSeries(one.name, tuple(self._values(one, since, until))) for one in queries]
 
     def firing(self, alarms: Sequence[str]) -> list[str]:
         """The alarms among these that fire."""
@@ -95,6 +121,20 @@ class MemoryMetrics:
             if alarm not in self.alarms:
                 raise NotFound(f"There is no alarm {alarm}.")
         return [alarm for alarm in alarms if self.alarms[alarm]]
+
+    def _values(
+        self, query: MetricQuery, since: datetime, until: datetime
+    ) -> Iterable[MetricValue]:
+        if query.name in self.values or query.expression:
+            given = self.values.get(query.name, ())
+            return (one for one in given if _is_complete(one.start, since, until))
+        (stat,) = query.stats.values()
+        minutes = defaultdict[datetime, list[float]](list)
+        for at, metric, value in self._published:
+            if metric == _Metric.of(stat) and _is_complete(_minute(at), since, until):
+                minutes[_minute(at)].append(value)
+        statistic = _STATISTICS[stat.statistic]
+        return (MetricValue(start, statistic(minutes[start])) for start in sorted(minutes))
 
     def _pair(
         self,
@@ -123,11 +163,10 @@ class MemoryMetrics:
         self, function: str, version: str, since: datetime, until: datetime
     ) -> defaultdict[datetime, list[_Served]]:
         minutes = defaultdict[datetime, list[_Served]](list)
-        minute = timedelta(minutes=1)
         for served in self._served:
-            start = served.at.replace(second=0, microsecond=0)
+            start = _minute(served.at)
             mine = served.function == function and served.version == version
-            if mine and since - minute < start and start + minute <= until:
+            if mine and _is_complete(start, since, until):
                 minutes[start].append(served)
         return minutes
 
@@ -138,6 +177,15 @@ class MemoryMetrics:
         durations = sorted(ms for one in served for ms in one.durations_ms)
         edges = {durations[math.ceil(p * len(durations)) - 1] for p in _PERCENTILES if durations}
         return Baseline(_sum(served), seconds, tuple(sorted(edges)))
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
+
+
+def _is_complete(start: datetime, since: datetime, until: datetime) -> bool:
+    """A minute that had not ended by ``since``, and has by ``until``."""
+    return since - _MINUTE < start and start + _MINUTE <= until
 
 
 def _sum(served: Iterable[_Served]) -> Counts:

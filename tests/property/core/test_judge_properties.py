@@ -1,5 +1,6 @@
 """What holds for every verdict, whatever was counted."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from core_values import checks
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.judge import judge, worst
-from tidegate.core.plan import Checks
-from tidegate.core.ports import AliasRef, Bin, Counts, Observation, Pair, PairBins
+from tidegate.core.plan import Checks, ComparedPolicy, MetricStat
+from tidegate.core.ports import AliasRef, Bin, Compared, Counts, Observation, Pair, PairBins
 from tidegate.core.record import Judgement
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -81,3 +82,17 @@ def test_only_an_alarm_that_is_new_makes_unhealthy(
     alarmed = Observation(seen, firing=tuple(firing), baseline=tuple(baseline))
     alarm = Judgement.UNHEALTHY if firing - baseline else Judgement.HEALTHY
     assert judge(alarmed, limits).judgement is worst(without, alarm)
+
+
+@given(st.lists(pairs(), min_size=1, max_size=4).map(tuple), checks)
+def test_a_metric_by_version_is_proven_worse_exactly_when_errors_with_its_counts_are(
+    seen: tuple[PairBins, ...], limits: Checks
+) -> None:
+    alone = tuple(replace(pair, before=Counts()) for pair in seen)
+    stat = MetricStat(namespace="S", metric="M")
+    policy = ComparedPolicy(name="m", events=stat, max_increase=limits.errors.max_increase)
+    both = limits.model_copy(update={"compared": (policy,)})
+    found = judge(Observation(alone, compared=(Compared("m", alone),)), both)
+    errors, compared = found.evidence
+    assert (errors.log_e, errors.log_bound) == (compared.log_e, compared.log_bound)
+    assert errors.log_bound > judge(Observation(alone), limits).evidence[0].log_bound

@@ -253,3 +253,56 @@ def test_probes_go_to_functions_that_have_an_alias() -> None:
 def test_probes_of_anything_else_are_an_input_error() -> None:
     with pytest.raises(InputError, match=r'no function "Shoq" with an alias to probe\. There are'):
         stage(probing("Shoq"))
+
+
+class TestComparedMetrics:
+    CART = ALIAS.model_copy(update={"function": "Cart"})
+
+    @staticmethod
+    def compare(*, function: str = "", dimension: str = "{version}") -> str:
+        of = f"\n        function: {function}" if function else ""
+        return f"""
+        checks:
+          metrics:
+            - name: declined
+              compare:
+                events: {{namespace: S, metric: M, dimensions: {{v: "{dimension}"}}}}{of}
+        """.replace("\n        function", "\n                function")
+
+    def test_are_planned_with_their_defaults(self) -> None:
+        checks = plan(self.compare()).stages[0].checks
+        assert checks.metrics == ()
+        (compared,) = checks.compared
+        assert (compared.name, compared.function, compared.total) == ("declined", "", None)
+        assert (compared.max_increase, compared.min_samples) == (0.05, 50)
+        assert checks.tests == 2
+
+    def test_a_total_of_its_own_is_planned(self) -> None:
+        manifest = """
+        checks:
+          metrics:
+            - name: declined
+              compare:
+                events: {namespace: S, metric: M, dimensions: {v: "{version}"}}
+                of: {namespace: S, metric: T, dimensions: {v: "{version}"}, statistic: SampleCount}
+        """
+        (compared,) = plan(manifest).stages[0].checks.compared
+        assert compared.total
+        assert (compared.total.metric, compared.total.statistic) == ("T", "SampleCount")
+
+    def test_a_version_must_be_that_of_a_known_function(self) -> None:
+        both = (ALIAS, self.CART)
+        with pytest.raises(InputError, match="declined: version 7 of which function"):
+            plan(self.compare(), aliases=both)
+        named = plan(self.compare(function="Cart"), aliases=both)
+        assert named.stages[0].checks.compared[0].function == "Cart"
+        assert plan(self.compare(dimension="{function}/{version}"), aliases=both)
+
+    def test_a_function_without_an_alias_has_no_versions_to_compare(self) -> None:
+        with pytest.raises(InputError, match='no function "Smoke" with an alias'):
+            plan(self.compare(function="Smoke"))
+
+    def test_a_look_reads_only_so_many(self) -> None:
+        many = tuple(ALIAS.model_copy(update={"function": f"F{number}"}) for number in range(101))
+        with pytest.raises(InputError, match="101 pairs of versions"):
+            plan(self.compare(dimension="{function}/{version}"), aliases=many)

@@ -474,7 +474,7 @@ class TestAnalysisChecks:
     @pytest.mark.parametrize(
         ("metric", "said"),
         [
-            ("{name: m, at_most: 1}", "expected either `stat` or `expression`"),
+            ("{name: m, at_most: 1}", "expected one of `compare`, `stat` and `expression`"),
             ("{name: m, expression: a, at_most: 1}", "`expression` and `stats` belong together"),
             ("{name: m, stat: {namespace: S, metric: M}}", "m has no bound"),
         ],
@@ -482,6 +482,39 @@ class TestAnalysisChecks:
     def test_a_metric_needs_its_parts(self, metric: str, said: str) -> None:
         with pytest.raises(ManifestError, match=said):
             parse_manifest(f"{self.CHECKS}{{metrics: [{metric}]}}\n")
+
+    @pytest.mark.parametrize(
+        ("compare", "said"),
+        [
+            ("{}", "events"),
+            ("{events: {namespace: S, metric: M, dimensions: {v: x}}}", "tells stable and candid"),
+            (
+                "{events: {namespace: S, metric: M, dimensions: {v: '{verion}'}}}",
+                'there is no placeholder "verion". There are {function}, {alias}, {version}.',
+            ),
+            (
+                "{events: {namespace: S, metric: M, dimensions: {v: '{version}'}, statistic: p99}}",
+                "'Sum' or 'SampleCount'",
+            ),
+        ],
+    )
+    def test_a_comparison_needs_counts_by_version(self, compare: str, said: str) -> None:
+        with pytest.raises(ManifestError) as refused:
+            parse_manifest(f"{self.CHECKS}{{metrics: [{{name: m, compare: {compare}}}]}}\n")
+        assert said in str(refused.value)
+
+    COMPARED = "compare: {events: {namespace: S, metric: M, dimensions: {v: '{version}'}}}"
+
+    def test_a_comparison_has_no_bound(self) -> None:
+        with pytest.raises(ManifestError, match="`compare` and `at_most` do not go together"):
+            parse_manifest(
+                f"{self.CHECKS}{{metrics: [{{name: m, {self.COMPARED}, at_most: 1}}]}}\n"
+            )
+
+    def test_metrics_have_names_of_their_own(self) -> None:
+        metric = f"{{name: m, {self.COMPARED}}}"
+        with pytest.raises(ManifestError, match='there are two metrics called "m"'):
+            parse_manifest(f"{self.CHECKS}{{metrics: [{metric}, {metric}]}}\n")
 
     def test_a_false_alarm_may_not_be_likely(self) -> None:
         with pytest.raises(ManifestError, match=r"expected a share from 0.0001% to 20%"):

@@ -11,7 +11,12 @@ from tidegate.core.look import Policy
 from tidegate.core.plan import (
     AdaptivePlan,
     Checks,
+    ComparedPolicy,
     ErrorPolicy,
+    LatencyPolicy,
+    MetricPolicy,
+    MetricQuery,
+    MetricStat,
     ProbePlan,
     Step,
     StrategyPlan,
@@ -175,3 +180,15 @@ class TestReport:
         assert root.tag.endswith("svg")
         texts = {element.text for element in root.iter() if element.tag.endswith("text")}
         assert {"+5 points", "all fail", "Tidegate", "best preset of CodeDeploy"} <= texts
+
+    def test_what_users_do_not_have_is_taken_for_well_and_keeps_its_share_of_alpha(self) -> None:
+        stat = MetricStat(namespace="S", metric="M")
+        checks = Checks(
+            latency=LatencyPolicy(),
+            compared=(ComparedPolicy(name="declined", events=stat),),
+            metrics=(MetricPolicy(query=MetricQuery(name="lag", stats={"m": stat}), at_most=1),),
+            alarms=("Slow",),
+        )
+        found = simulate(Trial(Policy(CANARY, checks), TEN, [], runs=20), processes=1)
+        assert found.findings[0].ours.promoted == 1.0
+        assert found.taken_for_well == ("durations", "declined", "lag", "Slow")

@@ -137,7 +137,7 @@ def test_a_metric_beyond_its_bound_goes_back() -> None:
     def lose_messages(ref: RolloutRef, seconds: int) -> None:
         serve(ref, seconds)
         lost = MetricValue(story.world.clock.now(), 3)
-        story.at(PROD).metrics.values["dead letters"].append(lost)
+        story.at(PROD).metrics.values.setdefault("dead letters", []).append(lost)
 
     story.machines.while_baking = lose_messages
     assert story.release("two") == "failed"
@@ -149,3 +149,52 @@ def test_a_bake_by_samples_ends_with_them() -> None:
     assert story.release("two") == "succeeded"
     ticks = [item for item in story.items(2, "TICK#prod") if isinstance(item, Tick)]
     assert [tick.action for tick in ticks] == ["set-weight", "promote"]
+
+
+COMPARED = """
+      errors: {min_samples: 20, extend: 5m}
+      metrics:
+        - name: empty answers
+          compare:
+            events: {namespace: Shop, metric: Empty, dimensions: {version: "{version}"}}
+            of: {namespace: Shop, metric: Answers, dimensions: {version: "{version}"}}
+            function: Hello
+"""
+
+
+def answering(empty: dict[str, int], total: int = 400) -> Story:
+    """Hello counts its answers in minutes of 400 a version, so many of them empty."""
+    story, _ = released(CANARY.replace("{errors: {min_samples: 20, extend: 5m}}", COMPARED))
+    serve = story.machines.while_baking
+
+    def answer(ref: RolloutRef, seconds: int) -> None:
+        serve(ref, seconds)
+        now = story.world.clock.now()
+        for version in ("1", "2"):
+            counted = {"Answers": total, "Empty": empty.get(version, 0)}
+            for metric, value in counted.items():
+                story.at(PROD).metrics.publish("Shop", metric, now, value, version=version)
+
+    story.machines.while_baking = answer
+    return story
+
+
+def test_a_metric_that_is_worse_than_stables_goes_back() -> None:
+    story = answering({"1": 2, "2": 40})
+    assert story.release("two") == "failed"
+    assert story.serves() == ON_1
+    assert "empty answers: candidate has 40 of 400, stable 2 of 400; odds" in story.get(2).cause
+
+
+def test_a_metric_as_good_as_stables_is_promoted() -> None:
+    story = answering({"1": 3, "2": 2})
+    assert story.release("two") == "succeeded"
+    verdict = story.rollout(2).verdict
+    assert verdict
+    assert [one.test for one in verdict.evidence] == ["errors", "empty answers"]
+
+
+def test_a_metric_that_nobody_publishes_is_not_taken_for_health() -> None:
+    story = answering({}, total=0)
+    assert story.release("two") == "failed"
+    assert "a total of 0 of the 50" in story.get(2).cause

@@ -14,6 +14,7 @@ from tidegate.core.memory import looks_again
 from tidegate.core.plan import (
     AdaptivePlan,
     Checks,
+    ComparedPolicy,
     ErrorPolicy,
     LatencyPolicy,
     MetricPolicy,
@@ -225,7 +226,7 @@ class TestExplain:
         def serve(ref: object, seconds: int) -> None:
             now = live.world.clock.now()
             values = live.at(PROD).metrics.values
-            values["orders"].append(MetricValue(now, 5.0))
+            values.setdefault("orders", []).append(MetricValue(now, 5.0))
             for version in ("1", "2"):
                 for function in ("hello-prod-Hello", "hello-prod-Bye"):
                     live.at(PROD).metrics.record(
@@ -238,7 +239,8 @@ class TestExplain:
         told = explained(live).rollouts[-1]
         assert told.policy[0].startswith("strategy adaptive: at most 10 requests harmed")
         assert "latency: 10% slower than stable is tolerated" in told.policy
-        assert "metric orders" in told.policy
+        assert "metric orders: at least 1 allowed" in told.policy
+        assert "2 tests share alpha: each accuses from an e-value of 200" in told.policy
         rules = {one.rule for one in told.decisions}
         assert "a weight follows the budget: the less may be wrong, the more traffic" in rules
         assert "a weight is held until the budget allows another, or no harm is proven" in rules
@@ -346,6 +348,115 @@ class TestRetro:
         live.release("two")
         rollout = live.rollout(2)
         assert look_back(Policy(StrategyPlan(name="all-at-once"), Checks()), rollout, []) is None
+
+
+EMPTY = ComparedPolicy(
+    name="empty answers",
+    events=MetricStat(namespace="Shop", metric="Empty", dimensions={"version": "{version}"}),
+    total=MetricStat(namespace="Shop", metric="Answers", dimensions={"version": "{version}"}),
+    function="Hello",
+)
+
+
+def answer(story: Story, empty: int) -> None:
+    """At every bake the candidate's answers are empty so many times of 60, stable's never."""
+
+    def serve(ref: RolloutRef, seconds: int) -> None:
+        story.serve(ref, seconds)
+        now = story.world.clock.now()
+        for version, count in (("1", 0), ("2", empty)):
+            for metric, value in (("Answers", 60), ("Empty", count)):
+                story.at(PROD).metrics.publish("Shop", metric, now, value, version=version)
+
+    story.machines.while_baking = serve
+
+
+class TestMetricsByVersion:
+    @pytest.fixture
+    def worse(self, live: Story) -> Story:
+        checks = Checks(errors=ErrorPolicy(min_samples=20), compared=(EMPTY,))
+        with_policy(live, checks=checks)
+        answer(live, empty=9)
+        assert live.release("two") == "failed"
+        return live
+
+    def test_are_explained_with_what_would_have_turned_the_decision(self, worse: Story) -> None:
+        last = decisions(worse)[-1]
+        assert last.repeated
+        assert last.why.startswith("empty answers: candidate has 9 of 60, stable 0 of 60; odds")
+        (fewer,) = setting(last, "empty answers of the candidate")
+        assert (fewer.action, fewer.present, int(fewer.value) < 9) == ("hold", "9", True)
+        assert fewer.words == (
+            "would have held with 8 empty answers of the candidate among 60 instead of 9"
+        )
+        policy = explained(worse).rollouts[-1].policy
+        assert any(one.startswith("metric empty answers: more than stable") for one in policy)
+
+    def test_are_replayed_from_the_record(self, worse: Story) -> None:
+        past = TestRetro().past(worse)
+        assert past.recorded == past.replayed
+        items = items_of(worse, 2)
+        rollout = next(i for i in items if isinstance(i, Rollout) and i.stage == "prod")
+        plan = next(i.plan for i in items if isinstance(i, Plan)).stage("prod")
+        lax = Policy(plan.strategy, plan.checks.model_copy(update={"alpha": 1e-9}))
+        found = look_back(lax, rollout, items)
+        assert found
+        assert found.replayed
+        assert found.replayed.ending == "under-way"
+
+    def test_that_a_policy_adds_later_have_no_data_and_that_is_said(self, live: Story) -> None:
+        live.release("two")
+        strategy = StrategyPlan(name="canary", steps=(Step(weight=0.1, bake_seconds=120),))
+        checks = Checks(errors=ErrorPolicy(min_samples=20), compared=(EMPTY,))
+        found = TestRetro().past(live, Policy(strategy, checks))
+        assert found.replayed
+        assert found.replayed.ending == "under-way"
+        assert "empty answers was not looked at" in found.replayed.why
+
+
+class TestBoundsInHindsight:
+    def test_a_bound_that_would_have_let_it_pass_is_named(self, live: Story) -> None:
+        query = MetricQuery(
+            name="queue", stats={"m": MetricStat(namespace="S", metric="Q", statistic="Maximum")}
+        )
+        bounded = MetricPolicy(query=query, at_most=4, periods=2)
+        with_policy(live, checks=Checks(errors=ErrorPolicy(min_samples=20), metrics=(bounded,)))
+
+        def serve(ref: RolloutRef, seconds: int) -> None:
+            live.serve(ref, seconds)
+            live.at(PROD).metrics.publish("S", "Q", live.world.clock.now(), 9)
+
+        live.machines.while_baking = serve
+        assert live.release("two") == "failed"
+        last = decisions(live)[-1]
+        assert last.why.startswith("queue is 9, at most 4 allowed, for 2 periods in a row")
+        assert [(one.value, one.action) for one in setting(last, "at_most of queue")] == [
+            ("9", "set-weight")
+        ]
+        assert [one.value for one in setting(last, "periods of queue")] == ["3"]
+
+    def test_durations_turn_a_decision_by_being_left_out(self, live: Story) -> None:
+        with_policy(
+            live, checks=Checks(errors=ErrorPolicy(min_samples=20), latency=LatencyPolicy())
+        )
+
+        def serve(ref: RolloutRef, seconds: int) -> None:
+            for version, each in (("1", 20.0), ("2", 90.0)):
+                for function in ("hello-prod-Hello", "hello-prod-Bye"):
+                    now, took = live.world.clock.now(), [each + n % 9 for n in range(seconds)]
+                    live.at(PROD).metrics.record(function, version, now, seconds, 0, took)
+
+        for function in ("hello-prod-Hello", "hello-prod-Bye"):
+            live.at(PROD).metrics.record(
+                function, "1", live.world.clock.now(), 60, 0, [20.0 + n % 9 for n in range(60)]
+            )
+        live.world.clock.advance(60)
+        live.machines.while_baking = serve
+        assert live.release("two") == "failed"
+        last = decisions(live)[-1]
+        assert "candidate is slower than" in last.why
+        assert [one.value for one in setting(last, "latency")] == ["left out"]
+        assert [one.action for one in setting(last, "latency.warm_up")] == ["hold"]
 
 
 class TestMemory:

@@ -45,8 +45,8 @@ class ErrorFindings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tally:
-    """One pair's bins, added up."""
+class Tally:
+    """One pair's bins, added up, or those of all pairs."""
 
     name: str
     stable: Counts
@@ -62,8 +62,36 @@ class _Tally:
         stable failed at other times, and ``margin`` more.
         """
         stakes = merged_stakes_of(self.cells) if merged else stakes_of(self.cells)
-        allowed = min(_rate(self.stable, self.before) + margin, 1.0)
+        allowed = min(self.stable_share + margin, 1.0)
         return log_worse(self.candidate.errors, [*stakes, (self.alone, allowed)])
+
+    @property
+    def stable_share(self) -> float:
+        """The share of stable's requests that failed; before the shift when it has none."""
+        return share_of(self.stable if self.stable.invocations else self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """The counts of all pairs, and how much they speak against the candidate."""
+
+    whole: Tally
+    suspect: Tally  # the pair that looks worst, or all of them together
+    evidence: Evidence
+
+    @property
+    def proven(self) -> bool:
+        """The candidate is worse."""
+        return self.evidence.reached and self.whole.candidate.errors >= FEWEST_ERRORS
+
+    @property
+    def increase(self) -> float:
+        """How much higher the candidate's share of failures is than stable's."""
+        return share_of(self.whole.candidate) - self.whole.stable_share
+
+    def exceeds(self, allowed: float) -> bool:
+        """The candidate's share lies above stable's by more; one on the bound is allowed."""
+        return self.increase > allowed + _ROUNDING
 
 
 def judge_errors(pairs: Sequence[PairBins], policy: ErrorPolicy, alpha: float) -> ErrorFindings:
@@ -71,26 +99,35 @@ def judge_errors(pairs: Sequence[PairBins], policy: ErrorPolicy, alpha: float) -
 
     ``alpha`` is the chance of a false alarm that this test may have.
     """
-    tallies = [_tally(pair) for pair in pairs]
-    whole = _whole(tallies)
-    log_e, suspect = _against(tallies, whole, policy.max_increase)
-    evidence = Evidence(test="errors", log_e=log_e, log_bound=-math.log(alpha))
+    weighed = weigh(pairs, "errors", policy.max_increase, alpha)
+    whole = weighed.whole
     proof = _proof(whole)
-    judgement, reason = _say(evidence, suspect, whole, proof, policy)
+    judgement, reason = _say(weighed, proof, policy)
     candidate = whole.candidate
     return ErrorFindings(
         judgement=judgement,
         reason=reason,
         stable=whole.stable,
         candidate=candidate,
-        evidence=evidence,
+        evidence=weighed.evidence,
         no_worse=bool(proof),
-        excess=highest_rate(candidate.invocations, candidate.errors)
-        - _rate(whole.stable, whole.before),
+        excess=highest_rate(candidate.invocations, candidate.errors) - whole.stable_share,
     )
 
 
-def _tally(pair: PairBins) -> _Tally:
+def weigh(pairs: Sequence[PairBins], test: str, margin: float, alpha: float) -> Weighed:
+    """The evidence of the pairs' bins that the candidate is worse.
+
+    ``margin`` is what the candidate may fail more where stable served nothing to compare it with.
+    """
+    tallies = [_tally(pair) for pair in pairs]
+    whole = _whole(tallies)
+    log_e, suspect = _against(tallies, whole, margin)
+    evidence = Evidence(test=test, log_e=log_e, log_bound=-math.log(alpha))
+    return Weighed(whole, suspect, evidence)
+
+
+def _tally(pair: PairBins) -> Tally:
     """One pass over as much as a day of minutes for each of a hundred functions: plain and fast."""
     stable = stable_errors = candidate = candidate_errors = alone = 0
     cells = []
@@ -106,7 +143,7 @@ def _tally(pair: PairBins) -> _Tally:
             stable_errors += failed
             candidate_errors += candidate_failed
             cells.append((requests, failed, candidate_requests, candidate_failed))
-    return _Tally(
+    return Tally(
         name=pair.pair.ref.function,
         stable=Counts(stable, stable_errors),
         candidate=Counts(candidate, candidate_errors),
@@ -116,8 +153,8 @@ def _tally(pair: PairBins) -> _Tally:
     )
 
 
-def _whole(tallies: Sequence[_Tally]) -> _Tally:
-    return _Tally(
+def _whole(tallies: Sequence[Tally]) -> Tally:
+    return Tally(
         name="",
         stable=sum((one.stable for one in tallies), Counts()),
         candidate=sum((one.candidate for one in tallies), Counts()),
@@ -127,7 +164,7 @@ def _whole(tallies: Sequence[_Tally]) -> _Tally:
     )
 
 
-def _against(tallies: Sequence[_Tally], whole: _Tally, margin: float) -> tuple[float, _Tally]:
+def _against(tallies: Sequence[Tally], whole: Tally, margin: float) -> tuple[float, Tally]:
     """The evidence that the candidate is worse, and the function that looks worst.
 
     Half of the wager is on all functions together, half is spread over each by itself: a fault of
@@ -146,7 +183,7 @@ def _against(tallies: Sequence[_Tally], whole: _Tally, margin: float) -> tuple[f
     return log_mean([together, spread]), suspect if spread > together else whole
 
 
-def _proof(whole: _Tally) -> str:
+def _proof(whole: Tally) -> str:
     """How it is proven that the candidate is no worse by a margin; empty when it is not."""
     bound = -math.log(_BETA)
     if log_not_above(whole.candidate.invocations, whole.candidate.errors) >= bound:
@@ -156,25 +193,18 @@ def _proof(whole: _Tally) -> str:
     return ""
 
 
-def _say(
-    evidence: Evidence, suspect: _Tally, whole: _Tally, proof: str, policy: ErrorPolicy
-) -> tuple[Judgement, str]:
-    candidate = whole.candidate
-    if evidence.reached and candidate.errors >= FEWEST_ERRORS:
-        chance = f"odds of seeing this by chance if it were no worse: {odds(evidence.log_e)}"
-        return Judgement.UNHEALTHY, f"{_comparison(suspect, plain)}; {chance}"
+def _say(weighed: Weighed, proof: str, policy: ErrorPolicy) -> tuple[Judgement, str]:
+    candidate = weighed.whole.candidate
+    if weighed.proven:
+        return Judgement.UNHEALTHY, f"{comparison(weighed.suspect, plain)}; {chance_of(weighed)}"
     if candidate.invocations < policy.min_samples:
         return Judgement.INSUFFICIENT_TRAFFIC, (
             f"candidate has {candidate.invocations:,} of the {policy.min_samples:,} requests"
             f" that a judgement needs, {candidate.errors:,} failed"
         )
-    said = f"{_comparison(whole, rated)}; e-value {standing(evidence)}"
-    increase = _rate(candidate, Counts()) - _rate(whole.stable, whole.before)
-    if increase > policy.max_increase + _ROUNDING:
-        return Judgement.UNDECIDED, (
-            f"{said}; {increase * 100:.1f} points more, {policy.max_increase * 100:.1f} allowed,"
-            " but it may be chance"
-        )
+    said = f"{comparison(weighed.whole, rated)}; e-value {standing(weighed.evidence)}"
+    if weighed.exceeds(policy.max_increase):
+        return Judgement.UNDECIDED, f"{said}; {perhaps_chance(weighed, policy.max_increase)}"
     if proof:
         return Judgement.HEALTHY, f"{said}; proven no worse: {proof}"
     if policy.proof:
@@ -182,9 +212,23 @@ def _say(
     return Judgement.HEALTHY, said
 
 
-def _comparison(of: _Tally, write: Callable[[Counts], str]) -> str:
+def chance_of(weighed: Weighed) -> str:
+    """How unlikely it is to see this of a candidate that is no worse."""
+    return f"odds of seeing this by chance if it were no worse: {odds(weighed.evidence.log_e)}"
+
+
+def perhaps_chance(weighed: Weighed, allowed: float) -> str:
+    """Why a higher share neither goes on nor back."""
+    return (
+        f"{weighed.increase * 100:.1f} points more, {allowed * 100:.1f} allowed,"
+        " but it may be chance"
+    )
+
+
+def comparison(of: Tally, write: Callable[[Counts], str], fails: str = "fails") -> str:
+    """Both versions in numbers that a person can check."""
     name = f"{of.name}: " if of.name else ""
-    said = f"{name}candidate fails {write(of.candidate)}"
+    said = f"{name}candidate {fails} {write(of.candidate)}"
     if of.stable.invocations:
         return f"{said}, stable {write(of.stable)}"
     if of.before.invocations:
@@ -192,7 +236,6 @@ def _comparison(of: _Tally, write: Callable[[Counts], str]) -> str:
     return f"{said}, stable had no requests"
 
 
-def _rate(counts: Counts, otherwise: Counts) -> float:
-    """The share of failures; of ``otherwise`` when there were no requests, 0 if there neither."""
-    known = counts if counts.invocations else otherwise
-    return known.errors / known.invocations if known.invocations else 0.0
+def share_of(counts: Counts) -> float:
+    """The share of failures, 0 without requests."""
+    return counts.errors / counts.invocations if counts.invocations else 0.0

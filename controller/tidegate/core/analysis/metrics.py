@@ -22,7 +22,7 @@ def judge_metric(policy: MetricPolicy, seen: Sequence[MetricSeries]) -> tuple[Ju
     if not latest:
         return Judgement.INSUFFICIENT_TRAFFIC, f"{name} has no data since the shift began"
     beyond = [value for value in latest if not _within(policy, value)]
-    said = f"{name} is {latest[-1]:g}, {_bounds(policy)}"
+    said = f"{name} is {latest[-1]:g}, {bounds(policy)}"
     if len(beyond) == policy.periods:
         return Judgement.UNHEALTHY, f"{said}, for {policy.periods} periods in a row"
     if beyond:
@@ -36,7 +36,8 @@ def _within(policy: MetricPolicy, value: float) -> bool:
     )
 
 
-def _bounds(policy: MetricPolicy) -> str:
+def bounds(policy: MetricPolicy) -> str:
+    """What is allowed, in words."""
     words = []
     if policy.at_least is not None:
         words.append(f"at least {policy.at_least:g}")

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 from typing import NoReturn, TypedDict
 
+from tidegate.core.compare import compared_of, queries_of
 from tidegate.core.errors import Aborted, Unhealthy
 from tidegate.core.look import ACTION_NAMES, Look, consider, moved, policy_of
 from tidegate.core.memory import probe_bins, remember
 from tidegate.core.plan import MetricQuery
-from tidegate.core.ports import Counts, Observation, Pair, Ports
+from tidegate.core.ports import (
+    Compared,
+    Counts,
+    MetricSeries,
+    Observation,
+    Pair,
+    PairBins,
+    Ports,
+)
 from tidegate.core.record import (
     Call,
     Rollout,
@@ -162,9 +171,11 @@ def _observe(scene: Scene, rollout: Rollout, now: datetime) -> Observation:
     pairs = [Pair(alias_of(s), s.stable, s.candidate) for s in rollout.shifts]
     seen = metrics.bins(pairs, since, now, edges, tolerance)
     known = [Counts(one.invocations, one.errors) for one in before] or [Counts()] * len(seen)
+    own, compared = _own_metrics(scene, seen, since, now)
     return Observation(
         pairs=tuple(replace(one, before=was) for one, was in zip(seen, known, strict=True)),
-        metrics=tuple(metrics.series(_queries(scene), since, now)) if checks.metrics else (),
+        metrics=own,
+        compared=compared,
         probes=probe_bins(rollout, now),
         firing=tuple(metrics.firing(rollout.alarms)) if rollout.alarms else (),
         baseline=rollout.baseline_alarms,
@@ -173,9 +184,23 @@ def _observe(scene: Scene, rollout: Rollout, now: datetime) -> Observation:
     )
 
 
-def _queries(scene: Scene) -> list[MetricQuery]:
-    """The stage's metrics; a dimension may name a resource of the template by its logical id."""
+def _own_metrics(
+    scene: Scene, pairs: Sequence[PairBins], since: datetime, now: datetime
+) -> tuple[tuple[MetricSeries, ...], tuple[Compared, ...]]:
+    """The stage's metrics, with bounds and by version, in one reading."""
+    checks = scene.stage.checks
+    if not checks.metrics and not checks.compared:
+        return (), ()
     resources = scene.state().resources
+    bounded = _queries(scene, resources)
+    by_version = [query for one in checks.compared for query in queries_of(one, pairs, resources)]
+    series = scene.world.metrics.series([*bounded, *by_version], since, now)
+    compared = (compared_of(one, pairs, resources, series) for one in checks.compared)
+    return tuple(series[: len(bounded)]), tuple(compared)
+
+
+def _queries(scene: Scene, resources: Mapping[str, str]) -> list[MetricQuery]:
+    """The metrics with bounds; a dimension may name a resource by its logical id."""
 
     def physical(query: MetricQuery) -> MetricQuery:
         stats = {
