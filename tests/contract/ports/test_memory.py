@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+
 import pytest
 
 from contract.ports.aliases import AliasesContract
@@ -9,6 +12,8 @@ from contract.ports.artifacts import ArtifactsContract
 from contract.ports.callbacks import CallbacksContract
 from contract.ports.functions import FunctionsContract
 from contract.ports.ledger import LedgerContract
+from contract.ports.metrics import Feed, MetricsContract
+from contract.ports.signals import SignalFeed, SignalsContract
 from contract.ports.stacks import Specify, StacksContract, Wait
 from contract.ports.versions import VersionsContract
 from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, StackBusy
@@ -16,6 +21,8 @@ from tidegate.core.ports import AliasRef, StackSpec
 from tidegate.testing.application import BUCKET, MemoryApplication
 from tidegate.testing.functions import MemoryAliases, MemoryFunctions, MemoryVersions
 from tidegate.testing.memory import MemoryArtifacts, MemoryCallbacks, MemoryLedger
+from tidegate.testing.metrics import MemoryMetrics
+from tidegate.testing.signals import MemorySignals
 from tidegate.testing.stacks import MemoryStacks
 
 MANIFEST = """
@@ -96,6 +103,65 @@ class TestMemoryVersions(VersionsContract):
             versions.functions.publish("hello")
         versions.functions.aliases.set("hello", "live", "1", {"2": 0.1})
         return "hello"
+
+
+class _MemoryFeed:
+    def __init__(self, metrics: MemoryMetrics) -> None:
+        self.metrics = metrics
+
+    def serve(  # noqa: PLR0917  # reads as a row of a table
+        self,
+        version: str,
+        at: datetime,
+        invocations: int,
+        errors: int = 0,
+        durations_ms: Iterable[float] = (),
+        function: str = "greeter",
+    ) -> None:
+        self.metrics.record(function, version, at, invocations, errors, durations_ms)
+
+    def publish(self, metric: str, at: datetime, value: float, **dimensions: str) -> None:
+        self.metrics.publish("Shop", metric, at, value, **dimensions)
+
+    def alarm(self, name: str, state: str) -> None:
+        self.metrics.alarms[name] = state == "ALARM"
+
+
+class TestMemoryMetrics(MetricsContract):
+    @pytest.fixture
+    def metrics(self) -> MemoryMetrics:
+        return MemoryMetrics()
+
+    @pytest.fixture
+    def feed(self, metrics: MemoryMetrics) -> Feed:
+        return _MemoryFeed(metrics)
+
+
+class _MemorySignalFeed:
+    def __init__(self, signals: MemorySignals, firing: dict[str, bool]) -> None:
+        self.signals, self.firing = signals, firing
+
+    def alarm(self, name: str, state: str) -> None:
+        self.firing[name] = state == "ALARM"
+        if state == "INSUFFICIENT_DATA":
+            self.signals.silent.add(name)
+
+    def serve(self, ref: AliasRef, version: str, at: datetime, requests: int) -> None:
+        self.signals.served.append((at, ref, version, requests))
+
+
+class TestMemorySignals(SignalsContract):
+    @pytest.fixture
+    def firing(self) -> dict[str, bool]:
+        return {}
+
+    @pytest.fixture
+    def signals(self, firing: dict[str, bool]) -> MemorySignals:
+        return MemorySignals(firing)
+
+    @pytest.fixture
+    def feed(self, signals: MemorySignals, firing: dict[str, bool]) -> SignalFeed:
+        return _MemorySignalFeed(signals, firing)
 
 
 class TestMemoryStacks(StacksContract):
