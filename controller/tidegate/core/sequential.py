@@ -68,9 +68,11 @@ def merged_stakes_of(cells: Sequence[Cell]) -> list[Stake]:
     """
     merged = list[Stake]()
     for begin in range(0, len(cells), _MERGED):
-        run = cells[begin : begin + _MERGED]
-        count = sum(one[1] + one[3] for one in run)
-        drawn = sum((e + f) * c / (s + c) for s, e, c, f in run)
+        count, drawn = 0, 0.0
+        for stable, stable_events, candidate, candidate_events in cells[begin : begin + _MERGED]:
+            events = stable_events + candidate_events
+            count += events
+            drawn += events * candidate / (stable + candidate)
         merged.append((count, drawn / count))
     return merged
 

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import accumulate, product
+from itertools import product
 
 from tidegate.core.plan import StrategyPlan
 from tidegate.core.strategy import NAMED
@@ -53,39 +53,77 @@ ALARMS = tuple(Alarm(*variant) for variant in product(Scope, _RATES, _MINUTES))
 
 
 @dataclass(frozen=True, slots=True)
-class _Minute:
-    """A minute of the clock, or the part of it that lies in the shift."""
+class _Shift:
+    """The minutes of the clock in which traffic shifts, and the parts of them at both ends."""
 
-    end: float  # seconds after the beginning of the shift
-    rates: dict[Scope, float]  # share of requests that failed
-    harm: float
+    ends: Sequence[float]  # seconds after the beginning
+    rates: Sequence[Sequence[float]]  # for each scope, the share of requests that failed
+    harmed: Sequence[float]  # until the beginning of each minute, and until the end
 
 
-def run_preset(preset: StrategyPlan, course: Course, chance: random.Random) -> dict[Alarm, Run]:
-    """Shift once, the same users under each of the alarms."""
+def run_preset(preset: StrategyPlan, course: Course, chance: random.Random) -> list[Run]:
+    """Shift once, the same users under each of the alarms: a run for each of ``ALARMS``."""
     begin = chance.random() * course.profile.length_seconds
-    over = sum(step.bake_seconds for step in preset.steps)
-    ends = list(_minute_ends(begin, over))
-    minutes = [
-        _serve(preset, course, chance, (begin, start, end))
-        for start, end in zip([0.0, *ends], ends, strict=False)
-    ]
-    harmed = [0.0, *accumulate(minute.harm for minute in minutes)]
+    shift = _serve(preset, course, chance, begin)
+    over = shift.ends[-1]
     afterwards = course.excess * _requests(course, begin, over, course.horizon_seconds)
-    promoted = Run(Ending.PROMOTED, over, harmed[-1] + afterwards)
-    fired = _first_firing(minutes)
-    return {
-        alarm: _taken_back(fired[alarm], ends, harmed) or promoted if alarm in fired else promoted
-        for alarm in ALARMS
-    }
+    promoted = Run(Ending.PROMOTED, over, shift.harmed[-1] + afterwards)
+    fired = [minute for rates in shift.rates for minute in _first_firing(rates)]
+    runs = {minute: _taken_back(minute, shift) or promoted for minute in set(fired)}
+    return [runs[minute] for minute in fired]
 
 
-def _taken_back(fired: int, ends: Sequence[float], harmed: Sequence[float]) -> Run | None:
+def _taken_back(fired: int | None, shift: _Shift) -> Run | None:
     """The run when an alarm has its evidence with this minute; None when that comes too late."""
-    published = fired + PUBLISHED_AFTER_SECONDS // MINUTE
-    if published >= len(ends) - 1:
+    if fired is None:
         return None
-    return Run(Ending.CAUGHT, ends[published], harmed[published + 1])
+    published = fired + PUBLISHED_AFTER_SECONDS // MINUTE
+    if published >= len(shift.ends) - 1:
+        return None
+    return Run(Ending.CAUGHT, shift.ends[published], shift.harmed[published + 1])
+
+
+def _serve(preset: StrategyPlan, course: Course, chance: random.Random, begin: float) -> _Shift:
+    """Let users come until all steps are over."""
+    fails, stable_fails, excess = (
+        course.candidate_error_rate,
+        course.profile.error_rate,
+        course.excess,
+    )
+    ends, of_alias, of_version, harmed = [0.0], list[float](), list[float](), [0.0]
+    for end, on_stable, on_candidate in _expected(preset, course, begin):
+        failed = poisson(chance, on_candidate * fails)
+        served = failed + poisson(chance, on_candidate * (1 - fails))
+        all_failed = failed + poisson(chance, on_stable * stable_fails)
+        all_served = served + all_failed - failed + poisson(chance, on_stable * (1 - stable_fails))
+        of_alias.append(all_failed / all_served if all_served else 0.0)
+        of_version.append(failed / served if served else 0.0)
+        counts = ends[-1] < course.horizon_seconds
+        harmed.append(harmed[-1] + (on_candidate * excess if counts else 0.0))
+        ends.append(end)
+    return _Shift(ends[1:], (of_alias, of_version), harmed)  # in the order of Scope
+
+
+def _expected(
+    preset: StrategyPlan, course: Course, begin: float
+) -> Iterator[tuple[float, float, float]]:
+    """The end of each minute, and the requests to expect until then, to stable and candidate."""
+    steps = iter(preset.steps)
+    step, step_end, start = next(steps), 0.0, 0.0
+    step_end += step.bake_seconds
+    over = sum(one.bake_seconds for one in preset.steps)
+    for end in _minute_ends(begin, over):
+        on_all = on_candidate = 0.0
+        while start < end:
+            until = min(end, step_end)
+            requests = _requests(course, begin, start, until)
+            on_all += requests
+            on_candidate += step.weight * requests
+            start = until
+            if until == step_end < over:
+                step = next(steps)
+                step_end += step.bake_seconds
+        yield end, on_all - on_candidate, on_candidate
 
 
 def _minute_ends(begin: float, length: float) -> Iterator[float]:
@@ -97,58 +135,28 @@ def _minute_ends(begin: float, length: float) -> Iterator[float]:
     yield length
 
 
-def _serve(
-    preset: StrategyPlan,
-    course: Course,
-    chance: random.Random,
-    span: tuple[float, float, float],
-) -> _Minute:
-    begin, start, end = span
-    on_candidate = _candidate_requests(preset, course, begin, start, end)
-    on_stable = max(0.0, _requests(course, begin, start, end) - on_candidate)
-    failed = poisson(chance, on_candidate * course.candidate_error_rate)
-    served = failed + poisson(chance, on_candidate * (1 - course.candidate_error_rate))
-    all_failed = failed + poisson(chance, on_stable * course.profile.error_rate)
-    all_served = (
-        served + all_failed - failed + poisson(chance, on_stable * (1 - course.profile.error_rate))
-    )
-    counts = start < course.horizon_seconds
-    return _Minute(
-        end=end,
-        rates={
-            Scope.ALIAS: all_failed / all_served if all_served else 0.0,
-            Scope.VERSION: failed / served if served else 0.0,
-        },
-        harm=on_candidate * course.excess if counts else 0.0,
-    )
-
-
-def _candidate_requests(
-    preset: StrategyPlan, course: Course, begin: float, start: float, end: float
-) -> float:
-    """The expected requests to the candidate between two moments of the bakes."""
-    total, step_start = 0.0, 0.0
-    for step in preset.steps:
-        step_end = step_start + step.bake_seconds
-        total += step.weight * _requests(course, begin, max(start, step_start), min(end, step_end))
-        step_start = step_end
-    return total
-
-
 def _requests(course: Course, begin: float, start: float, end: float) -> float:
     return course.profile.expected(begin + start, begin + end) if start < end else 0.0
 
 
-def _first_firing(minutes: Sequence[_Minute]) -> dict[Alarm, int]:
-    """With which minute each alarm fires first; none for those that never do."""
-    found: dict[Alarm, int] = {}
-    for scope, length in product(Scope, _MINUTES):
-        rates = [minute.rates[scope] for minute in minutes]
-        waiting = iter(_RATES)
-        rate = next(waiting, None)
-        for last in range(length - 1, len(rates)):
-            lowest = min(rates[last - length + 1 : last + 1])
-            while rate is not None and lowest > rate:
-                found[Alarm(scope, rate, length)] = last
-                rate = next(waiting, None)
+def _first_firing(rates: Sequence[float]) -> Iterator[int | None]:
+    """With which minute each alarm of a scope fires first, in their order; None: it never does."""
+    highest = max(rates)
+    for level in _RATES:
+        found = dict.fromkeys(_MINUTES) if highest <= level else _first_streaks(rates, level)
+        yield from found.values()
+
+
+def _first_streaks(rates: Sequence[float], level: float) -> dict[int, int | None]:
+    """The last minute of the first streak above the level, for each length of ``_MINUTES``."""
+    found = dict[int, int | None].fromkeys(_MINUTES)
+    streak = longest = 0
+    for minute, rate in enumerate(rates):
+        streak = streak + 1 if rate > level else 0
+        if streak > longest:
+            longest = streak
+            if streak in found:
+                found[streak] = minute
+                if streak == _MINUTES[-1]:
+                    break
     return found

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 
 from tidegate.core.look import Policy
 from tidegate.core.plan import Checks, Model, StrategyPlan
-from tidegate.simulate.codedeploy import ALARMS, PRESETS, Alarm, run_preset
+from tidegate.simulate.codedeploy import ALARMS, PRESETS, run_preset
 from tidegate.simulate.rollouts import MINUTE, Course, Ending, Run, run_rollout
 from tidegate.simulate.traffic import Profile, Regression
 
@@ -30,30 +30,33 @@ class Tally:
     runs: int = 0
     harmed: float = 0.0
     harmed_squares: float = 0.0
-    minutes: dict[Ending, Counter[int]] = field(default_factory=dict)  # whole minutes, by ending
+    endings: Counter[tuple[Ending, int]] = field(default_factory=Counter)  # with whole minutes
 
     def add(self, run: Run) -> None:
         """Count one run."""
         self.runs += 1
         self.harmed += run.harmed
         self.harmed_squares += run.harmed**2
-        self.minutes.setdefault(run.ending, Counter())[math.ceil(run.seconds / MINUTE)] += 1
+        self.endings[run.ending, math.ceil(run.seconds / MINUTE)] += 1
 
     def merge(self, other: Tally) -> None:
         """Count the runs of another process."""
         self.runs += other.runs
         self.harmed += other.harmed
         self.harmed_squares += other.harmed_squares
-        for ending, minutes in other.minutes.items():
-            self.minutes.setdefault(ending, Counter()).update(minutes)
+        self.endings.update(other.endings)
 
-    def share(self, *endings: Ending) -> float:
+    def minutes(self, ending: Ending) -> Counter[int]:
+        """When the runs that ended so did, in whole minutes."""
+        return Counter({at: count for (how, at), count in self.endings.items() if how is ending})
+
+    def share(self, ending: Ending) -> float:
         """The share of the runs that ended so."""
-        return sum(self.minutes.get(e, Counter()).total() for e in endings) / self.runs
+        return self.minutes(ending).total() / self.runs
 
     def quantile(self, ending: Ending, share: float) -> int | None:
         """The minute by which this share of the runs that ended so had ended."""
-        counted = self.minutes.get(ending, Counter())
+        counted = self.minutes(ending)
         wanted, seen = share * counted.total(), 0
         for minute in sorted(counted):
             seen += counted[minute]
@@ -136,24 +139,24 @@ class _Task:
     seed: int
     numbers: range
 
-    def run(self) -> dict[Alarm | None, Tally]:
-        tallies: dict[Alarm | None, Tally] = {}
+    def run(self) -> list[Tally]:
+        """A tally for each of ``ALARMS`` of a preset, one of the policy."""
+        tallies = [Tally() for _ in (ALARMS if isinstance(self.subject, StrategyPlan) else [None])]
         for number in self.numbers:
             # A seed for each run: the result does not depend on how many processes there are.
             chance = random.Random(f"{self.seed}/{self.name}/{number}")
-            for alarm, run in self._runs(chance):
-                tallies.setdefault(alarm, Tally()).add(run)
+            for tally, run in zip(tallies, self._runs(chance), strict=True):
+                tally.add(run)
         return tallies
 
-    def _runs(self, chance: random.Random) -> Iterator[tuple[Alarm | None, Run]]:
+    def _runs(self, chance: random.Random) -> list[Run]:
         if isinstance(self.subject, Policy):
-            yield None, run_rollout(self.subject, self.course, chance)
-        else:
-            yield from run_preset(self.subject, self.course, chance).items()
+            return [run_rollout(self.subject, self.course, chance)]
+        return run_preset(self.subject, self.course, chance)
 
 
 _Key = tuple[str, int]  # policy, index of the regression; the first one is healthy
-_Tallies = dict[_Key, dict[Alarm | None, Tally]]
+_Tallies = dict[_Key, list[Tally]]  # of each of ``ALARMS``, or of the policy alone
 
 
 def simulate(trial: Trial, stage: str = "", processes: int | None = None) -> Report:
@@ -162,8 +165,10 @@ def simulate(trial: Trial, stage: str = "", processes: int | None = None) -> Rep
     tallies: _Tallies = {}
     tasks = list(_tasks(trial, regressions))
     for (key, _), found in zip(tasks, _run_all([t for _, t in tasks], processes), strict=True):
-        for alarm, tally in found.items():
-            tallies.setdefault(key, {}).setdefault(alarm, Tally()).merge(tally)
+        for tally, more in zip(
+            tallies.setdefault(key, [Tally() for _ in found]), found, strict=True
+        ):
+            tally.merge(more)
     alarms = {p.name: _best_alarm(p.name, len(regressions), tallies) for p in PRESETS}
     return Report(
         stage=stage,
@@ -205,7 +210,7 @@ def _left_out(checks: Checks) -> tuple[str, ...]:
     return (*durations, *metrics, *checks.alarms)
 
 
-def _run_all(tasks: Sequence[_Task], processes: int | None) -> Iterator[dict[Alarm | None, Tally]]:
+def _run_all(tasks: Sequence[_Task], processes: int | None) -> Iterator[list[Tally]]:
     workers = processes or len(os.sched_getaffinity(0))
     if workers == 1:
         yield from map(_Task.run, tasks)
@@ -215,11 +220,12 @@ def _run_all(tasks: Sequence[_Task], processes: int | None) -> Iterator[dict[Ala
 
 
 def _finding(
-    trial: Trial, index: int, regression: Regression, tallies: _Tallies, alarms: Mapping[str, Alarm]
+    trial: Trial, index: int, regression: Regression, tallies: _Tallies, alarms: Mapping[str, int]
 ) -> Finding:
-    outcomes = [_outcome(OURS, None, tallies[OURS, index][None])]
+    outcomes = [_outcome(OURS, "", tallies[OURS, index][0])]
     outcomes += [
-        _outcome(preset, alarm, tallies[preset, index][alarm]) for preset, alarm in alarms.items()
+        _outcome(preset, str(ALARMS[alarm]), tallies[preset, index][alarm])
+        for preset, alarm in alarms.items()
     ]
     return Finding(
         regression=str(regression),
@@ -228,30 +234,30 @@ def _finding(
     )
 
 
-def _best_alarm(preset: str, regressions: int, tallies: _Tallies) -> Alarm:
+def _best_alarm(preset: str, regressions: int, tallies: _Tallies) -> int:
     """The alarm that spares most users over all regressions, of those that seldom fire without one.
 
-    It is one alarm for all of them: nobody knows beforehand how a release will fail.
+    By its index in ``ALARMS``. It is one alarm for all of them: nobody knows beforehand how a
+    release will fail.
     """
-    healthy = tallies[preset, 0]
+    false = [tally.share(Ending.CAUGHT) for tally in tallies[preset, 0]]
 
-    def harm(alarm: Alarm) -> float:
+    def harm(alarm: int) -> float:
         return sum(
             math.log1p(tallies[preset, index][alarm].harmed) for index in range(1, regressions)
         )
 
-    quietest = min(healthy[alarm].share(Ending.CAUGHT) for alarm in ALARMS)
-    allowed = max(quietest, FALSE_ROLLBACKS)
-    return min((a for a in ALARMS if healthy[a].share(Ending.CAUGHT) <= allowed), key=harm)
+    allowed = max(min(false), FALSE_ROLLBACKS)
+    return min((alarm for alarm, share in enumerate(false) if share <= allowed), key=harm)
 
 
-def _outcome(policy: str, alarm: Alarm | None, tally: Tally) -> Outcome:
+def _outcome(policy: str, alarm: str, tally: Tally) -> Outcome:
     mean = tally.harmed / tally.runs
     variance = max(0.0, tally.harmed_squares / tally.runs - mean**2)
-    caught = tally.minutes.get(Ending.CAUGHT, Counter())
+    caught = tally.minutes(Ending.CAUGHT)
     return Outcome(
         policy=policy,
-        alarm=str(alarm) if alarm else "",
+        alarm=alarm,
         caught=tally.share(Ending.CAUGHT),
         given_up=tally.share(Ending.GIVEN_UP),
         promoted=tally.share(Ending.PROMOTED),

@@ -95,21 +95,22 @@ class TestRollouts:
 
 
 class TestPresets:
-    def preset(self, name: str) -> StrategyPlan:
-        return next(preset for preset in PRESETS if preset.name == name)
+    def shifted(self, name: str, course: Course, seed: int) -> dict[Alarm, Run]:
+        preset = next(preset for preset in PRESETS if preset.name == name)
+        return dict(zip(ALARMS, run_preset(preset, course, random.Random(seed)), strict=True))
 
     def test_all_presets_of_codedeploy_that_shift_are_there_once(self) -> None:
         assert len(PRESETS) == len({preset.name for preset in PRESETS}) == 8
 
     def test_an_alarm_that_never_fires_lets_all_traffic_go_there(self) -> None:
         course = Course(TEN, 0.0)
-        found = run_preset(self.preset("Canary10Percent5Minutes"), course, random.Random(1))
+        found = self.shifted("Canary10Percent5Minutes", course, 1)
         never = found[Alarm(Scope.VERSION, 0.1, 5)]
         assert (never.ending, never.seconds, never.harmed) == (Ending.PROMOTED, 300, 0)
 
     def test_harm_without_an_alarm_is_the_closed_form(self) -> None:
         course = Course(TEN, 0.011)
-        found = run_preset(self.preset("Linear10PercentEvery1Minute"), course, random.Random(1))
+        found = self.shifted("Linear10PercentEvery1Minute", course, 1)
         late = found[Alarm(Scope.ALIAS, 0.1, 5)]
         weights = sum(tenth / 10 for tenth in range(1, 10))
         assert late.harmed == pytest.approx(0.01 * 10 * (60 * weights + 3600 - 540))
@@ -117,9 +118,7 @@ class TestPresets:
     def test_a_total_failure_fires_an_alarm_on_the_version_a_minute_after_it_closed(self) -> None:
         for number in range(20):
             course = Course(TEN, 1.0)
-            found = run_preset(
-                self.preset("Canary10Percent5Minutes"), course, random.Random(number)
-            )
+            found = self.shifted("Canary10Percent5Minutes", course, number)
             first = found[Alarm(Scope.VERSION, 0.1, 1)]
             assert first.ending is Ending.CAUGHT
             assert 60 <= first.seconds <= 180
@@ -127,9 +126,7 @@ class TestPresets:
     def test_a_stricter_alarm_is_never_later(self) -> None:
         for number in range(30):
             course = Course(TEN, 0.03)
-            found = run_preset(
-                self.preset("Canary10Percent15Minutes"), course, random.Random(number)
-            )
+            found = self.shifted("Canary10Percent15Minutes", course, number)
             for scope in Scope:
                 for minutes in (1, 2, 3, 5):
                     times = [found[Alarm(scope, rate, minutes)] for rate in (0.0, 0.01, 0.05)]
