@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from tidegate.build.callbacks import find_callbacks
+from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
@@ -110,6 +111,7 @@ def build_artifact(
         functions=expansion.functions,
         defaults=expansion.defaults[parsed.stages[0].name],
         stage_defaults=_differing(expansion.defaults),
+        event_metrics=event_metrics(expansion.template, expansion.aliases),
         notices=(*expansion.report.notices, *_callbacks(expansion, parsed, store)),
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.cli import text
+from tidegate.core.analysis.metrics import bounds
 from tidegate.core.plan import (
     AdaptivePlan,
     ApprovalPlan,
@@ -83,6 +84,10 @@ def _shift(stage: StagePlan) -> Iterator[tuple[str, str]]:
         yield label, f"{_clock(passed)}  {text.bar(1.0)} {_share(1.0)}"
     if stage.strategy.splits:
         yield "   goes back", _checks(stage.checks)
+        for number, policy in enumerate(stage.checks.metrics):
+            before = ", or as before the shift" if policy.or_before else ""
+            label = "" if number else "   watches"
+            yield label, f"{policy.query.name}: {bounds(policy)}{before}"
 
 
 def _adaptive(label: str, plan: AdaptivePlan) -> Iterator[tuple[str, str]]:
@@ -111,7 +116,8 @@ def _checks(checks: Checks) -> str:
         f"or to have {one.worse_when} of {one.name} than stable, by proof"
         for one in checks.compared
     ]
-    words += [f"or {policy.query.name} is beyond its bounds" for policy in checks.metrics]
+    if checks.metrics:
+        words.append("or a metric is beyond its bounds")
     if checks.alarms:
         words.append(f"or on alarm {', '.join(checks.alarms)}{_before(checks)}")
     waits = (

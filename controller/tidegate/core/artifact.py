@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from tidegate.core.manifest import Manifest
-from tidegate.core.plan import ManagedAlias, Model, Step
+from tidegate.core.plan import ManagedAlias, MetricPolicy, Model, Step
 
 CONFIGURATIONS_PARAMETER: Final = "TidegateConfigurations"
 """Tells a stack which values its functions' parameters have: a change publishes a version."""
@@ -50,6 +50,7 @@ class ArtifactContents(Model):
     functions: tuple[str, ...] = ()  # logical ids of all functions
     defaults: TemplateDefaults = TemplateDefaults()
     stage_defaults: Mapping[str, TemplateDefaults] = {}  # where parameters make a stage differ
+    event_metrics: tuple[MetricPolicy, ...] = ()  # of functions that streams and queues call
     notices: tuple[str, ...] = ()  # what of the template cannot be taken over, and why
 
     def digest(self) -> str:

@@ -28,6 +28,15 @@ def placeholders(value: str) -> list[str]:
     return re.findall(r"\{([^{}]*)\}", value)
 
 
+def physical_name(value: str, resources: Mapping[str, str]) -> str:
+    """What a dimension calls a resource of the template; any other value is meant as it is.
+
+    The physical id of a queue is its URL, and its name is the end of it.
+    """
+    named = resources.get(value, value)
+    return named.rpartition("/")[2] if named.startswith("https://") else named
+
+
 def queries_of(
     policy: ComparedPolicy, pairs: Sequence[PairBins], resources: Mapping[str, str]
 ) -> list[MetricQuery]:
@@ -75,7 +84,7 @@ def _of_version(
     known = {"function": ref.function, "alias": ref.alias, "version": version}
 
     def filled(value: str) -> str:
-        return re.sub(r"\{(\w+)\}", lambda found: known[found[1]], resources.get(value, value))
+        return re.sub(r"\{(\w+)\}", lambda found: known[found[1]], physical_name(value, resources))
 
     dimensions = {name: filled(value) for name, value in stat.dimensions.items()}
     return stat.model_copy(update={"dimensions": dimensions})

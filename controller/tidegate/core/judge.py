@@ -46,7 +46,7 @@ def judge(seen: Observation, checks: Checks) -> Verdict:
         compared = judge_compared(policy, seen.compared, alpha)
         findings.append((compared.judgement, compared.reason))
         evidence += [compared.evidence] if compared.evidence else []
-    findings += [judge_metric(policy, seen.metrics) for policy in checks.metrics]
+    findings += [judge_metric(policy, seen) for policy in checks.metrics]
     findings += [*_alarms(seen.firing, seen.baseline), *_shared(checks)]
     return Verdict(
         judgement=worst(*(judgement for judgement, _ in findings)),

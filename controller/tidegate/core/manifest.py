@@ -398,7 +398,9 @@ class MetricCheck(Spec):
     periods: int = Field(default=3, ge=1, le=60)
     """How many minutes in a row beyond a bound make the candidate unhealthy."""
     missing: float | None = Field(default=None, allow_inf_nan=False)
-    """What a metric without any data is taken for; left out, no data is no health."""
+    """What a minute without data is taken for; left out, no data is no health."""
+    or_before: bool = False
+    """Whether what it reached in the hour before the shift is allowed too, above `at_most`."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -442,6 +444,8 @@ class ChecksSpec(Spec):
     """The candidate's durations against the stable version's; left out, they are not compared."""
     metrics: tuple[MetricCheck, ...] = Field(default=(), max_length=20)
     """Metrics of your own, with bounds or compared by version."""
+    events: bool = True
+    """Whether dead letters and iterator age of functions that events call are watched."""
     alarms: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] | None = None
     """CloudWatch alarms: logical ids in the template, or names."""
     when_firing_before: WhenFiringBefore = _CHECKS.when_firing_before

@@ -196,7 +196,11 @@ def _look(
                 for shift, served in zip(rollout.shifts, before, strict=True)
             ),
             metrics=tuple(
-                MetricSeries(metric.name, _in_order(known.metrics[metric.name]))
+                MetricSeries(
+                    metric.name,
+                    _in_order(known.metrics[metric.name]),
+                    rollout.metrics_before.get(metric.name),
+                )
                 for metric in seen.metrics
             ),
             compared=tuple(known.compared(one, seen.period_seconds) for one in seen.compared),

@@ -143,7 +143,8 @@ class MetricPolicy(Model):
     at_most: float | None = None
     at_least: float | None = None
     periods: int = Field(default=3, ge=1)  # so many in a row beyond a bound
-    missing: float | None = None  # what a metric without any data is taken for; none: no health
+    missing: float | None = None  # what a period without data is taken for; none: no health
+    or_before: bool = False  # what it reached in the hour before the shift is allowed too
 
 
 class WorseWhen(StrEnum):

@@ -194,7 +194,10 @@ def _checks(checks: ChecksSpec, defaults: TemplateDefaults, contents: ArtifactCo
         alpha=checks.alpha,
         latency=_latency(checks.latency),
         compared=tuple(_all_compared(checks.metrics, contents)),
-        metrics=tuple(_metric(metric) for metric in checks.metrics if metric.compare is None),
+        metrics=(
+            *(_metric(metric) for metric in checks.metrics if metric.compare is None),
+            *_event_metrics(checks, contents),
+        ),
         alarms=defaults.alarms if checks.alarms is None else checks.alarms,
         when_firing_before=checks.when_firing_before,
     )
@@ -291,7 +294,15 @@ def _metric(metric: MetricCheck) -> MetricPolicy:
         at_least=metric.at_least,
         periods=metric.periods,
         missing=metric.missing,
+        or_before=metric.or_before,
     )
+
+
+def _event_metrics(checks: ChecksSpec, contents: ArtifactContents) -> Iterator[MetricPolicy]:
+    """Those that the template calls for; the manifest's own of the same name wins."""
+    taken = {metric.name for metric in checks.metrics}
+    if checks.events:
+        yield from (one for one in contents.event_metrics if one.query.name not in taken)
 
 
 def _approval(approval: ApprovalSpec | None) -> ApprovalPlan | None:

@@ -131,6 +131,7 @@ class MetricSeries:
 
     name: str
     values: tuple[MetricValue, ...] = ()
+    before: float | None = None  # the highest in the hour before the shift, where it is asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -415,6 +415,7 @@ class Rollout(Item):
     step_began_with: int = 0  # requests that the candidate had served before this step
     moved_at: tuple[datetime, ...] = ()  # when the weight changed, the first time first
     before: tuple[ServedBefore, ...] = ()  # what each shift's alias served before
+    metrics_before: dict[str, float] = Field(default_factory=dict)  # the highest of the hour before
     shifting_since: datetime | None = None
     probes: tuple[Probed, ...] = ()  # oldest first
     ticks: int = 0

@@ -209,6 +209,70 @@ class TestMetrics:
         assert self.judged(at_most=0, missing=0).judgement is Judgement.HEALTHY
 
 
+class TestSparseMetrics:
+    """Counters that have data only when something happens: periods without are what they mean."""
+
+    def judged(self, *at: int, minutes: int = 10, **policy: Any) -> Verdict:
+        query = MetricQuery(name="dead letters", stats={})
+        checks = Checks(metrics=(MetricPolicy(query=query, at_most=0, missing=0, **policy),))
+        values = tuple(MetricValue(START + timedelta(minutes=one), 1.0) for one in at)
+        seen = Observation(
+            (pair(*[((100, 0), (100, 0))] * minutes),),
+            metrics=(MetricSeries("dead letters", values),),
+        )
+        return judge(seen, checks)
+
+    def test_events_in_a_row_are_unhealthy(self) -> None:
+        assert self.judged(4, 5, 6).judgement is Judgement.UNHEALTHY
+
+    def test_events_with_quiet_minutes_between_them_are_not_in_a_row(self) -> None:
+        found = self.judged(2, 4, 6)
+        assert found.judgement is Judgement.UNDECIDED
+        assert found.reasons[0].endswith("for 2 of 3 periods")
+
+    def test_events_long_ago_are_over(self) -> None:
+        assert self.judged(0, 1, 2, minutes=20).judgement is Judgement.HEALTHY
+
+    def test_events_may_be_told_some_minutes_later_than_requests(self) -> None:
+        assert self.judged(4, 5, 6, minutes=10).judgement is Judgement.UNHEALTHY
+        assert self.judged(4, 5, 6, minutes=11).judgement is Judgement.UNDECIDED
+
+    def test_without_requests_and_events_nothing_happened(self) -> None:
+        found = judge(
+            Observation(),
+            Checks(
+                metrics=(MetricPolicy(query=MetricQuery(name="m", stats={}), at_most=0, missing=0),)
+            ),
+        )
+        assert "m is 0, at most 0 allowed" in found.reasons
+
+
+class TestWhatWasBefore:
+    def judged(self, value: float, before: float | None, **policy: Any) -> Verdict:
+        query = MetricQuery(name="age", stats={})
+        bounded = MetricPolicy(query=query, at_most=60, periods=1, **policy)
+        series = MetricSeries("age", (MetricValue(START, value),), before)
+        seen = Observation(TestAlarms.SEEN, metrics=(series,))
+        return judge(seen, Checks(metrics=(bounded,)))
+
+    def test_is_allowed_too(self) -> None:
+        found = self.judged(90, before=100, or_before=True)
+        assert found.judgement is Judgement.HEALTHY
+        assert "age is 90, at most 100 allowed as before the shift" in found.reasons
+
+    def test_allows_no_more_than_it_was(self) -> None:
+        found = self.judged(110, before=100, or_before=True)
+        assert found.judgement is Judgement.UNHEALTHY
+
+    @pytest.mark.parametrize("before", [None, 20.0])
+    def test_lowers_no_bound(self, before: float | None) -> None:
+        assert self.judged(50, before, or_before=True).judgement is Judgement.HEALTHY
+        assert self.judged(70, before, or_before=True).judgement is Judgement.UNHEALTHY
+
+    def test_counts_only_where_it_is_asked_for(self) -> None:
+        assert self.judged(90, before=100).judgement is Judgement.UNHEALTHY
+
+
 class TestTraffic:
     def test_is_that_before_the_shift_until_there_is_any(self) -> None:
         seen = Observation((pair(),), requests_per_second=7.5)

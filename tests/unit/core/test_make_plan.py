@@ -14,6 +14,9 @@ from tidegate.core.plan import (
     ArtifactRef,
     HookPlan,
     ManagedAlias,
+    MetricPolicy,
+    MetricQuery,
+    MetricStat,
     OnFirstFailure,
     ReleasePlan,
     ReleaseRef,
@@ -306,3 +309,33 @@ class TestComparedMetrics:
         many = tuple(ALIAS.model_copy(update={"function": f"F{number}"}) for number in range(101))
         with pytest.raises(InputError, match="101 pairs of versions"):
             plan(self.compare(dimension="{function}/{version}"), aliases=many)
+
+
+class TestEventMetrics:
+    STAT = MetricStat(namespace="AWS/Lambda", metric="IteratorAge")
+    AGE = MetricPolicy(
+        query=MetricQuery(name="iterator age of Shop", stats={"value": STAT}),
+        at_most=60_000,
+        missing=0,
+        or_before=True,
+    )
+
+    def test_of_the_template_are_watched_without_a_word_of_the_manifest(self) -> None:
+        assert plan(event_metrics=(self.AGE,)).stages[0].checks.metrics == (self.AGE,)
+
+    def test_can_be_left_out(self) -> None:
+        assert (
+            plan("checks: {events: false}", event_metrics=(self.AGE,)).stages[0].checks.metrics
+            == ()
+        )
+
+    def test_the_manifests_own_of_the_same_name_wins(self) -> None:
+        manifest = """
+        checks:
+          metrics:
+            - name: iterator age of Shop
+              stat: {namespace: AWS/Lambda, metric: IteratorAge}
+              at_most: 5000
+        """
+        (own,) = plan(manifest, event_metrics=(self.AGE,)).stages[0].checks.metrics
+        assert own.at_most == 5000

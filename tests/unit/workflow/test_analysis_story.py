@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.story import CANARY, PROD, Story
+from tidegate.core.compare import physical_name
 from tidegate.core.ports import MetricValue
 from tidegate.core.record import RolloutPhase, Tick
 from tidegate.core.workflow.scene import RolloutRef
@@ -198,3 +199,64 @@ def test_a_metric_that_nobody_publishes_is_not_taken_for_health() -> None:
     story = answering({}, total=0)
     assert story.release("two") == "failed"
     assert "a total of 0 of the 50" in story.get(2).cause
+
+
+LETTERS = """
+      errors: {min_samples: 20, extend: 5m}
+      metrics:
+        - name: dead letters
+          stat:
+            namespace: AWS/SQS
+            metric: ApproximateNumberOfMessagesVisible
+            dimensions: {QueueName: hello-dead}
+            statistic: Maximum
+          at_most: 0
+          missing: 0
+          or_before: true
+"""
+
+
+def with_letters(before: int, afterwards: int) -> Story:
+    """So many dead letters lie there before the shift, and so many while the candidate serves."""
+    story, _ = released(
+        CANARY.replace("{errors: {min_samples: 20, extend: 5m}}", LETTERS).replace(
+            "bake: 2m", "bake: 8m"
+        )
+    )
+    serve = story.machines.while_baking
+
+    def publish(letters: int) -> None:
+        story.at(PROD).metrics.publish(
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            story.world.clock.now(),
+            letters,
+            QueueName="hello-dead",
+        )
+
+    def lose(ref: RolloutRef, seconds: int) -> None:
+        serve(ref, seconds)
+        publish(afterwards)
+
+    publish(before)
+    story.world.clock.advance(120)
+    story.machines.while_baking = lose
+    return story
+
+
+def test_new_dead_letters_go_back_without_a_bound_for_old_ones() -> None:
+    story = with_letters(before=7, afterwards=9)
+    assert story.release("two") == "failed"
+    assert "dead letters is 9, at most 7 allowed as before the shift" in story.get(2).cause
+    assert story.rollout(2).metrics_before == {"dead letters": 7}
+
+
+def test_dead_letters_that_lay_there_before_are_no_fault() -> None:
+    assert with_letters(before=7, afterwards=7).release("two") == "succeeded"
+
+
+def test_a_queue_is_named_by_the_end_of_its_url() -> None:
+    resources = {"Lost": "https://sqs.eu-west-1.amazonaws.com/333333333333/hello-Lost-1A"}
+    assert physical_name("Lost", resources) == "hello-Lost-1A"
+    assert physical_name("Worker", {"Worker": "hello-Worker"}) == "hello-Worker"
+    assert physical_name("north", resources) == "north"

@@ -9,7 +9,7 @@ from functools import partial
 from math import ceil
 from typing import NoReturn, TypedDict
 
-from tidegate.core.compare import compared_of, queries_of
+from tidegate.core.compare import compared_of, physical_name, queries_of
 from tidegate.core.errors import Aborted, Unhealthy
 from tidegate.core.look import ACTION_NAMES, Look, consider, moved, policy_of
 from tidegate.core.memory import probe_bins, remember
@@ -102,6 +102,7 @@ def _begin_shifting(scene: Scene, rollout: Rollout) -> Rollout:
         alarms=alarms,
         baseline_alarms=firing,
         before=_before(scene, rollout),
+        metrics_before=_metrics_before(scene, rollout),
     )
 
 
@@ -120,6 +121,17 @@ def _before(scene: Scene, rollout: Rollout) -> tuple[ServedBefore, ...]:
         )
         for one in scene.world.metrics.baselines(refs, now - _BASELINE, now)
     )
+
+
+def _metrics_before(scene: Scene, rollout: Rollout) -> dict[str, float]:
+    """The highest value in the last hour of each metric that may reach it again."""
+    names = {one.query.name for one in scene.stage.checks.metrics if one.or_before}
+    if not names or not rollout.shifts:
+        return {}
+    now = scene.ports.clock.now()
+    asked = [one for one in _queries(scene, scene.state().resources) if one.name in names]
+    found = scene.world.metrics.series(asked, now - _BASELINE, now)
+    return {one.name: max(each.value for each in one.values) for one in found if one.values}
 
 
 def _carry_out(scene: Scene, rollout: Rollout) -> Rollout:
@@ -171,7 +183,7 @@ def _observe(scene: Scene, rollout: Rollout, now: datetime) -> Observation:
     pairs = [Pair(alias_of(s), s.stable, s.candidate) for s in rollout.shifts]
     seen = metrics.bins(pairs, since, now, edges, tolerance)
     known = [Counts(one.invocations, one.errors) for one in before] or [Counts()] * len(seen)
-    own, compared = _own_metrics(scene, seen, since, now)
+    own, compared = _own_metrics(scene, rollout, seen, now)
     return Observation(
         pairs=tuple(replace(one, before=was) for one, was in zip(seen, known, strict=True)),
         metrics=own,
@@ -185,10 +197,10 @@ def _observe(scene: Scene, rollout: Rollout, now: datetime) -> Observation:
 
 
 def _own_metrics(
-    scene: Scene, pairs: Sequence[PairBins], since: datetime, now: datetime
+    scene: Scene, rollout: Rollout, pairs: Sequence[PairBins], now: datetime
 ) -> tuple[tuple[MetricSeries, ...], tuple[Compared, ...]]:
     """The stage's metrics, with bounds and by version, in one reading."""
-    checks = scene.stage.checks
+    checks, since = scene.stage.checks, rollout.shifting_since or now
     if not checks.metrics and not checks.compared:
         return (), ()
     resources = scene.state().resources
@@ -196,7 +208,9 @@ def _own_metrics(
     by_version = [query for one in checks.compared for query in queries_of(one, pairs, resources)]
     series = scene.world.metrics.series([*bounded, *by_version], since, now)
     compared = (compared_of(one, pairs, resources, series) for one in checks.compared)
-    return tuple(series[: len(bounded)]), tuple(compared)
+    before = rollout.metrics_before
+    own = (replace(one, before=before.get(one.name)) for one in series[: len(bounded)])
+    return tuple(own), tuple(compared)
 
 
 def _queries(scene: Scene, resources: Mapping[str, str]) -> list[MetricQuery]:
@@ -207,7 +221,8 @@ def _queries(scene: Scene, resources: Mapping[str, str]) -> list[MetricQuery]:
             id_: stat.model_copy(
                 update={
                     "dimensions": {
-                        name: resources.get(value, value) for name, value in stat.dimensions.items()
+                        name: physical_name(value, resources)
+                        for name, value in stat.dimensions.items()
                     }
                 }
             )
