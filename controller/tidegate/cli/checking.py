@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.console import Output, show
+from tidegate.cli.traffic import RateOption, live_profile
+from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
+    from tidegate.cli.backend import Context
     from tidegate.core.artifact import ArtifactContents
     from tidegate.core.plan import ReleasePlan
 
@@ -39,29 +42,57 @@ def validate(
 
 
 def plan(
+    context: typer.Context,
     file: ManifestArgument = Path("tidegate.yaml"),
     template: TemplateOption = None,
+    requests_per_second: RateOption = None,
+    live: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FUNCTION:ALIAS",
+            help="Take the traffic of the last day from CloudWatch; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="For people or for programs.")
     ] = Output.TABLE,
 ) -> None:
     """Show what a release would do, without AWS.
 
+    With the traffic to all functions together, it says when steps that wait for samples would have
+    them, and which steps would end with too few requests to judge.
+
     \b
     Examples:
       tidegate plan
+      tidegate plan --rps 10
+      tidegate plan --live hello-prod-HelloFunction-1A2B3C:live
       tidegate plan --template .aws-sam/build/template.yaml --output json
     """
     from tidegate.cli.planview import draw_plan
     from tidegate.core.advice import advise
+    from tidegate.core.arrival import arrival
 
     made, contents = make_offline_plan(file, template)
+    traffic = _traffic(context.obj, requests_per_second, live or [])
+    expected = {} if traffic is None else {one.name: arrival(one, traffic) for one in made.stages}
     advice = advise(made, contents)
     value = made.model_dump(mode="json", exclude={"release", "artifact"}) | {
         "application": made.release.application,
         "advice": advice,
+        "expected": {name: one.model_dump(mode="json") for name, one in expected.items()},
     }
-    show(value, output, lambda: draw_plan(made, advice))
+    show(value, output, lambda: draw_plan(made, advice, expected))
+
+
+def _traffic(here: Context, requests_per_second: float | None, live: list[str]) -> float | None:
+    """Requests per second as they were said, or as the aliases have them together."""
+    if requests_per_second is not None and live:
+        raise InputError("The traffic is said twice.", mend="Give either --rps or --live.")
+    if not live:
+        return requests_per_second
+    return sum(live_profile(here, alias).mean_rate for alias in live)
 
 
 def make_offline_plan(

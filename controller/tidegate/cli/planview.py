@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tidegate.cli import text
 from tidegate.core.analysis.metrics import bounds
+from tidegate.core.arrival import Arrival, StepArrival
 from tidegate.core.plan import (
     AdaptivePlan,
     ApprovalPlan,
@@ -22,10 +23,13 @@ from tidegate.core.plan import (
 )
 
 
-def draw_plan(plan: ReleasePlan, advice: Sequence[str]) -> RenderableType:
-    """The whole plan, and what is worth a second look."""
+def draw_plan(
+    plan: ReleasePlan, advice: Sequence[str], expected: Mapping[str, Arrival] | None = None
+) -> RenderableType:
+    """The whole plan, and what is worth a second look; ``expected`` by the stages' names."""
     parts: list[RenderableType] = [_head(plan)]
-    parts += [Padding(_stage(stage), (1, 0, 0, 0)) for stage in plan.stages]
+    known = expected or {}
+    parts += [Padding(_stage(one, known.get(one.name)), (1, 0, 0, 0)) for one in plan.stages]
     if advice:
         parts.append(Padding(_advice(advice), (1, 0, 0, 0)))
     return Group(*parts)
@@ -41,7 +45,7 @@ def _head(plan: ReleasePlan) -> Table:
     return facts
 
 
-def _stage(stage: StagePlan) -> Group:
+def _stage(stage: StagePlan, expected: Arrival | None) -> Group:
     head = Text(f"{stage.order + 1}. {stage.name}", style="bold")
     facts = _facts()
     for number, wave in enumerate(stage.waves, start=1):
@@ -51,7 +55,7 @@ def _stage(stage: StagePlan) -> Group:
     if stage.approval:
         facts.add_row("   approval", _approval(stage.approval))
     facts.add_row("   before traffic", _hooks(stage.pre_traffic))
-    for label, words in _shift(stage):
+    for label, words in _shift(stage, expected):
         facts.add_row(label, words)
     facts.add_row("   after traffic", _hooks(stage.post_traffic))
     return Group(head, facts)
@@ -67,21 +71,26 @@ def _hooks(hooks: Sequence[HookPlan]) -> str:
     return ", ".join(f"{h.function} ({text.span(h.timeout_seconds)})" for h in hooks) or "none"
 
 
-def _shift(stage: StagePlan) -> Iterator[tuple[str, str]]:
-    """The weights with the times at which they are set, at the earliest."""
-    passed = 0
+def _shift(stage: StagePlan, expected: Arrival | None) -> Iterator[tuple[str, str]]:
+    """The weights with the times at which they are set: by the traffic, or at the latest."""
+    passed = 0.0
     label = f"   {stage.strategy.name}"
-    for step in stage.strategy.steps:
+    for number, step in enumerate(stage.strategy.steps):
         bake = text.span(step.bake_seconds)
         if step.samples:
             bake = f"{step.samples:,} samples, {bake} at most"
-        yield label, f"{_clock(passed)}  {text.bar(step.weight)} {_share(step.weight)}  for {bake}"
-        passed += step.bake_seconds
+        arrives = expected.steps[number] if expected else None
+        said = _arrives(arrives, stage.checks) if arrives else ""
+        weight = f"{text.bar(step.weight)} {_share(step.weight)}"
+        yield label, f"{_clock(passed)}  {weight}  for {bake}{said}"
+        passed = arrives.ends if arrives else passed + step.bake_seconds
         label = ""
     if stage.strategy.adaptive is not None:
-        yield from _adaptive(label, stage.strategy.adaptive)
+        yield from _adaptive(label, stage.strategy.adaptive, expected)
     else:
         yield label, f"{_clock(passed)}  {text.bar(1.0)} {_share(1.0)}"
+    if expected and stage.strategy.splits:
+        yield "", f"expected at {expected.requests_per_second:.3g} requests/s"
     if stage.strategy.splits:
         yield "   goes back", _checks(stage.checks)
         for number, policy in enumerate(stage.checks.metrics):
@@ -90,15 +99,30 @@ def _shift(stage: StagePlan) -> Iterator[tuple[str, str]]:
             yield label, f"{policy.query.name}: {bounds(policy)}{before}"
 
 
-def _adaptive(label: str, plan: AdaptivePlan) -> Iterator[tuple[str, str]]:
-    first, highest = text.percent(plan.first_weight), text.percent(plan.highest_weight)
-    yield label, f"from the weight that harms {plan.budget:g} requests at most ({first} or less)"
+def _arrives(step: StepArrival, checks: Checks) -> str:
+    """When the step's samples are expected, and whether they suffice for a judgement."""
+    words = ""
+    if step.samples_after is not None:
+        words = f", expected in {text.whole_duration(step.samples_after)}"
+    if not step.judged:
+        needed = checks.errors.min_samples
+        words += f"; about {step.served:,.0f} of {needed:,} requests by then: too few to judge"
+    return words
+
+
+def _adaptive(
+    label: str, plan: AdaptivePlan, expected: Arrival | None
+) -> Iterator[tuple[str, str]]:
+    first, highest = f"{text.percent(plan.first_weight)} or less", text.percent(plan.highest_weight)
+    if expected and expected.first_weight is not None:
+        first = text.percent(expected.first_weight)
+    yield label, f"from the weight that harms {plan.budget:g} requests at most ({first})"
     yield "", f"up to {highest}, then all when it is proven no worse"
     yield "", f"or healthy for {text.span(plan.at_most_seconds)}"
 
 
-def _clock(seconds: int) -> str:
-    return f"+{text.span(seconds)}".rjust(7)
+def _clock(seconds: float) -> str:
+    return f"+{text.span(round(seconds))}".rjust(7)
 
 
 def _share(weight: float) -> str:

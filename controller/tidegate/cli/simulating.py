@@ -9,6 +9,7 @@ import typer
 
 from tidegate.cli.checking import ManifestArgument, TemplateOption, make_offline_plan
 from tidegate.cli.console import Output, show
+from tidegate.cli.traffic import RateOption, live_profile
 from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tidegate.simulate.traffic import Profile
 
 _REGRESSIONS = ("+1%", "+5%", "2x", "5x", "100%")
-_LIVE_HOURS = 24
 
 StageOption = Annotated[
     str | None, typer.Option(help="Its policy; default the last stage.", show_default=False)
@@ -29,10 +29,7 @@ def simulate(
     file: ManifestArgument = Path("tidegate.yaml"),
     template: TemplateOption = None,
     stage: StageOption = None,
-    requests_per_second: Annotated[
-        float | None,
-        typer.Option("--rps", min=1e-6, help="Requests per second.", show_default=False),
-    ] = None,
+    requests_per_second: RateOption = None,
     error_rate: Annotated[
         str | None, typer.Option(help="What fails on stable; default 0.1%.", show_default=False)
     ] = None,
@@ -172,28 +169,12 @@ def _profile(
     if traffic is not None:
         profile = read_profile(traffic.read_text(), str(traffic))
     elif live is not None:
-        profile = _live_profile(here, live)
+        profile = live_profile(here, live)
     else:
         profile = Profile(requests_per_second=(requests_per_second or 0.0,))
     if error_rate is None:
         return profile
     return profile.model_copy(update={"error_rate": read_share(error_rate)})
-
-
-def _live_profile(here: Context, live: str) -> Profile:
-    from datetime import timedelta
-
-    from tidegate.aws.profile import read_course
-    from tidegate.simulate.traffic import profile_of_counts
-
-    function, _, alias = live.partition(":")
-    if not function or not alias:
-        raise InputError(f'"{live}" is no alias.', mend="Write function and alias, hello:live.")
-    now = here.now()
-    cloudwatch = here.session().client("cloudwatch")
-    since = now - timedelta(hours=_LIVE_HOURS)
-    slot_seconds, counts = read_course(cloudwatch, function, alias, since, now)
-    return profile_of_counts(counts, slot_seconds, live)
 
 
 def register(app: typer.Typer) -> None:

@@ -123,3 +123,13 @@ class TestVerbs:
         result = run("simulate", "--live", "hello-prod:live")
         assert result.exit_code == 2
         assert "no requests to hello-prod:live in the last day" in result.stderr
+
+    @pytest.mark.usefixtures("served")
+    def test_plan_expects_the_samples_of_the_live_function(
+        self, run: Callable[..., Result]
+    ) -> None:
+        result = run("plan", "--live", "hello-prod:live", "--output", "json")
+        assert result.exit_code == 0, result.output
+        expected = json.loads(result.stdout)["expected"]["prod"]
+        assert expected["requests_per_second"] == pytest.approx(10 / 24)
+        assert expected["steps"][0]["samples_after"] == pytest.approx(500 / (10 / 24 * 0.1) + 120)

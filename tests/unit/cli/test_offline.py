@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,49 @@ def test_validate_says_in_one_message_what_is_wrong_and_where(
 def test_validate_of_no_file_is_an_input_error(tmp_path: Path) -> None:
     result = run("validate", tmp_path / "tidegate.yaml")
     assert (result.exit_code, "no such manifest" in result.stderr) == (2, True)
+
+
+def with_strategy(example: Path, strategy: str) -> Path:
+    manifest = example / "tidegate.yaml"
+    text = re.sub(r"strategy:\n( {6,}.*\n)+", f"strategy: {strategy}\n", manifest.read_text())
+    manifest.write_text(text)
+    return manifest
+
+
+def test_plan_says_when_samples_are_expected_at_this_traffic(example: Path) -> None:
+    steps = "{steps: [{weight: 10%, until: {samples: 500, at_most: 30m}}, {weight: 50%, bake: 5m}]}"
+    manifest = with_strategy(example, steps)
+    result = run("plan", manifest, "--rps", "10")
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert "for 500 samples, 30m at most, expected in 10m20s" in said
+    assert "+10m20s █████░░░░░ 50 % for 5m" in said
+    assert "expected at 10 requests/s" in said
+    assert "expected" not in run("plan", manifest).stdout
+
+
+def test_plan_says_which_steps_end_with_too_few_requests(example: Path) -> None:
+    manifest = with_strategy(example, "{canary: {weight: 10%, bake: 10m}}")
+    said = " ".join(run("plan", manifest, "--requests-per-second", "0.5").stdout.split())
+    assert "about 24 of 50 requests by then: too few to judge" in said
+
+
+def test_plan_says_where_adaptive_weights_begin(example: Path) -> None:
+    manifest = with_strategy(example, "adaptive")
+    assert "(0.8 %)" in run("plan", manifest, "--rps", "10").stdout
+    assert "(10 % or less)" in run("plan", manifest).stdout
+
+
+def test_plan_gives_what_is_expected_as_json(example: Path) -> None:
+    result = run("plan", example / "tidegate.yaml", "--rps", "10", "--output", "json")
+    expected = json.loads(result.stdout)["expected"]
+    assert expected["prod"]["promoted_after"] > 0
+    assert expected["prod"]["requests_per_second"] == 10
+
+
+def test_plan_wants_one_source_of_traffic(example: Path) -> None:
+    result = run("plan", example / "tidegate.yaml", "--rps", "1", "--live", "f:live")
+    assert (result.exit_code, "--rps or --live" in result.stderr) == (2, True)
 
 
 def test_plan_shows_each_step_with_its_time(example: Path) -> None:
