@@ -95,6 +95,15 @@ def test_rises_with_every_failure_that_moves_to_the_candidate(seen: list[Cell], 
         assert log_mean(evidence([*seen, moved])) > log_mean(evidence([*seen, cell]))
 
 
+@given(many_cells, cells())
+def test_never_falls_with_another_failure_of_the_candidate(seen: list[Cell], cell: Cell) -> None:
+    stable, stable_errors, candidate, candidate_errors = cell
+    if candidate_errors < candidate:
+        worse = (stable, stable_errors, candidate, candidate_errors + 1)
+        before, after = evidence([*seen, cell]), evidence([*seen, worse])
+        assert all(new >= old - 1e-6 for new, old in zip(after, before, strict=True))
+
+
 @given(st.integers(1, 10**6), st.data())
 def test_two_versions_that_fail_alike_prove_nothing(requests: int, data: st.DataObject) -> None:
     errors = data.draw(st.integers(1, requests))
