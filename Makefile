@@ -55,7 +55,7 @@ fix: $(STAMP) ## Format, and mend what the linter can mend
 
 .PHONY: test
 test: $(STAMP) ## All tests, with coverage; the core must be at 100 %
-	pytest --numprocesses 2 --dist loadgroup -m 'not templates' --cov --cov-report=
+	pytest --numprocesses 2 --dist loadgroup --cov --cov-report=
 	coverage report --include 'controller/tidegate/core/*' --fail-under 100
 	coverage report --format total | xargs printf 'Coverage of everything, branches included: %s %%\n'
 
@@ -64,7 +64,7 @@ bench-stacks: $(STAMP) ## Measure a stack of 100 functions within Lambda's 15 ca
 	python bench/lambda_rate.py --functions 100
 
 .PHONY: test-templates
-test-templates: $(STAMP) ## Deploy, update and take back every template of tests/templates
+test-templates: $(STAMP) ## Deploy, update and take back every template of tests/templates, and nothing else
 	pytest --numprocesses 2 -m templates
 
 .PHONY: integration_test_local

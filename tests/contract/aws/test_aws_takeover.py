@@ -28,8 +28,6 @@ STACK = "shop-prod"
 TARGET = Target(
     account="111111111111", region="eu-west-1", role_arn="role/target", stack_name=STACK
 )
-QUICK = ("cdk", "handwritten_codedeploy", "parameters", "plain")
-"""The others take longer: `make test-templates`."""
 NOT_MADE = {"unseen"}  # it has a stack in the stack, and a macro, that are nowhere
 FOUND_IN_PARAMETER_STORE = {
     "/cdk-bootstrap/hnb659fds/version": "21",
@@ -144,14 +142,8 @@ def all_at(version: str, of: Mapping[str, str]) -> dict[str, str]:
     return dict.fromkeys(of, version)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.templates)
-        for name in NAMES
-        if name not in NOT_MADE
-    ],
-)
+@pytest.mark.templates
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NOT_MADE])
 def test_is_made_updated_twice_and_taken_back(name: str, application: MakeApplication) -> None:
     app = application(name)
     first = app.build()
