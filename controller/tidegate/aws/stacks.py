@@ -26,7 +26,14 @@ from tidegate.core.errors import (
     StackBusy,
     StackFailed,
 )
-from tidegate.core.ports import Change, ChangeSet, ResourceChange, StackSpec, StackState
+from tidegate.core.ports import (
+    Change,
+    ChangeSet,
+    ResourceChange,
+    StackEvent,
+    StackSpec,
+    StackState,
+)
 from tidegate.core.stack_status import Standing, mend, standing
 
 if TYPE_CHECKING:
@@ -47,6 +54,7 @@ _BEGINNINGS: Final = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PRO
 _NOT_THERE: Final = re.compile(r"does not exist|not found", re.IGNORECASE)
 _BUSY: Final = re.compile(r"_IN_PROGRESS\b")
 _NO_CHANGES: Final = re.compile(r"didn.t contain changes|No updates are to be performed")
+_EVENTS_AT_ONCE: Final = 2000  # a change of 500 resources tells some three for each
 _ACTIONS: Final = {"Add": Change.ADD, "Import": Change.ADD, "Remove": Change.REMOVE}
 
 
@@ -135,6 +143,31 @@ class CloudFormationStacks:
             resources=resources,
         )
 
+    def events(self, stack_name: str, token: str, after: str = "") -> list[StackEvent]:
+        """What the operation with this token has done so far, oldest first, later than ``after``.
+
+        CloudFormation gives the newest first, and the operation's token to every event of it. Of
+        more than 2,000 at once the oldest are left out.
+        """
+        request_token = _request_token(token)
+        found: list[StackEvent] = []
+        with calling(f"read the events of {stack_name}"):
+            pages = self._client.get_paginator("describe_stack_events").paginate(
+                StackName=stack_name, PaginationConfig={"MaxItems": _EVENTS_AT_ONCE}
+            )
+            try:
+                for event in (event for page in pages for event in page["StackEvents"]):
+                    if (
+                        event["EventId"] == after
+                        or event.get("ClientRequestToken") != request_token
+                    ):
+                        break
+                    found.append(_event(event))
+            except ClientError as error:
+                if not _is_missing(error):
+                    raise
+        return found[::-1]
+
     def update(self, spec: StackSpec, token: str) -> bool:
         """Begin a direct update; False when there was nothing to update. Raises ``StackBusy``."""
         stack = self._stack(spec.stack_name)
@@ -186,7 +219,10 @@ class CloudFormationStacks:
             try:
                 self._once_idle(
                     lambda: self._client.create_change_set(
-                        ChangeSetName=name, ChangeSetType=kind, **self._request(spec)
+                        ChangeSetName=name,
+                        ChangeSetType=kind,
+                        ClientToken=name,
+                        **self._request(spec),
                     )
                 )
             except ClientError as error:
@@ -357,6 +393,18 @@ def _properties(resource: ResourceChangeTypeDef) -> tuple[str, ...]:
     targets = [detail.get("Target", {}) for detail in resource.get("Details", [])]
     names = [target.get("Name") or target.get("Attribute", "") for target in targets]
     return tuple(sorted({name for name in names if name}))
+
+
+def _event(event: StackEventTypeDef) -> StackEvent:
+    return StackEvent(
+        id=event["EventId"],
+        at=event["Timestamp"],
+        logical_id=event.get("LogicalResourceId", ""),
+        type=event.get("ResourceType", ""),
+        status=event.get("ResourceStatus", ""),
+        reason=event.get("ResourceStatusReason", ""),
+        of_stack=event.get("PhysicalResourceId") == event["StackId"],
+    )
 
 
 def _is_consequence(event: StackEventTypeDef) -> bool:

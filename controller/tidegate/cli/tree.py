@@ -16,12 +16,14 @@ from tidegate.core.record import (
     Judgement,
     RolloutPhase,
     Shift,
+    StackLine,
     Verdict,
 )
 from tidegate.core.view import (
     ApprovalView,
     HookView,
     Mood,
+    OperationView,
     ReleaseView,
     RolloutView,
     StageView,
@@ -181,7 +183,8 @@ def said(who: str, approve: bool, why: str) -> str:
 
 
 def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node:
-    children = [_hook_node(hook, now) for hook in rollout.hooks if hook.when == "pre-traffic"]
+    children = [_operation_node(o) for o in rollout.operations if o.under_way or o.failures]
+    children += [_hook_node(hook, now) for hook in rollout.hooks if hook.when == "pre-traffic"]
     children += _alias_nodes(rollout)
     if rollout.verdict:
         children.append(_verdict_node(rollout.verdict))
@@ -214,6 +217,29 @@ def _rollout_info(rollout: RolloutView) -> str:
     if rollout.phase is RolloutPhase.SHIFTING and rollout.adaptive:
         return "adaptive"
     return f"stack {rollout.stack}"
+
+
+def _operation_node(operation: OperationView) -> Node:
+    """The stack: what CloudFormation works on now, and all that has failed."""
+    current = operation.current[-1] if operation.under_way and operation.current else None
+    unread = f"its events cannot be read: {operation.unread}" if operation.unread else ""
+    return Node(
+        name=f"stack {operation.operation}",
+        mood=Mood.BAD if operation.failures else Mood.RUNNING,
+        status=_lower(operation.status) or "begins",
+        info=unread or (f"{current.logical_id} {_lower(current.status)}" if current else ""),
+        children=tuple(_failure_node(line) for line in operation.failures),
+    )
+
+
+def _failure_node(line: StackLine) -> Node:
+    info = f"{line.type}: {line.reason}" if line.reason else line.type
+    return Node(name=line.logical_id, mood=Mood.BAD, status=_lower(line.status), info=info)
+
+
+def _lower(status: str) -> str:
+    """CloudFormation's word for a status, in small letters."""
+    return status.replace("_", " ").lower()
 
 
 def _alias_nodes(rollout: RolloutView) -> list[Node]:

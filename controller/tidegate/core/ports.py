@@ -251,6 +251,19 @@ class StackState:
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
 
+@dataclass(frozen=True, slots=True)
+class StackEvent:
+    """One thing that happened to a stack, or to a resource of it."""
+
+    id: str
+    at: datetime
+    logical_id: str
+    type: str
+    status: str  # CloudFormation's own word
+    reason: str = ""
+    of_stack: bool = False  # it happened to the stack as a whole
+
+
 class Stacks(Protocol):
     """CloudFormation in one account and region. Every call may be repeated with the same token."""
 
@@ -266,6 +279,12 @@ class Stacks(Protocol):
 
     def state(self, stack_name: str) -> StackState:
         """The stack as it is."""
+
+    def events(self, stack_name: str, token: str, after: str = "") -> list[StackEvent]:
+        """What the operation with this token has done so far, oldest first.
+
+        ``after`` is the id of an event: only what came later. A stack that is not there has none.
+        """
 
     def update(self, spec: StackSpec, token: str) -> bool:
         """Begin a direct update; False when there was nothing to update. Raises ``StackBusy``."""

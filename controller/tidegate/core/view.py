@@ -37,6 +37,8 @@ from tidegate.core.record import (
     Rollout,
     RolloutPhase,
     Shift,
+    StackLine,
+    StackLog,
     Stage,
     StagePhase,
     TestRun,
@@ -87,6 +89,7 @@ _ROLLOUT_MOODS = {
     RolloutPhase.RESTORED: Mood.BAD,
     RolloutPhase.STUCK: Mood.ALERT,
 }
+_WAITS_FOR_STACK = {RolloutPhase.DEPLOYING, RolloutPhase.FINISHING, RolloutPhase.RESTORING}
 _OUTCOME_MOODS = {
     Outcome.RUNNING: Mood.RUNNING,
     Outcome.WAITING: Mood.RUNNING,
@@ -143,6 +146,19 @@ class ApprovalView(Model):
         return tuple(vote.who for vote in self.votes if vote.approve)
 
 
+class OperationView(Model):
+    """What CloudFormation does to the stack, or did, in one operation of a rollout."""
+
+    operation: str  # deploy, finish, restore, delete
+    status: str  # CloudFormation's own word for the stack
+    under_way: bool  # the rollout waits for it
+    seen: int  # how many events there were
+    events: tuple[StackLine, ...] = ()  # the newest, oldest first
+    current: tuple[StackLine, ...] = ()  # the resources that it works on, newest last
+    failures: tuple[StackLine, ...] = ()  # the first ones
+    unread: str = ""  # why the last look saw nothing
+
+
 class RolloutView(Model):
     """One stack of a stage, whether its rollout has begun or not."""
 
@@ -168,6 +184,7 @@ class RolloutView(Model):
     verdict: Verdict | None = None
     all_at_once: str = ""  # why steps were skipped, if they were
     hooks: tuple[HookView, ...] = ()
+    operations: tuple[OperationView, ...] = ()  # oldest first
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
     functions: tuple[FunctionLine, ...] = ()
@@ -438,6 +455,9 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         firing_before=_firing_before(preview, rollout),
         refuses_firing=refuses,
         hooks=tuple(_hook(h, rollout) for h in _of(HookRun, items) if (h.stage, h.target) == here),
+        operations=_operations(
+            rollout, [log for log in _of(StackLog, items) if (log.stage, log.target) == here]
+        ),
         **_shown(preview),
         error=rollout.error,
         cause=rollout.cause,
@@ -470,6 +490,25 @@ def _hook(run: HookRun, rollout: Rollout) -> HookView:
         log_tail=run.log_tail,
         answers_until=run.deadline if waits else None,
         heard_at=run.heard_at if waits else None,
+    )
+
+
+def _operations(rollout: Rollout, logs: Iterable[StackLog]) -> tuple[OperationView, ...]:
+    """The last one goes on while the rollout is in a phase that waits for CloudFormation."""
+    in_order = sorted(logs, key=lambda log: log.since)
+    waits = rollout.phase in _WAITS_FOR_STACK
+    return tuple(
+        OperationView(
+            operation=log.operation,
+            status=log.status,
+            under_way=waits and log is in_order[-1],
+            seen=log.seen,
+            events=log.events,
+            current=log.under_way,
+            failures=log.failures,
+            unread=log.unread,
+        )
+        for log in in_order
     )
 
 

@@ -42,6 +42,7 @@ RAISES: Final[Mapping[str, tuple[str, ...]]] = {
     "signals.alarms": _ANY_CALL,
     "signals.requests": _ANY_CALL,
     "stacks.delete": (*_ANY_CALL, "StackBusy"),
+    "stacks.events": _ANY_CALL,
     "stacks.execute": (*_ANY_CALL, "ChangeSetStale", "StackBusy"),
     "stacks.preview": (*_ANY_CALL, "ChangeSetFailed", "StackBusy", "StackFailed"),
     "stacks.state": _ANY_CALL,

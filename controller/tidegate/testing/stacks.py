@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidegate.build.references import target_of
@@ -18,6 +19,7 @@ from tidegate.core.ports import (
     Change,
     ChangeSet,
     ResourceChange,
+    StackEvent,
     StackSpec,
     StackState,
 )
@@ -26,6 +28,8 @@ from tidegate.testing.functions import MemoryFunctions
 _FUNCTION = "AWS::Lambda::Function"
 _VERSION = "AWS::Lambda::Version"
 _ALIAS = "AWS::Lambda::Alias"
+_STACK = "AWS::CloudFormation::Stack"
+_START = datetime(2026, 1, 1, tzinfo=UTC)
 _Resource = Mapping[str, Any]
 
 
@@ -39,6 +43,23 @@ class _Stack:
     resources: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     generation: int = 0  # rises with every operation: a change set is of one of them
+    token: str = ""  # of the last operation
+    events: list[tuple[str, StackEvent]] = field(default_factory=list)  # each with its token
+    changing: list[ResourceChange] = field(default_factory=list)  # what the operation works on
+
+    def tell(self, logical_id: str, type_: str, status: str, reason: str = "") -> None:
+        """Let something have happened, a second after what happened before."""
+        number = len(self.events)
+        event = StackEvent(
+            id=f"event-{number}",
+            at=_START + timedelta(seconds=number),
+            logical_id=logical_id,
+            type=type_,
+            status=status,
+            reason=reason,
+            of_stack=type_ == _STACK,
+        )
+        self.events.append((self.token, event))
 
 
 @dataclass
@@ -92,7 +113,7 @@ class MemoryStacks:
             raise ChangeSetStale(f"The stack changed after {change_set} was made.")
         made.executed = True
         self._tokens.add(token)
-        self._operate(made.spec)
+        self._operate(made.spec, token)
 
     def state(self, stack_name: str) -> StackState:
         """Each look brings an operation under way nearer to its end."""
@@ -108,6 +129,13 @@ class MemoryStacks:
             resources=dict(stack.resources),
         )
 
+    def events(self, stack_name: str, token: str, after: str = "") -> list[StackEvent]:
+        """What the operation has done so far, later than this event."""
+        stack = self._stacks.get(stack_name)
+        ours = [event for of, event in stack.events if of == token] if stack else []
+        seen = next((n for n, event in enumerate(ours, start=1) if event.id == after), 0)
+        return ours[seen:]
+
     def update(self, spec: StackSpec, token: str) -> bool:
         """Begin an update, unless template and parameters are in force already."""
         if token in self._tokens:
@@ -118,7 +146,7 @@ class MemoryStacks:
         if same_parameters and stack.template == self._read(spec):
             return False
         self._tokens.add(token)
-        self._operate(spec)
+        self._operate(spec, token)
         return True
 
     def delete(self, stack_name: str, token: str) -> None:
@@ -129,7 +157,8 @@ class MemoryStacks:
             return
         failing = bool(self.fail_next)
         stack.reason = self.fail_next.pop(0) if failing else ""
-        stack.status = "DELETE_IN_PROGRESS"
+        stack.status, stack.token = "DELETE_IN_PROGRESS", token
+        stack.tell(stack_name, _STACK, stack.status)
         self._pending[stack_name] = (self.looks, "DELETE_FAILED" if failing else "DELETE_COMPLETE")
 
     def overtake(self, stack_name: str, status: str, reason: str) -> None:
@@ -152,21 +181,25 @@ class MemoryStacks:
         if self.foreign_operation or stack_name in self._pending:
             raise StackBusy(f"{stack_name} is being worked on.")
 
-    def _operate(self, spec: StackSpec) -> None:
+    def _operate(self, spec: StackSpec, token: str) -> None:
         """Begin to make the stack what the specification says, or to fail at it."""
         known = self._stacks.get(spec.stack_name)
         verb = "UPDATE" if known else "CREATE"
         stack = known or _Stack(status="", spec=spec)
         self._stacks[spec.stack_name] = stack
         stack.generation += 1
-        stack.status = f"{verb}_IN_PROGRESS"
+        stack.status, stack.token = f"{verb}_IN_PROGRESS", token
+        template = self._read(spec)
+        stack.changing = _changes(stack.template, template, stack.spec.parameters, spec.parameters)
+        stack.tell(spec.stack_name, _STACK, stack.status)
+        for change in stack.changing:
+            stack.tell(change.logical_id, change.type, stack.status)
         stack.reason = self.fail_next.pop(0) if self.fail_next else ""
         if stack.reason:
             ended = "ROLLBACK_COMPLETE" if verb == "CREATE" else "UPDATE_ROLLBACK_COMPLETE"
             ended = "UPDATE_ROLLBACK_FAILED" if self.refuse_rollback else ended
         else:
             ended = f"{verb}_COMPLETE"
-            template = self._read(spec)
             stack.resources = self._make(stack, template, spec.parameters)
             stack.template, stack.spec = template, spec
         self._pending[spec.stack_name] = (self.looks, ended)
@@ -179,7 +212,13 @@ class MemoryStacks:
             self._pending[stack_name] = (left - 1, ended)
             return
         del self._pending[stack_name]
-        self._stacks[stack_name].status = ended
+        stack = self._stacks[stack_name]
+        verb = stack.status.partition("_")[0]
+        how = f"{verb}_FAILED" if stack.reason else f"{verb}_COMPLETE"
+        for change in stack.changing:
+            stack.tell(change.logical_id, change.type, how, stack.reason)
+        stack.status, stack.changing = ended, []
+        stack.tell(stack_name, _STACK, ended, stack.reason)
         if ended == "DELETE_COMPLETE":
             del self._stacks[stack_name]
 

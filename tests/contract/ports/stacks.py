@@ -110,3 +110,38 @@ class StacksContract:
         stacks.delete(name, "delete")
         assert not self.settled(stacks, name, wait).exists
         stacks.delete(name, "delete-again")
+
+    def test_tells_what_an_operation_did_in_order(
+        self, stacks: Stacks, specify: Specify, wait: Wait
+    ) -> None:
+        state = self.create(stacks, specify("one"), wait)
+        name = specify("one").stack_name
+        events = stacks.events(name, "execute-create")
+        own = [event for event in events if event.of_stack]
+        assert own[0].status == "CREATE_IN_PROGRESS"
+        assert (own[-1].logical_id, own[-1].status) == (name, state.status)
+        hello = [event.status for event in events if event.logical_id == "Hello"]
+        assert (hello[0], hello[-1]) == ("CREATE_IN_PROGRESS", "CREATE_COMPLETE")
+        assert [event.at for event in events] == sorted(event.at for event in events)
+
+    def test_goes_on_from_an_event_that_was_seen(
+        self, stacks: Stacks, specify: Specify, wait: Wait
+    ) -> None:
+        self.create(stacks, specify("one"), wait)
+        name = specify("one").stack_name
+        events = stacks.events(name, "execute-create")
+        assert stacks.events(name, "execute-create", events[1].id) == events[2:]
+        assert stacks.events(name, "execute-create", events[-1].id) == []
+
+    def test_tells_of_one_operation_only(
+        self, stacks: Stacks, specify: Specify, wait: Wait
+    ) -> None:
+        self.create(stacks, specify("one"), wait)
+        name = specify("one").stack_name
+        assert stacks.update(specify("two"), "update")
+        self.settled(stacks, name, wait)
+        assert stacks.events(name, "update")[0].status == "UPDATE_IN_PROGRESS"
+        assert stacks.events(name, "never-begun") == []
+
+    def test_a_stack_that_never_was_has_no_events(self, stacks: Stacks, specify: Specify) -> None:
+        assert stacks.events(specify("one").stack_name, "delete") == []

@@ -9,8 +9,14 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from tidegate.aws.session import Clients
-from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
-from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, StackBusy, StackFailed
+from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls, _request_token
+from tidegate.core.errors import (
+    ChangeSetFailed,
+    ChangeSetStale,
+    ServiceRefused,
+    StackBusy,
+    StackFailed,
+)
 from tidegate.core.ports import StackSpec
 
 ID = "arn:aws:cloudformation:eu-west-1:111111111111:stack/shop/1"
@@ -36,6 +42,22 @@ class Answers:
 
     def events(self) -> None:
         self._stubber.add_response("describe_stack_events", {"StackEvents": []})
+
+    def page_of_events(self, ids: list[str], *, token: str = "", more: str = "") -> None:
+        events = [
+            {
+                "StackId": ID,
+                "StackName": "shop",
+                "EventId": event_id,
+                "Timestamp": datetime.now(UTC),
+                "LogicalResourceId": "Cart",
+                "ResourceStatus": "UPDATE_IN_PROGRESS",
+                "ClientRequestToken": token or _request_token("token"),
+            }
+            for event_id in ids
+        ]
+        page = {"StackEvents": events} | ({"NextToken": more} if more else {})
+        self._stubber.add_response("describe_stack_events", page)
 
     def accepts(self, operation: str, **expected: Any) -> None:
         self._stubber.add_response(operation, {}, expected or None)
@@ -201,3 +223,32 @@ def test_does_not_delete_what_is_being_deleted(
     answers.stack("DELETE_IN_PROGRESS")
 
     stacks.delete("shop", "token")
+
+
+def test_reads_the_events_of_an_operation_page_by_page(
+    stacks: CloudFormationStacks, answers: Answers
+) -> None:
+    answers.page_of_events(["5", "4"], more="next")
+    answers.page_of_events(["3", "2"], more="further")
+
+    events = stacks.events("shop", "token", after="2")
+
+    assert [event.id for event in events] == ["3", "4", "5"]
+
+
+def test_the_events_of_an_operation_end_where_an_earlier_one_begins(
+    stacks: CloudFormationStacks, answers: Answers
+) -> None:
+    answers.page_of_events(["3", "2"], more="next")
+    answers.page_of_events(["1"], token="another")
+
+    assert [event.id for event in stacks.events("shop", "token")] == ["2", "3"]
+
+
+def test_events_that_may_not_be_read_are_refused(
+    stacks: CloudFormationStacks, answers: Answers
+) -> None:
+    answers.refuses("describe_stack_events", "AccessDenied")
+
+    with pytest.raises(ServiceRefused, match="read the events of shop"):
+        stacks.events("shop", "token")

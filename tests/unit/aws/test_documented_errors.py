@@ -255,6 +255,12 @@ CALLS = [
     ),
     Call("stacks.preview", "cloudformation", lambda c: new_stack(c).preview(SPEC, "token"), {}),
     Call(
+        "stacks.events",
+        "cloudformation",
+        lambda c: stacks(c).events("hello", "token"),
+        {"describe_stack_events": {"StackEvents": []}},
+    ),
+    Call(
         "stacks.execute",
         "cloudformation",
         lambda c: stacks(c).execute("arn:set", "token"),

@@ -31,6 +31,8 @@ from tidegate.core.record import (
     Rollout,
     RolloutPhase,
     Shift,
+    StackLine,
+    StackLog,
     Stage,
     StagePhase,
     TestRun,
@@ -273,6 +275,39 @@ def hook(
         outcome=outcome,
         seconds=0.41,
         cause=cause,
+    )
+
+
+def stack_line(logical_id: str, status: str, reason: str = "") -> StackLine:
+    return StackLine(
+        id=f"{logical_id}-{status}",
+        at=at(6),
+        logical_id=logical_id,
+        type="AWS::Lambda::Function",
+        status=status,
+        reason=reason,
+    )
+
+
+def stack_log(
+    status: str = "UPDATE_IN_PROGRESS",
+    *,
+    operation: str = "deploy",
+    under_way: Sequence[StackLine] = (),
+    failures: Sequence[StackLine] = (),
+    unread: str = "",
+    since: float = 6,
+) -> StackLog:
+    return StackLog(
+        release_id="shop-7",
+        stage="prod",
+        target=PROD,
+        operation=operation,
+        since=at(since),
+        status=status,
+        under_way=tuple(under_way),
+        failures=tuple(failures),
+        unread=unread,
     )
 
 

@@ -296,3 +296,43 @@ def test_figures_say_when_there_were_no_requests() -> None:
 )
 def test_functions_go_by_the_part_of_their_name_that_a_person_gave(name: str, part: str) -> None:
     assert text.function(name, "hello-prod") == part
+
+
+def deploying(log: Item) -> str:
+    """A rollout whose stack CloudFormation works on, drawn wide."""
+    rollout = shop.rollout(phase=RolloutPhase.DEPLOYING, step=-1, step_started=None)
+    stage = shop.stage("prod", StagePhase.ROLLING_OUT, started=3)
+    return drawn(draw_release(seen([*shop.tested(), stage, rollout, log])), width=140)
+
+
+def test_draws_what_cloudformation_works_on_and_what_failed() -> None:
+    log = shop.stack_log(
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        under_way=[shop.stack_line("Orders", "UPDATE_IN_PROGRESS")],
+        failures=[shop.stack_line("Cart", "UPDATE_FAILED", "No role.")],
+    )
+    lines = [re.split(r"  +", line.strip("│ ")) for line in deploying(log).splitlines()]
+    assert [
+        "├─ stack deploy",
+        "✖ update rollback in progress",
+        "Orders update in progress",
+    ] in lines
+    assert ["└─ Cart", "✖ update failed", "AWS::Lambda::Function: No role."] in lines
+
+
+def test_draws_no_stack_once_it_is_through() -> None:
+    log = shop.stack_log("UPDATE_COMPLETE")
+    assert drawn(draw_release(seen([*shop.shifting(), log]))) == SHIFTING
+
+
+def test_says_that_the_events_of_a_stack_cannot_be_read() -> None:
+    picture = deploying(shop.stack_log("", unread="AccessDenied."))
+    assert "◌ begins" in picture
+    assert "its events cannot be read: AccessDenied." in picture
+
+
+def test_a_failure_without_a_reason_has_its_type() -> None:
+    picture = deploying(shop.stack_log(failures=[shop.stack_line("Cart", "UPDATE_FAILED")]))
+    assert [line.split()[-1] for line in picture.splitlines() if "Cart" in line] == [
+        "AWS::Lambda::Function"
+    ]

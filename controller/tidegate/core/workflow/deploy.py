@@ -23,6 +23,7 @@ from tidegate.core.record import (
     Shift,
 )
 from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.workflow.follow import follow
 from tidegate.core.workflow.items import (
     find,
     heed_newer,
@@ -65,6 +66,7 @@ def deploy(ports: Ports, ref: RolloutRef, execution: str = "") -> dict[str, bool
         _execute(scene, rollout)
         return {"done": False}
     state = scene.state()
+    follow(scene, "deploy")
     if state.busy:
         return {"done": False}
     if state.status not in _DEPLOYED:
@@ -103,6 +105,7 @@ def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
         return {"done": True}
     rollout = scene.save(rollout, phase=RolloutPhase.FINISHING)
     state = scene.state()
+    follow(scene, "finish")
     if state.busy or (_pinned(scene, state) and _unpin(scene, rollout, state)):
         return {"done": False}
     succeed(scene, rollout)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.core.plan import ReleaseRef
-from tidegate.core.ports import Bus
-from tidegate.core.record import Approval, Deed, Release, Rollout, Stage
+from tidegate.core.ports import Bus, StackEvent
+from tidegate.core.record import Approval, Deed, Release, Rollout, StackLog, Stage
 
 VERSION = "1"
 RELEASE = "Release State Change"
 STAGE = "Stage State Change"
 ROLLOUT = "Rollout State Change"
+STACK = "Stack State Change"
 APPROVAL_REQUESTED = "Approval Requested"
 APPROVAL_DECIDED = "Approval Decided"
 OPERATOR = "Operator Asked"
@@ -54,6 +55,20 @@ def tell_rollout(bus: Bus, release: ReleaseRef, rollout: Rollout) -> None:
         "cause": rollout.cause,
     }
     bus.publish(ROLLOUT, detail)
+
+
+def tell_stack(bus: Bus, release: ReleaseRef, log: StackLog, event: StackEvent) -> None:
+    """CloudFormation has brought the stack into another status."""
+    detail = {
+        **_common(release, log.stage),
+        "target": log.target,
+        "stack": event.logical_id,
+        "operation": log.operation,
+        "status": event.status,
+        "reason": event.reason,
+        "at": event.at.isoformat(),
+    }
+    bus.publish(STACK, detail)
 
 
 def tell_approval_requested(bus: Bus, release: ReleaseRef, approval: Approval) -> None:

@@ -17,6 +17,7 @@ from tidegate.core.plan import OnFirstFailure
 from tidegate.core.ports import Ports, StackSpec, StackState
 from tidegate.core.record import Live, Rollout, RolloutPhase, Shift
 from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.workflow.follow import follow
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.lock import read_lock
 from tidegate.core.workflow.routing import pull
@@ -105,11 +106,19 @@ def restore_stack(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     state = scene.state()
     if not rollout.executing:
         return _restored(scene, rollout)
+    follow(scene, _operation(rollout, state))
     if state.busy:
         return {"done": False}
     if rollout.first_deployment:
         return _take_down(scene, rollout, state)
     return _take_back(scene, rollout, state)
+
+
+def _operation(rollout: Rollout, state: StackState) -> str:
+    """What CloudFormation is at, or was last."""
+    if rollout.reverting:
+        return "restore"
+    return "delete" if state.status.startswith("DELETE_") else "deploy"
 
 
 def declare_stuck(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -> None:
