@@ -109,7 +109,9 @@ def test_each_machine_may_invoke_exactly_the_functions_that_it_invokes(machine: 
     assert {resource["!GetAtt"] for resource in allowed} == invoked
 
 
-BESIDES_THE_MACHINES = {"operate", "guardian", "hear-alarm", "hear-hook", "prune", "examine"}
+BESIDES_THE_MACHINES = {
+    "operate", "guardian", "hear-alarm", "hear-hook", "prune", "examine", "notify",
+}  # fmt: skip
 
 
 def test_every_function_is_the_task_of_a_state_or_stands_beside_the_machines() -> None:

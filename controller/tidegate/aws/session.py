@@ -57,6 +57,10 @@ class Clients:
         """Makes clients for a role, in this region."""
         return Clients(self.session, region, credentials)
 
+    def elsewhere(self, region: str) -> Clients:
+        """Makes clients for the same role or session, in another region."""
+        return Clients(self.session, region, self.credentials)
+
     def _credentials(self) -> dict[str, str]:
         if self.credentials is None:
             return {}

@@ -22,6 +22,7 @@ from tidegate.aws.settings import Settings, settings
 from tidegate.aws.signals import CloudWatchSignals
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.aws.targets import AssumedTargets, OpenPorts, role_in_account
+from tidegate.aws.topics import SnsTopics
 from tidegate.aws.versions import LambdaVersions
 from tidegate.core.plan import Target
 from tidegate.core.ports import Ports, TargetPorts
@@ -51,6 +52,7 @@ def adapters(
             functions=LambdaFunctions(functions, _invoker(clients)),
             versions=LambdaVersions(functions),
             signals=CloudWatchSignals(clients.make("cloudwatch")),
+            topics=SnsTopics(lambda region: clients.elsewhere(region).make("sns")),
         )
 
     return open_ports

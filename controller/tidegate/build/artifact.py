@@ -12,17 +12,19 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
 from tidegate.build.callbacks import find_callbacks
+from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
-from tidegate.build.template import Template, read_template
+from tidegate.build.template import Template, of_type, read_template
 from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults
 from tidegate.core.errors import ArtifactError, InputError
 from tidegate.core.manifest import Manifest, StageSpec, parse_manifest
@@ -97,6 +99,7 @@ def build_artifact(
     sam = read_template(template)
     package_code(sam, template, store)
     expansion = expand_for_stages(sam, str(template), parsed)
+    _check_topics(parsed, expansion.template, str(template))
     _write_json(output / TEMPLATE_FILE, expansion.template)
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
@@ -192,6 +195,18 @@ def _check(artifact: Artifact, reference: ArtifactRef) -> None:
     application = artifact.contents.application
     release = ReleaseRef(id=f"{application}-0", application=application, number=0)
     make_plan(release, reference, artifact.contents)
+
+
+def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
+    """A topic that the manifest names is an ARN, or there. Raises ``InputError``."""
+    known = of_type(template, TOPIC)
+    of_stages = [stage.notifications or () for stage in manifest.stages]
+    for notification in chain(manifest.notifications or (), *of_stages):
+        if not notification.topic.startswith("arn:") and notification.topic not in known:
+            raise InputError(
+                f'{path} has no topic "{notification.topic}" to tell people through.',
+                mend=f"Give an ARN, or a logical id: {', '.join(known) or 'there is none'}.",
+            )
 
 
 def _read_manifest(path: Path) -> str:

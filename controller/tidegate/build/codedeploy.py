@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from tidegate.build.references import references, target_of, used_conditions
 from tidegate.build.report import Report
 from tidegate.build.template import Template, of_type, shown
+from tidegate.build.values import Values
 from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import TemplateError
-from tidegate.core.plan import Step
+from tidegate.core.manifest import TOPIC_ARN
+from tidegate.core.plan import NotificationPlan, Occasion, Step
 
 T = TypeVar("T")
 
@@ -18,6 +21,8 @@ _UPDATE: Final = "CodeDeployLambdaAliasUpdate"
 _PREFIX: Final = "CodeDeployDefault.Lambda"
 _SAM_ROLE: Final = "CodeDeployServiceRole"
 _CONFIG: Final = "AWS::CodeDeploy::DeploymentConfig"
+_OF_DEPLOYMENT: Final = "Deployment"
+TOPIC: Final = "AWS::SNS::Topic"
 _HOOKS: Final = {"pre_traffic": "BeforeAllowTrafficHook", "post_traffic": "AfterAllowTrafficHook"}
 _DECIDED_BY: Final = {
     "strategy": "the stage's `strategy`",
@@ -28,12 +33,20 @@ _DECIDED_BY: Final = {
 
 
 class CodeDeploy:
-    """What an expanded template hands to CodeDeploy, but for the resources that are ``absent``."""
+    """What an expanded template hands to CodeDeploy, but for the resources that are ``absent``.
+
+    ``parameters`` are a stage's, for what is decided by them.
+    """
 
     def __init__(
-        self, template: Template, path: str, absent: Collection[str] = frozenset()
+        self,
+        template: Template,
+        path: str,
+        absent: Collection[str] = frozenset(),
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self._template, self._path = template, path
+        self._values = Values(template, parameters or {})
         self._updates: dict[str, Mapping[str, Any]] = {
             logical_id: policy[_UPDATE]
             for logical_id, resource in template["Resources"].items()
@@ -56,6 +69,7 @@ class CodeDeploy:
             pre_traffic=hooks["pre_traffic"],
             post_traffic=hooks["post_traffic"],
             alarms=() if "alarms" in decided else self._alarms(),
+            notifications=tuple(self._notifications()),
         )
 
     def remove(self, report: Report) -> None:
@@ -151,15 +165,51 @@ class CodeDeploy:
             mend=f"Say it in the manifest instead: {_DECIDED_BY[field]} wins over the template.",
         )
 
-    def _notice_triggers(self, report: Report) -> None:
+    def _notifications(self) -> Iterator[NotificationPlan]:
+        """Each topic once, with all that any group tells it."""
+        told: dict[str, list[Occasion]] = {}
+        for _, trigger in self._triggers():
+            topic, events = self._topic(trigger), _occasions(trigger)
+            if topic and events:
+                told.setdefault(topic, []).extend(events)
+        for topic, wanted in told.items():
+            yield NotificationPlan(topic=topic, events=tuple(e for e in Occasion if e in wanted))
+
+    def _triggers(self) -> Iterator[tuple[str, Any]]:
+        """What each group has as a trigger, with the group's logical id."""
         for group in self._groups:
-            for trigger in self._group(group).get("TriggerConfigurations") or []:
-                topic = trigger.get("TriggerTargetArn") if isinstance(trigger, dict) else trigger
+            triggers = self._group(group).get("TriggerConfigurations") or []
+            for trigger in triggers if isinstance(triggers, list) else [triggers]:
+                yield group, trigger
+
+    def _topic(self, trigger: Any) -> str:
+        """A topic's logical id or ARN; "" when only a stack knows it."""
+        given = trigger.get("TriggerTargetArn") if isinstance(trigger, Mapping) else None
+        value = self._values.resolve(given)
+        if isinstance(value, Mapping) and isinstance(text := value.get("Fn::Sub"), str):
+            value = text
+        if isinstance(value, str):
+            return value if re.fullmatch(TOPIC_ARN, value) else ""
+        resource = self._template["Resources"].get(name := target_of(value), {})
+        return name if resource.get("Type") == TOPIC else ""
+
+    def _notice_triggers(self, report: Report) -> None:
+        for group, trigger in self._triggers():
+            if not self._topic(trigger) and not self._is_parameter(trigger):
                 report.notice(
-                    f"{group}.TriggerConfigurations: CodeDeploy no longer tells"
-                    f" {target_of(topic) or shown(topic)}. Send Tidegate's events there with a rule"
-                    " on the bus `tidegate`."
+                    f"{group}.TriggerConfigurations: {shown(trigger)} is known only in a stack, and"
+                    " nobody is told. Name the topic in the manifest: `notifications`."
                 )
+            elif not _occasions(trigger):
+                report.notice(
+                    f"{group}.TriggerConfigurations: {shown(trigger)} is about instances, which"
+                    " Lambda does not have: nobody is told."
+                )
+
+    def _is_parameter(self, trigger: Any) -> bool:
+        """A stage may say which topic it is."""
+        name = target_of(trigger.get("TriggerTargetArn")) if isinstance(trigger, Mapping) else ""
+        return bool(self._template.get("Parameters", {}).get(name, {}).get("Type") == "String")
 
     def _remove_what_only_groups_used(self) -> set[str]:
         """SAM's role for CodeDeploy, and the configurations that nothing else names."""
@@ -211,6 +261,14 @@ def _steps(routing: Mapping[str, Any]) -> Iterator[Step]:
             yield Step(weight=weight / 100, bake_seconds=minutes * 60)
     elif routing["Type"] != "AllAtOnce":
         raise ValueError(routing["Type"])
+
+
+def _occasions(trigger: Mapping[str, Any]) -> list[Occasion]:
+    """CodeDeploy's events of deployments; those of instances have no meaning in Lambda."""
+    events = trigger.get("TriggerEvents")
+    names = events if isinstance(events, list) else []
+    words = [name.removeprefix(_OF_DEPLOYMENT).lower() for name in names if isinstance(name, str)]
+    return [occasion for occasion in Occasion if occasion in words]
 
 
 def _is_false(value: Any) -> bool:

@@ -88,7 +88,8 @@ def _defaults(template: Template, path: str, setting: Setting) -> TemplateDefaul
     """What the template tells CodeDeploy in this stage."""
     values = Values(template, setting.parameters)
     expanded = transform(template, path, setting.parameters)
-    defaults = CodeDeploy(expanded, path, _absent(expanded, values)).defaults(setting.decided)
+    absent = _absent(expanded, values)
+    defaults = CodeDeploy(expanded, path, absent, setting.parameters).defaults(setting.decided)
     if not defaults.strategy and shifting_is_off(template, setting.parameters):
         return TemplateDefaults(enabled=False)
     return defaults

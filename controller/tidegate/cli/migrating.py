@@ -82,6 +82,8 @@ def _defaults(defaults: TemplateDefaults) -> Iterator[str]:
     yield f"Hooks before traffic: {', '.join(defaults.pre_traffic) or 'none'}"
     yield f"Hooks after traffic: {', '.join(defaults.post_traffic) or 'none'}"
     yield f"Alarms: {', '.join(defaults.alarms) or 'none'}"
+    told = (f"{told.topic} ({', '.join(told.events)})" for told in defaults.notifications)
+    yield f"Notifications: {', '.join(told) or 'none'}"
 
 
 def _steps(defaults: TemplateDefaults) -> str:

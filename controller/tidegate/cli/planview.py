@@ -58,6 +58,8 @@ def _stage(stage: StagePlan, expected: Arrival | None) -> Group:
     for label, words in _shift(stage, expected):
         facts.add_row(label, words)
     facts.add_row("   after traffic", _hooks(stage.post_traffic))
+    for told in stage.notifications:
+        facts.add_row("   tells", f"{told.topic}: {', '.join(told.events)}")
     return Group(head, facts)
 
 

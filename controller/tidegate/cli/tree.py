@@ -23,6 +23,7 @@ from tidegate.core.view import (
     ApprovalView,
     HookView,
     Mood,
+    NotificationView,
     OperationView,
     ReleaseView,
     RolloutView,
@@ -191,6 +192,7 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
         children += [_evidence_node(one) for one in rollout.verdict.evidence]
     children += [_hook_node(hook, now) for hook in rollout.hooks if hook.when != "pre-traffic"]
     children += _firing_nodes(rollout)
+    children += [_unsent_node(n) for n in rollout.notifications if n.error]
     if stage.mood is Mood.WAITING:
         children += [*_function_nodes(rollout), *_parameter_nodes(rollout)]
         children += _change_nodes(rollout)
@@ -240,6 +242,11 @@ def _failure_node(line: StackLine) -> Node:
 def _lower(status: str) -> str:
     """CloudFormation's word for a status, in small letters."""
     return status.replace("_", " ").lower()
+
+
+def _unsent_node(notification: NotificationView) -> Node:
+    """Somebody was to be told, and was not."""
+    return Node(f"notification {notification.occasion}", Mood.BAD, "not sent", notification.error)
 
 
 def _alias_nodes(rollout: RolloutView) -> list[Node]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from tidegate.core.manifest import Manifest
-from tidegate.core.plan import ManagedAlias, MetricPolicy, Model, Step
+from tidegate.core.plan import ManagedAlias, MetricPolicy, Model, NotificationPlan, Step
 
 CONFIGURATIONS_PARAMETER: Final = "TidegateConfigurations"
 """Tells a stack which values its functions' parameters have: a change publishes a version."""
@@ -34,6 +34,7 @@ class TemplateDefaults(Model):
     pre_traffic: tuple[str, ...] = ()  # logical ids or ARNs
     post_traffic: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()  # logical ids or names
+    notifications: tuple[NotificationPlan, ...] = ()
     enabled: bool = True
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +30,7 @@ from tidegate.core.plan import (
     ErrorPolicy,
     LatencyPolicy,
     MetricStat,
+    Occasion,
     OnFirstFailure,
     TooFew,
     WhenFiringBefore,
@@ -97,6 +98,13 @@ def _read_too_few(value: Any) -> Any:
     return _TOO_FEW.get(value, value) if isinstance(value, str) else value
 
 
+def _read_occasion(value: Any) -> Any:
+    """Each by CodeDeploy's name too: `DeploymentFailure`."""
+    if isinstance(value, str) and value.startswith("Deployment"):
+        return value.removeprefix("Deployment").lower()
+    return value
+
+
 def _check_distinct(
     what: str, mend: str, names: Iterable[tuple[str, tuple[str | int, ...]]]
 ) -> None:
@@ -119,6 +127,9 @@ _ACCOUNT = r"^[0-9]{12}$"
 _REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$"
 _STACK = r"^[A-Za-z][A-Za-z0-9-]{0,127}$"
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$"
+TOPIC_ARN: Final = r"arn:\S+:sns:\S+:[A-Za-z0-9_-]{1,256}"
+"""Of a topic that is not FIFO. It may have the pseudo parameters of its target."""
+_TOPIC = rf"^({TOPIC_ARN}|[A-Za-z0-9]{{1,255}})$"
 _METRIC_ID = r"^[a-z][A-Za-z0-9_]{0,100}$"
 _PARAMETER = r"^[A-Za-z0-9]{1,255}$"
 _LONGEST_INVOCATION = timedelta(minutes=15)  # by Lambda's own limit
@@ -141,6 +152,11 @@ StackName = Annotated[
     _pattern(_STACK),
 ]
 RoleArn = Annotated[str, matching(_ROLE, "the ARN of an IAM role"), _pattern(_ROLE)]
+Topic = Annotated[
+    str,
+    matching(_TOPIC, "the ARN of an SNS topic that is not FIFO, or a logical id in the template"),
+    _pattern(_TOPIC),
+]
 Path = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_check_path)]
 Parameter = Annotated[
     str,
@@ -458,6 +474,20 @@ class ChecksSpec(Spec):
         return self
 
 
+OccasionName: TypeAlias = Annotated[
+    Occasion, BeforeValidator(_read_occasion, json_schema_input_type=Occasion | str)
+]
+
+
+class NotificationSpec(Spec):
+    """People who are told, through an SNS topic."""
+
+    topic: Topic
+    """ARN of a topic, which may have `${AWS::Region}` and the like, or its logical id."""
+    events: tuple[OccasionName, ...] = Field(default=tuple(Occasion), min_length=1)
+    """Of what: `start`, `ready`, `success`, `rollback`, `failure`, `stop`; default all."""
+
+
 class ApprovalSpec(Spec):
     """Who must agree before the stage is deployed to."""
 
@@ -499,6 +529,8 @@ class StageSpec(Spec):
     """What is watched while traffic shifts."""
     hooks: Hooks = Hooks()
     """Validation Lambdas of this stage, instead of the application's."""
+    notifications: tuple[NotificationSpec, ...] | None = Field(default=None, max_length=10)
+    """Who is told of this stage, instead of the application's."""
 
     @property
     def region_waves(self) -> tuple[tuple[str, ...], ...]:
@@ -540,6 +572,8 @@ class Manifest(Spec):
     """Where the application goes, in this order."""
     hooks: Hooks = Hooks()
     """Validation Lambdas of every stage; default those of the template's `DeploymentPreference`."""
+    notifications: tuple[NotificationSpec, ...] | None = Field(default=None, max_length=10)
+    """Who is told; default what the template's `DeploymentPreference` says. None: `[]`."""
     on_first_failure: OnFirstFailure = OnFirstFailure.DELETE
     """What becomes of a first deployment that fails its hooks: `delete` or `keep`."""
     when_not_canaryable: WhenNotCanaryable = WhenNotCanaryable.REFUSE

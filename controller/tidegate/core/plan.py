@@ -202,6 +202,24 @@ class HookPlan(Model):
     heartbeat_seconds: int = Field(default=0, ge=0, le=3600)  # 0: it answers when it returns
 
 
+class Occasion(StrEnum):
+    """What people may want to be told of; CodeDeploy's trigger events, by their last word."""
+
+    START = "start"  # the stack is being deployed
+    READY = "ready"  # people are asked to approve
+    SUCCESS = "success"  # the candidate serves all traffic for good
+    ROLLBACK = "rollback"  # traffic goes back
+    FAILURE = "failure"  # what was live before is live, or a person must look
+    STOP = "stop"  # an operator or a newer release ended it
+
+
+class NotificationPlan(Model):
+    """Whom to tell of what."""
+
+    topic: str  # ARN of an SNS topic, with the target's pseudo parameters; or a logical id
+    events: tuple[Occasion, ...] = tuple(Occasion)
+
+
 class TestPlan(Model):
     """One CodeBuild build among the parallel tests."""
 
@@ -276,6 +294,7 @@ class StagePlan(Model):
     on_first_failure: OnFirstFailure = OnFirstFailure.DELETE
     forbid_irreversible: bool = False
     keep_versions: int = Field(default=5, ge=1)  # of each function, besides those in use
+    notifications: tuple[NotificationPlan, ...] = ()
 
     def target(self, target_id: str) -> Target:
         """The target with this id. Raises ``KeyError`` when the stage has none."""

@@ -18,6 +18,7 @@ from tidegate.core.manifest import (
     HookSpec,
     LatencyChecks,
     MetricCheck,
+    NotificationSpec,
     ProbeSpec,
     StageSpec,
     TestSpec,
@@ -33,6 +34,7 @@ from tidegate.core.plan import (
     MetricPolicy,
     MetricQuery,
     MetricStat,
+    NotificationPlan,
     ProbePlan,
     ReleasePlan,
     ReleaseRef,
@@ -142,6 +144,9 @@ def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePla
         on_first_failure=manifest.on_first_failure,
         forbid_irreversible=manifest.forbid_irreversible,
         keep_versions=manifest.keep_versions,
+        notifications=_notifications(
+            (stage.notifications, manifest.notifications), defaults.notifications
+        ),
     )
 
 
@@ -324,6 +329,16 @@ def _hooks(
     by_default = tuple(HookSpec(function=function) for function in dict.fromkeys(default))
     hooks = next((hooks for hooks in said if hooks is not None), by_default)
     return tuple(_hook(hook, contents) for hook in hooks)
+
+
+def _notifications(
+    said: tuple[tuple[NotificationSpec, ...] | None, ...], default: tuple[NotificationPlan, ...]
+) -> tuple[NotificationPlan, ...]:
+    """Those of the first who says any: the stage, the application, the template."""
+    specs = next((specs for specs in said if specs is not None), None)
+    if specs is None:
+        return default
+    return tuple(NotificationPlan(topic=spec.topic, events=spec.events) for spec in specs)
 
 
 def _hook(hook: HookSpec, contents: ArtifactContents) -> HookPlan:

@@ -350,6 +350,13 @@ class Signals(Protocol):
         """How often the alias sent a request to this version."""
 
 
+class Topics(Protocol):
+    """SNS topics, as one account reaches them."""
+
+    def publish(self, topic: str, subject: str, text: str) -> None:
+        """Send a message to the topic with this ARN. Raises ``NotFound``."""
+
+
 class Artifacts(Protocol):
     """What builds have stored."""
 
@@ -418,6 +425,7 @@ class TargetPorts:
     functions: Functions
     versions: Versions
     signals: Signals
+    topics: Topics
 
 
 class Targets(Protocol):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from tidegate.core.plan import ArtifactRef, Model, ReleasePlan
+from tidegate.core.plan import ArtifactRef, Model, Occasion, ReleasePlan
 
 
 class ReleasePhase(StrEnum):
@@ -578,6 +578,21 @@ class HookRun(Item):
     def id(self) -> str:
         """What an answer calls the run by: it says nothing that is secret."""
         return f"{self.release_id}/{self.stage}/{self.target}/{self.when}/{self.function}"
+
+
+class Notification(Item):
+    """A message to people that was sent, or that cannot be."""
+
+    kind: ClassVar[str] = "notification"
+    place: ClassVar = ("RELEASE#{release_id}", "NOTICE#{stage}#{target}#{occasion}#{topic}")
+
+    release_id: str
+    stage: str
+    target: str
+    occasion: Occasion
+    topic: str  # as the plan names it
+    at: datetime
+    error: str = ""  # why it cannot be sent
 
 
 class Wish(Item):

@@ -13,6 +13,7 @@ from typing import Any
 from tidegate.core.plan import (
     ArtifactRef,
     Model,
+    Occasion,
     ReleasePlan,
     StagePlan,
     StrategyPlan,
@@ -27,6 +28,7 @@ from tidegate.core.record import (
     FunctionLine,
     HookRun,
     Item,
+    Notification,
     Outcome,
     ParameterLine,
     Plan,
@@ -159,6 +161,15 @@ class OperationView(Model):
     unread: str = ""  # why the last look saw nothing
 
 
+class NotificationView(Model):
+    """A message that was sent to people, or that cannot be."""
+
+    occasion: Occasion
+    topic: str
+    at: datetime
+    error: str = ""
+
+
 class RolloutView(Model):
     """One stack of a stage, whether its rollout has begun or not."""
 
@@ -185,6 +196,7 @@ class RolloutView(Model):
     all_at_once: str = ""  # why steps were skipped, if they were
     hooks: tuple[HookView, ...] = ()
     operations: tuple[OperationView, ...] = ()  # oldest first
+    notifications: tuple[NotificationView, ...] = ()
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
     functions: tuple[FunctionLine, ...] = ()
@@ -428,6 +440,7 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
             mood=_not_begun(ended),
             firing_before=_firing_before(preview, rollout),
             refuses_firing=refuses,
+            notifications=_told(plan.name, target.id, items),
             **_shown(preview),
         )
     verdict = rollout.verdict
@@ -455,6 +468,7 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         firing_before=_firing_before(preview, rollout),
         refuses_firing=refuses,
         hooks=tuple(_hook(h, rollout) for h in _of(HookRun, items) if (h.stage, h.target) == here),
+        notifications=_told(plan.name, target.id, items),
         operations=_operations(
             rollout, [log for log in _of(StackLog, items) if (log.stage, log.target) == here]
         ),
@@ -490,6 +504,14 @@ def _hook(run: HookRun, rollout: Rollout) -> HookView:
         log_tail=run.log_tail,
         answers_until=run.deadline if waits else None,
         heard_at=run.heard_at if waits else None,
+    )
+
+
+def _told(stage: str, target: str, items: Iterable[Item]) -> tuple[NotificationView, ...]:
+    return tuple(
+        NotificationView(occasion=n.occasion, topic=n.topic, at=n.at, error=n.error)
+        for n in _of(Notification, items)
+        if (n.stage, n.target) == (stage, target)
     )
 
 

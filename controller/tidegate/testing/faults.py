@@ -48,6 +48,7 @@ RAISES: Final[Mapping[str, tuple[str, ...]]] = {
     "stacks.state": _ANY_CALL,
     "stacks.update": (*_ANY_CALL, "NotFound", "StackBusy", "StackFailed"),
     "targets.open": _ANY_CALL,
+    "topics.publish": (*_ANY_CALL, "NotFound"),
     "versions.bypasses": (*_ANY_CALL, "NotFound"),
     "versions.code": (*_ANY_CALL, "NotFound"),
     "versions.delete": _ANY_CALL,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tidegate.core.errors import ArtifactError, RecordConflict
+from tidegate.core.errors import ArtifactError, NotFound, RecordConflict
 from tidegate.core.plan import ArtifactRef, Target
 from tidegate.core.ports import ItemT, Ports, TargetPorts
 from tidegate.core.record import Item
@@ -167,6 +167,19 @@ class MemoryBus:
         self.events.append((detail_type, dict(detail)))
 
 
+@dataclass
+class MemoryTopics:
+    """Messages by topic, in the order in which they were sent."""
+
+    messages: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # subject and text
+
+    def publish(self, topic: str, subject: str, text: str) -> None:
+        """Keep the message, if a test has made the topic."""
+        if topic not in self.messages:
+            raise NotFound(f"There is no topic {topic}.")
+        self.messages[topic].append((subject, text))
+
+
 class MemoryTarget:
     """One account and region."""
 
@@ -177,6 +190,7 @@ class MemoryTarget:
         self.metrics = MemoryMetrics()
         self.signals = MemorySignals(self.metrics.alarms)
         self.stacks = MemoryStacks(artifacts, self.functions)
+        self.topics = MemoryTopics()
 
     def ports(self) -> TargetPorts:
         """What the workflow sees of it."""
@@ -187,6 +201,7 @@ class MemoryTarget:
             functions=self.functions,
             versions=self.versions,
             signals=self.signals,
+            topics=self.topics,
         )
 
 

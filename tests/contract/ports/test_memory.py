@@ -15,12 +15,13 @@ from contract.ports.ledger import LedgerContract
 from contract.ports.metrics import Feed, MetricsContract
 from contract.ports.signals import SignalFeed, SignalsContract
 from contract.ports.stacks import Specify, StacksContract, Wait
+from contract.ports.topics import Received, TopicsContract
 from contract.ports.versions import VersionsContract
 from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, StackBusy
 from tidegate.core.ports import AliasRef, StackSpec
 from tidegate.testing.application import BUCKET, MemoryApplication
 from tidegate.testing.functions import MemoryAliases, MemoryFunctions, MemoryVersions
-from tidegate.testing.memory import MemoryArtifacts, MemoryCallbacks, MemoryLedger
+from tidegate.testing.memory import MemoryArtifacts, MemoryCallbacks, MemoryLedger, MemoryTopics
 from tidegate.testing.metrics import MemoryMetrics
 from tidegate.testing.signals import MemorySignals
 from tidegate.testing.stacks import MemoryStacks
@@ -89,6 +90,20 @@ class TestMemoryFunctions(FunctionsContract):
             raise ValueError("no database")
 
         return MemoryFunctions(code={echo: dict, broken: fail})
+
+
+class TestMemoryTopics(TopicsContract):
+    @pytest.fixture
+    def topic(self) -> str:
+        return "arn:aws:sns:eu-west-1:333333333333:releases"
+
+    @pytest.fixture
+    def topics(self, topic: str) -> MemoryTopics:
+        return MemoryTopics({topic: []})
+
+    @pytest.fixture
+    def received(self, topics: MemoryTopics, topic: str) -> Received:
+        return lambda: topics.messages[topic]
 
 
 class TestMemoryVersions(VersionsContract):

@@ -32,6 +32,7 @@ from tidegate.aws.metrics import CloudWatchMetrics
 from tidegate.aws.signals import CloudWatchSignals
 from tidegate.aws.stacks import CloudFormationStacks
 from tidegate.aws.targets import AssumedTargets
+from tidegate.aws.topics import SnsTopics
 from tidegate.aws.versions import LambdaVersions
 from tidegate.aws.wiring import adapters
 from tidegate.core.errors import TidegateError
@@ -331,6 +332,12 @@ CALLS = [
         },
     ),
     Call("versions.delete", "lambda", lambda c: LambdaVersions(c).delete("hello", 1), {}),
+    Call(
+        "topics.publish",
+        "sns",
+        lambda c: SnsTopics(lambda _: c).publish("arn:aws:sns:eu-west-1:1:t", "subject", "text"),
+        {},
+    ),
     Call("targets.open", "sts", lambda c: targets(c).open(THERE), {"assume_role": CREDENTIALS}),
 ]
 

@@ -8,11 +8,11 @@ import pytest
 
 from support.applications import Expand, MakeApplication, write
 from tidegate.build.artifact import build_and_upload, build_artifact
-from tidegate.build.expand import Setting, expand_template
+from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.template import parse_template
 from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import InputError, TemplateError
-from tidegate.core.plan import ReleasePlan, ReleaseRef, Step
+from tidegate.core.plan import NotificationPlan, Occasion, ReleasePlan, ReleaseRef, Step
 from tidegate.core.planning import make_plan
 
 STAGES = """
@@ -25,6 +25,9 @@ stages:
     regions: [eu-west-1]
     parameters: {Stage: prod, Watched: checkout-errors}
 """
+
+
+DEPLOYMENTS = NotificationPlan(topic="Deployments", events=(Occasion.SUCCESS, Occasion.FAILURE))
 
 
 def planned(folder: Path) -> ReleasePlan:
@@ -58,6 +61,7 @@ def test_stages_that_agree_share_what_the_template_says(application: MakeApplica
         pre_traffic=("Before",),
         post_traffic=("After",),
         alarms=("Latency",),
+        notifications=(DEPLOYMENTS,),
     )
 
 
@@ -112,7 +116,7 @@ def test_removes_what_only_codedeploy_used_and_says_so(expand: Expand) -> None:
         "Slowly",
     }
     assert "DeployRole" in expansion.template["Resources"]  # the team's own
-    assert any("no longer tells Deployments" in notice for notice in expansion.report.notices)
+    assert not any("TriggerConfigurations" in notice for notice in expansion.report.notices)
 
 
 def test_takes_over_a_group_that_is_written_by_hand(expand: Expand) -> None:
@@ -190,3 +194,91 @@ def test_does_not_store_what_cannot_be_released(application: MakeApplication) ->
 
     with pytest.raises(InputError, match=r'type "Careful", whose steps only CodeDeploy knows'):
         build_and_upload(folder, bucket="b", s3=None, revision={"commit": "c"})  # type: ignore[arg-type]
+
+
+TRIGGERED = """
+Parameters: {Topic: {Type: String}, Stored: {Type: "AWS::SSM::Parameter::Value<String>"}}
+Resources:
+  Function: {Type: AWS::Lambda::Function}
+  Version: {Type: AWS::Lambda::Version, Properties: {FunctionName: !Ref Function}}
+  Alias:
+    Type: AWS::Lambda::Alias
+    Properties: {FunctionName: !Ref Function, Name: live, FunctionVersion: !GetAtt Version.Version}
+    UpdatePolicy: {CodeDeployLambdaAliasUpdate: {DeploymentGroupName: !Ref Group}}
+  Group:
+    Type: AWS::CodeDeploy::DeploymentGroup
+    Properties:
+      DeploymentConfigName: CodeDeployDefault.LambdaAllAtOnce
+      TriggerConfigurations: TRIGGERS
+"""
+RELEASES = "arn:aws:sns:eu-west-1:111111111111:releases"
+
+
+def triggered(triggers: str, **parameters: str) -> Expansion:
+    """A template whose group has these triggers, in a stage with these parameters."""
+    template = parse_template(TRIGGERED.replace("TRIGGERS", triggers))
+    return expand_template(template, settings=[Setting("prod", parameters)])
+
+
+@pytest.mark.parametrize(
+    ("topic", "told"),
+    [
+        (RELEASES, RELEASES),
+        ("!Ref Topic", RELEASES),
+        (
+            "!Sub 'arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:releases'",
+            "arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:releases",
+        ),
+    ],
+)
+def test_a_trigger_becomes_a_notification_through_its_topic(topic: str, told: str) -> None:
+    trigger = f"{{TriggerTargetArn: {topic}, TriggerEvents: [DeploymentStart, InstanceStart]}}"
+    expansion = triggered(f"[{trigger}, {trigger.replace('Start,', 'Stop,')}]", Topic=RELEASES)
+
+    assert expansion.defaults["prod"].notifications == (
+        NotificationPlan(topic=told, events=(Occasion.START, Occasion.STOP)),
+    )
+    assert expansion.report.notices == []
+
+
+@pytest.mark.parametrize(
+    ("triggers", "said"),
+    [
+        ("[{TriggerTargetArn: !ImportValue topic, TriggerEvents: [DeploymentStart]}]", "a stack"),
+        ("[{TriggerTargetArn: !Ref Stored, TriggerEvents: [DeploymentStart]}]", "a stack"),
+        ("[{TriggerTargetArn: !Ref Function, TriggerEvents: [DeploymentStart]}]", "a stack"),
+        ("[{TriggerTargetArn: 'no arn', TriggerEvents: [DeploymentStart]}]", "a stack"),
+        ("!If [Prod, [], []]", "a stack"),
+        (f"[{{TriggerTargetArn: {RELEASES}, TriggerEvents: [InstanceStart]}}]", "instances"),
+        (f"[{{TriggerTargetArn: {RELEASES}, TriggerEvents: !Ref Topic}}]", "instances"),
+    ],
+)
+def test_says_which_trigger_tells_nobody(triggers: str, said: str) -> None:
+    expansion = triggered(triggers)
+
+    (notice,) = expansion.report.notices
+    assert notice.startswith("Group.TriggerConfigurations: ")
+    assert said in notice
+    assert expansion.defaults["prod"].notifications == ()
+
+
+def test_a_parameter_that_names_no_topic_tells_nobody() -> None:
+    expansion = triggered("[{TriggerTargetArn: !Ref Topic, TriggerEvents: [DeploymentStart]}]")
+
+    assert expansion.defaults["prod"].notifications == ()
+
+
+@pytest.mark.parametrize("topic", ["Deployments", RELEASES])
+def test_a_manifest_may_name_a_topic(topic: str, application: MakeApplication) -> None:
+    folder = application("own_configuration")
+    write(folder, {"tidegate.yaml": f"{STAGES}notifications: [{{topic: '{topic}'}}]\n"})
+
+    assert [n.topic for n in planned(folder).stages[1].notifications] == [topic]
+
+
+def test_refuses_a_topic_that_is_nowhere(application: MakeApplication) -> None:
+    folder = application("own_configuration")
+    write(folder, {"tidegate.yaml": f"{STAGES}notifications: [{{topic: Releases}}]\n"})
+
+    with pytest.raises(InputError, match=r'no topic "Releases".*a logical id: Deployments'):
+        build_artifact(folder)

@@ -14,10 +14,11 @@ from tidegate.cli import text
 from tidegate.cli.planview import draw_plan
 from tidegate.cli.tree import next_words
 from tidegate.cli.view import draw_history, draw_release, draw_releases
-from tidegate.core.plan import ApprovalPlan, HookPlan
+from tidegate.core.plan import ApprovalPlan, HookPlan, NotificationPlan, Occasion
 from tidegate.core.record import (
     Decision,
     Item,
+    Notification,
     Outcome,
     ReleasePhase,
     RolloutPhase,
@@ -219,11 +220,13 @@ def test_plan_draws_steps_with_the_times_at_which_they_begin() -> None:
         update={
             "approval": ApprovalPlan(approvers=2, author_may_approve=False),
             "pre_traffic": (HookPlan(function="Smoke", timeout_seconds=60),),
+            "notifications": (NotificationPlan(topic="Releases", events=(Occasion.FAILURE,)),),
         }
     )
     picture = drawn(draw_plan(plan.model_copy(update={"stages": (prod,)}), ["Look twice."]))
     assert "approval        by 2 people, not the author, within 1d" in picture
     assert "before traffic  Smoke (1m)" in picture
+    assert re.search(r"tells +Releases: failure", picture)
     assert "canary              +0s  █░░░░░░░░░   10 %  for 5m" in picture
     assert "                +5m  █████░░░░░   50 %  for 5m" in picture
     assert "               +10m  ██████████  100 %" in picture
@@ -336,3 +339,19 @@ def test_a_failure_without_a_reason_has_its_type() -> None:
     assert [line.split()[-1] for line in picture.splitlines() if "Cart" in line] == [
         "AWS::Lambda::Function"
     ]
+
+
+def test_draws_whom_nobody_could_tell() -> None:
+    unsent = Notification(
+        release_id="shop-7",
+        stage="prod",
+        target=shop.PROD,
+        occasion=Occasion.START,
+        topic="Releases",
+        at=shop.at(6),
+        error="It is gone.",
+    )
+    sent = unsent.model_copy(update={"occasion": Occasion.SUCCESS, "error": ""})
+    picture = drawn(draw_release(seen([*shop.shifting(), unsent, sent])))
+    assert re.search(r"notification start +✖ not sent +It is gone\.", picture)
+    assert "notification success" not in picture

@@ -67,8 +67,7 @@ def test_shows_the_steps_of_a_configuration_of_the_teams_own(tmp_path: Path) -> 
     result = migrate(folder / "template.yaml", "--no-diff")
 
     assert "Slowly (25% for 7 min, 50% for 7 min, 75% for 7 min, then all)" in result.stdout
-    assert "Not taken over, or not as it was:" in result.stdout
-    assert "CodeDeploy no longer tells Deployments" in result.stdout
+    assert "Notifications: Deployments (success, failure)" in result.stdout
 
 
 def test_says_which_configuration_it_does_not_know(tmp_path: Path) -> None:

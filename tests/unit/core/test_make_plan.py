@@ -17,6 +17,8 @@ from tidegate.core.plan import (
     MetricPolicy,
     MetricQuery,
     MetricStat,
+    NotificationPlan,
+    Occasion,
     OnFirstFailure,
     ReleasePlan,
     ReleaseRef,
@@ -172,6 +174,19 @@ class TestTemplateDefaults:
         steps = (Step(weight=0.2, bake_seconds=120),)
         own = TemplateDefaults(strategy="SlowCanary", steps=steps)
         assert stage(defaults=own).strategy == StrategyPlan(name="SlowCanary", steps=steps)
+
+    def test_the_stage_tells_whom_it_names_and_else_whom_the_others_name(self) -> None:
+        by_template = TemplateDefaults(notifications=(NotificationPlan(topic="Releases"),))
+        at_top = "notifications: [{topic: Top, events: [DeploymentFailure, stop]}]\n"
+        told = stage(defaults=by_template).notifications
+        assert told == by_template.notifications
+        (told_by_top,) = stage(top=at_top, defaults=by_template).notifications
+        assert told_by_top == NotificationPlan(
+            topic="Top", events=(Occasion.FAILURE, Occasion.STOP)
+        )
+        (told_by_stage,) = stage("notifications: [{topic: Own}]", top=at_top).notifications
+        assert told_by_stage == NotificationPlan(topic="Own", events=tuple(Occasion))
+        assert stage("notifications: []", top=at_top, defaults=by_template).notifications == ()
 
     def test_an_empty_list_means_none(self) -> None:
         found = stage("hooks: {pre_traffic: []}\nchecks: {alarms: []}", defaults=DEFAULTS)

@@ -420,6 +420,33 @@ def test_prune_takes_the_event_of_a_rollout_and_what_a_person_asks(live: Story) 
     assert [(p["stage"], len(p["functions"])) for p in both] == [("prod", 0), ("test", 2)]
 
 
+def test_notify_takes_the_event_of_a_rollout_and_of_an_approval(live: Story) -> None:
+    topic = "arn:aws:sns:eu-west-1:333333333333:hello"
+    live.at(PROD).topics.messages[topic] = []
+    live.application.manifest += f"notifications: [{{topic: '{topic}'}}]\n"
+    live.machines.release(live.application.build("one"), "execution-1")
+    for kind, detail in live.world.bus.events:
+        if detail.get("stage") == "prod" and kind != "Stage State Change":
+            run(live, "notify", {"source": "tidegate", "detail": dict(detail)})
+    assert [subject for subject, _ in live.at(PROD).topics.messages[topic]] == [
+        "hello-1 waits for approval of prod 333333333333/eu-west-1",
+        "hello-1 is being deployed to prod 333333333333/eu-west-1",
+        "hello-1 is live in prod 333333333333/eu-west-1",
+    ]
+
+
+def test_notify_counts_what_nobody_was_told(
+    live: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live.application.manifest += "notifications: [{topic: Deployments}]\n"
+    live.machines.release(live.application.build("one"), "execution-1")
+    detail = {**AT_PROD["release"], "release": "hello-1", "number": 1, "stage": "prod"}
+    told = {**detail, "target": PROD, "phase": "succeeded"}
+    (sent,) = run(live, "notify", {"source": "tidegate", "detail": told})["notifications"]
+    assert "has no topic Deployments" in sent["error"]
+    assert "NotificationsRefused" in capsys.readouterr().out
+
+
 def test_examine_says_what_it_found(live: Story) -> None:
     live.machines.release(live.application.build("one"), "execution-1")
     findings = run(live, "examine", {"application": "hello"})["findings"]
@@ -430,8 +457,8 @@ def test_there_is_a_handler_for_every_task_of_the_contract() -> None:
     found = {module.name for module in pkgutil.iter_modules(handlers.__path__)} - {"task"}
     assert found == {
         "await_hook", "begin_stage", "bake", "conclude_hook", "declare_stuck", "deploy", "examine",
-        "find_candidates", "finish", "guardian", "hear_alarm", "hear_hook", "operate", "plan",
-        "preview", "prune", "record_tests",
+        "find_candidates", "finish", "guardian", "hear_alarm", "hear_hook", "notify", "operate",
+        "plan", "preview", "prune", "record_tests",
         "request_approval", "restore_stack",
         "restore_traffic", "review", "run_hook", "settle_release", "settle_stage", "take_lock",
         "tick",

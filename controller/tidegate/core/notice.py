@@ -1,0 +1,104 @@
+"""What people are told of a rollout: a subject and a few lines."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tidegate.core.errors import Aborted, Superseded
+from tidegate.core.plan import ArtifactRef, Model, Occasion, Target
+from tidegate.core.record import Release, Rollout, RolloutPhase, Shift
+
+_BY_PEOPLE: Final = {Aborted.__name__, Superseded.__name__}
+_OF_PHASE: Final = {
+    RolloutPhase.DEPLOYING: Occasion.START,
+    RolloutPhase.SUCCEEDED: Occasion.SUCCESS,
+    RolloutPhase.RESTORING: Occasion.ROLLBACK,
+    RolloutPhase.RESTORED: Occasion.FAILURE,
+    RolloutPhase.STUCK: Occasion.FAILURE,
+}
+_WORDS: Final = {
+    Occasion.START: "is being deployed to",
+    Occasion.READY: "waits for approval of",
+    Occasion.SUCCESS: "is live in",
+    Occasion.ROLLBACK: "goes back in",
+    Occasion.FAILURE: "failed in",
+    Occasion.STOP: "was stopped in",
+}
+_NEXT: Final = {
+    Occasion.START: "tidegate get {release} --watch",
+    Occasion.READY: "tidegate approve {release} --stage {stage}",
+    Occasion.SUCCESS: "tidegate get {release}",
+    Occasion.ROLLBACK: "tidegate get {release} --watch",
+    Occasion.FAILURE: "tidegate explain {release}",
+    Occasion.STOP: "tidegate get {release}",
+}
+_LOOK_NOW: Final = (
+    "look at its traffic now: docs/operate.md, It is stuck; then tidegate unlock {release}"
+)
+_LONGEST_SUBJECT: Final = 99  # of SNS: less than 100 characters
+_LONGEST_LINE: Final = 2000
+_COMMIT: Final = 7
+
+
+class Notice(Model):
+    """A message for people."""
+
+    subject: str
+    text: str
+
+
+def occasion_of(phase: RolloutPhase, error: str) -> Occasion | None:
+    """What a rollout's phase is an occasion for; None when nobody is told of it."""
+    if phase is RolloutPhase.RESTORED and error in _BY_PEOPLE:
+        return Occasion.STOP
+    return _OF_PHASE.get(phase)
+
+
+def write_notice(
+    occasion: Occasion, release: Release, stage: str, target: Target, rollout: Rollout | None
+) -> Notice:
+    """What happened, where, to what, why, and what to type next."""
+    stuck = rollout is not None and rollout.phase is RolloutPhase.STUCK
+    happened = "is stuck in" if stuck else _WORDS[occasion]
+    following = _LOOK_NOW if stuck else _NEXT[occasion]
+    lines = [
+        f"{release.id} {happened} {stage}, {target.id} (stack {target.stack_name}).",
+        _commit(release.artifact),
+        *_moves(rollout),
+        *_why(rollout),
+        f"Next: {following.format(release=release.id, stage=stage)}",
+    ]
+    subject = f"{release.id} {happened} {stage} {target.id}"
+    return Notice(
+        subject=subject[:_LONGEST_SUBJECT],
+        text="\n".join(line[:_LONGEST_LINE] for line in lines),
+    )
+
+
+def _commit(artifact: ArtifactRef) -> str:
+    """What is released, as far as the build knew it."""
+    words = [f"Commit {artifact.commit[:_COMMIT]}"]
+    words += [f"on {artifact.branch}"] if artifact.branch else []
+    words += [f"by {artifact.author}"] if artifact.author else []
+    said = " ".join(words)
+    return f"{said}: {artifact.subject}" if artifact.subject else f"{said}."
+
+
+def _moves(rollout: Rollout | None) -> list[str]:
+    """Which version serves, alias by alias; nothing before that is known."""
+    return [_serves(shift, rollout) for shift in rollout.shifts] if rollout else []
+
+
+def _serves(shift: Shift, rollout: Rollout) -> str:
+    name = f"{shift.function}:{shift.alias}"
+    if rollout.phase is RolloutPhase.SUCCEEDED:
+        return f"{name} serves version {shift.candidate}."
+    if rollout.phase is RolloutPhase.RESTORED:
+        return f"{name} serves version {shift.stable}, not {shift.candidate}."
+    return f"{name} was moving from version {shift.stable} to {shift.candidate}."
+
+
+def _why(rollout: Rollout | None) -> list[str]:
+    if rollout is None or not rollout.error:
+        return []
+    return [f"Why: {rollout.error}: {rollout.cause}" if rollout.cause else f"Why: {rollout.error}"]

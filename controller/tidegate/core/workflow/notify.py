@@ -1,0 +1,110 @@
+"""Tells people through their topics what becomes of a rollout: at least once, mostly once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.core.errors import NotFound, ServiceRefused, Transient
+from tidegate.core.notice import occasion_of, write_notice
+from tidegate.core.plan import Occasion, ReleaseRef, Target
+from tidegate.core.ports import Ports, Stacks
+from tidegate.core.record import Notification, Rollout, RolloutPhase
+from tidegate.core.workflow.items import find, plan_of, release_of, stage_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an event of the bus says happened."""
+
+    release: ReleaseRef
+    stage: str
+    target: str = ""  # every target of the stage, where it is about all
+    phase: RolloutPhase | None = None  # none: people are asked to approve
+    error: str = ""
+
+    @property
+    def occasion(self) -> Occasion | None:
+        """What it is an occasion for."""
+        return Occasion.READY if self.phase is None else occasion_of(self.phase, self.error)
+
+
+def notify(ports: Ports, told: Told) -> list[Notification]:
+    """Send what the plan wants people to be told of this; what was sent is not sent again.
+
+    A topic that refuses is recorded, and no obstacle for the others. Raises ``Transient`` when one
+    may take the message later, after all were tried.
+    """
+    occasion = told.occasion
+    if occasion is None:
+        return []
+    stage = stage_plan(plan_of(ports.ledger, told.release.id), told.stage)
+    targets = [t for wave in stage.waves for t in wave if told.target in {"", t.id}]
+    wanted = [wanted for wanted in stage.notifications if occasion in wanted.events]
+    news = [_Message(told, occasion, target, w.topic) for target in targets for w in wanted]
+    sent: list[Notification] = []
+    later: list[Transient] = []
+    for message in news:
+        try:
+            sent += _send_once(ports, message)
+        except Transient as error:
+            later.append(error)
+    if later:
+        raise later[0]
+    return sent
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One message to one topic."""
+
+    told: Told
+    occasion: Occasion
+    target: Target
+    topic: str
+
+
+def _send_once(ports: Ports, message: _Message) -> list[Notification]:
+    """The record is written after the message has gone: a crash between sends it twice."""
+    item = Notification(
+        release_id=message.told.release.id,
+        stage=message.told.stage,
+        target=message.target.id,
+        occasion=message.occasion,
+        topic=message.topic,
+        at=ports.clock.now(),
+    )
+    if ports.ledger.get(Notification, item.partition, item.sort) is not None:
+        return []
+    try:
+        _send(ports, message)
+    except (NotFound, ServiceRefused) as error:
+        item = item.model_copy(update={"error": str(error)})
+    return [ports.ledger.put(item)]
+
+
+def _send(ports: Ports, message: _Message) -> None:
+    told, target = message.told, message.target
+    rollout = find(
+        ports.ledger, Rollout, release_id=told.release.id, stage=told.stage, target=target.id
+    )
+    release = release_of(ports.ledger, told.release)
+    notice = write_notice(message.occasion, release, told.stage, target, rollout)
+    world = ports.targets.open(target)
+    world.topics.publish(_arn(world.stacks, target, message.topic), notice.subject, notice.text)
+
+
+def _arn(stacks: Stacks, target: Target, topic: str) -> str:
+    """The topic's ARN at this target. Raises ``NotFound`` when the stack does not have it."""
+    if topic.startswith("arn:"):
+        own = {
+            "${AWS::Partition}": target.role_arn.split(":")[1],
+            "${AWS::Region}": target.region,
+            "${AWS::AccountId}": target.account,
+        }
+        for name, value in own.items():
+            topic = topic.replace(name, value)
+        return topic
+    arn = stacks.state(target.stack_name).resources.get(topic)
+    if arn is None:
+        raise NotFound(f"The stack {target.stack_name} has no topic {topic} yet.")
+    return arn

@@ -1,0 +1,102 @@
+"""The words that people are sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tidegate.core.notice import occasion_of, write_notice
+from tidegate.core.plan import ArtifactRef, Occasion, Target
+from tidegate.core.record import Release, ReleasePhase, Rollout, RolloutPhase, Shift
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PROD = Target(
+    account="333333333333",
+    region="eu-west-1",
+    role_arn="arn:aws:iam::333333333333:role/tidegate-target",
+    stack_name="shop-prod",
+)
+
+
+def release(**artifact: str) -> Release:
+    return Release(
+        application="shop",
+        number=4,
+        phase=ReleasePhase.PROGRESSING,
+        artifact=ArtifactRef(
+            application="shop", digest="sha256:0", bucket="b", prefix="p", commit="c0ffee1234",
+            **artifact,
+        ),
+        execution_arn="execution",
+        started_at=NOON,
+    )  # fmt: skip
+
+
+def rollout(phase: RolloutPhase, **said: Any) -> Rollout:
+    shift = Shift(function="shop-prod-Cart", alias="live", stable="3", candidate="4")
+    return Rollout(
+        release_id="shop-4", stage="prod", target=PROD.id, phase=phase, shifts=(shift,),
+        started_at=NOON, **said,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("phase", "error", "occasion"),
+    [
+        (RolloutPhase.DEPLOYING, "", Occasion.START),
+        (RolloutPhase.SHIFTING, "", None),
+        (RolloutPhase.SUCCEEDED, "", Occasion.SUCCESS),
+        (RolloutPhase.RESTORING, "Aborted", Occasion.ROLLBACK),
+        (RolloutPhase.RESTORED, "Unhealthy", Occasion.FAILURE),
+        (RolloutPhase.RESTORED, "Aborted", Occasion.STOP),
+        (RolloutPhase.RESTORED, "Superseded", Occasion.STOP),
+        (RolloutPhase.STUCK, "Aborted", Occasion.FAILURE),
+    ],
+)
+def test_each_phase_is_the_occasion_that_codedeploy_would_have_had(
+    phase: RolloutPhase, error: str, occasion: Occasion | None
+) -> None:
+    assert occasion_of(phase, error) is occasion
+
+
+def test_says_what_is_known_of_the_commit_and_no_more() -> None:
+    notice = write_notice(Occasion.START, release(), "prod", PROD, None)
+    assert notice.text.splitlines() == [
+        "shop-4 is being deployed to prod, 333333333333/eu-west-1 (stack shop-prod).",
+        "Commit c0ffee1.",
+        "Next: tidegate get shop-4 --watch",
+    ]
+
+
+def test_says_what_moves_while_it_goes_back() -> None:
+    going = rollout(RolloutPhase.RESTORING, error="Unhealthy")
+    notice = write_notice(Occasion.ROLLBACK, release(subject="Add coupons"), "prod", PROD, going)
+    assert notice.text.splitlines()[1:-1] == [
+        "Commit c0ffee1: Add coupons",
+        "shop-prod-Cart:live was moving from version 3 to 4.",
+        "Why: Unhealthy",
+    ]
+
+
+def test_says_what_serves_once_it_is_live() -> None:
+    notice = write_notice(
+        Occasion.SUCCESS, release(), "prod", PROD, rollout(RolloutPhase.SUCCEEDED)
+    )
+    assert "shop-prod-Cart:live serves version 4." in notice.text
+
+
+def test_a_stuck_rollout_asks_for_a_person() -> None:
+    stuck = rollout(RolloutPhase.STUCK, error="RestoreFailed", cause="AccessDenied.")
+    notice = write_notice(Occasion.FAILURE, release(), "prod", PROD, stuck)
+    assert notice.subject == "shop-4 is stuck in prod 333333333333/eu-west-1"
+    assert notice.text.endswith("then tidegate unlock shop-4")
+
+
+def test_fits_what_sns_takes() -> None:
+    long = rollout(RolloutPhase.RESTORED, error="HookFailed", cause="x" * 300_000)
+    named = release().model_copy(update={"application": "a" * 90})
+    notice = write_notice(Occasion.FAILURE, named, "prod", PROD, long)
+    assert len(notice.subject) < 100
+    assert len(notice.text.encode()) < 256 * 1024
