@@ -74,6 +74,7 @@ def _open_ports(clients: Clients, functions: LambdaClient, target: Target) -> Ta
         functions=withheld("functions"),
         versions=withheld("versions"),
         signals=withheld("signals"),
+        topics=withheld("topics"),
     )
 
 

@@ -14,6 +14,7 @@ from tidegate.core.record import (
     Evidence,
     FunctionLine,
     Judgement,
+    Restored,
     RolloutPhase,
     Shift,
     StackLine,
@@ -192,6 +193,7 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
         children += [_evidence_node(one) for one in rollout.verdict.evidence]
     children += [_hook_node(hook, now) for hook in rollout.hooks if hook.when != "pre-traffic"]
     children += _firing_nodes(rollout)
+    children += [_restored_node(part) for part in rollout.restored]
     children += [_unsent_node(n) for n in rollout.notifications if n.error]
     if stage.mood is Mood.WAITING:
         children += [*_function_nodes(rollout), *_parameter_nodes(rollout)]
@@ -242,6 +244,12 @@ def _failure_node(line: StackLine) -> Node:
 def _lower(status: str) -> str:
     """CloudFormation's word for a status, in small letters."""
     return status.replace("_", " ").lower()
+
+
+def _restored_node(part: Restored) -> Node:
+    """What is as it was before; what is not stands out."""
+    mood = Mood.GOOD if part.back else Mood.ALERT
+    return Node(part.what, mood, "is back" if part.back else "is not back", part.how)
 
 
 def _unsent_node(notification: NotificationView) -> Node:

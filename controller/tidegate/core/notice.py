@@ -66,6 +66,7 @@ def write_notice(
         _commit(release.artifact),
         *_moves(rollout),
         *_why(rollout),
+        *_not_back(rollout),
         f"Next: {following.format(release=release.id, stage=stage)}",
     ]
     subject = f"{release.id} {happened} {stage} {target.id}"
@@ -102,3 +103,8 @@ def _why(rollout: Rollout | None) -> list[str]:
     if rollout is None or not rollout.error:
         return []
     return [f"Why: {rollout.error}: {rollout.cause}" if rollout.cause else f"Why: {rollout.error}"]
+
+
+def _not_back(rollout: Rollout | None) -> list[str]:
+    parts = rollout.restored if rollout else ()
+    return [f"Not back as it was: {part.what}, {part.how}." for part in parts if not part.back]

@@ -390,6 +390,14 @@ class Probed(Model):
     candidate_errors: int
 
 
+class Restored(Model):
+    """One thing that a restore has, or has not, brought back."""
+
+    what: str  # "traffic of <function>:<alias>", "stack", or the logical id of a resource
+    back: bool
+    how: str
+
+
 class Rollout(Item):
     """One stack's rollout: small, rewritten at each move, enough to go on after any crash."""
 
@@ -428,6 +436,7 @@ class Rollout(Item):
     versions: dict[str, str] = Field(default_factory=dict)  # "function:alias" -> what serves since
     reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
     reverted: bool = False  # CloudFormation has begun to take the stack back
+    restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     started_at: datetime
     ended_at: datetime | None = None
     error: str = ""

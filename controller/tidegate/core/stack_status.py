@@ -14,18 +14,17 @@ class Standing(StrEnum):
     BROKEN = "broken"  # nothing can be deployed until somebody mends it
 
 
-_EMPTY: Final = "Its creation failed and nothing of it is in use: delete it, then release again."
-_CONTINUE: Final = (
-    "Let CloudFormation end it (`aws cloudformation continue-update-rollback`), then release again."
-)
-_MENDS: Final = {
+_EMPTY: Final = "Its creation failed and nothing of it is in use: delete it"
+_REPAIRS: Final = {
     "CREATE_FAILED": _EMPTY,
-    "DELETE_FAILED": "Delete it, keeping what cannot be deleted, then release again.",
-    "IMPORT_ROLLBACK_FAILED": "Import the resource again or take it out, then release again.",
+    "DELETE_FAILED": "Delete it, keeping what cannot be deleted",
+    "IMPORT_ROLLBACK_FAILED": "Import the resource again or take it out",
     "ROLLBACK_COMPLETE": _EMPTY,
     "ROLLBACK_FAILED": _EMPTY,
-    "UPDATE_FAILED": "Roll it back (`aws cloudformation rollback-stack`), then release again.",
-    "UPDATE_ROLLBACK_FAILED": _CONTINUE,
+    "UPDATE_FAILED": "Roll it back (`aws cloudformation rollback-stack`)",
+    "UPDATE_ROLLBACK_FAILED": (
+        "Let CloudFormation end it (`aws cloudformation continue-update-rollback`)"
+    ),
 }
 _READY: Final = {
     "",  # there is none yet
@@ -46,8 +45,14 @@ def standing(status: str) -> Standing:
     return Standing.BUSY if status.endswith("_IN_PROGRESS") else Standing.BROKEN
 
 
-def mend(status: str) -> str:
-    """What to do about a broken stack; "" for the others."""
+def repair(status: str) -> str:
+    """How a broken stack is made whole, without a full stop; "" for the others."""
     if standing(status) is not Standing.BROKEN:
         return ""
-    return _MENDS.get(status, "Look at its events in CloudFormation.")
+    return _REPAIRS.get(status, "Look at its events in CloudFormation")
+
+
+def mend(status: str) -> str:
+    """What to do about a broken stack before the next release; "" for the others."""
+    way = repair(status)
+    return f"{way}, then release again." if way else ""

@@ -36,6 +36,7 @@ from tidegate.core.record import (
     Release,
     ReleasePhase,
     Retreat,
+    Restored,
     Rollout,
     RolloutPhase,
     Shift,
@@ -196,6 +197,7 @@ class RolloutView(Model):
     all_at_once: str = ""  # why steps were skipped, if they were
     hooks: tuple[HookView, ...] = ()
     operations: tuple[OperationView, ...] = ()  # oldest first
+    restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     notifications: tuple[NotificationView, ...] = ()
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
@@ -467,6 +469,7 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         all_at_once=rollout.all_at_once,
         firing_before=_firing_before(preview, rollout),
         refuses_firing=refuses,
+        restored=rollout.restored,
         hooks=tuple(_hook(h, rollout) for h in _of(HookRun, items) if (h.stage, h.target) == here),
         notifications=_told(plan.name, target.id, items),
         operations=_operations(

@@ -21,6 +21,7 @@ from tidegate.core.record import (
     Notification,
     Outcome,
     ReleasePhase,
+    Restored,
     RolloutPhase,
     StagePhase,
     Verdict,
@@ -355,3 +356,20 @@ def test_draws_whom_nobody_could_tell() -> None:
     picture = drawn(draw_release(seen([*shop.shifting(), unsent, sent])))
     assert re.search(r"notification start +✖ not sent +It is gone\.", picture)
     assert "notification success" not in picture
+
+
+def test_draws_what_is_back_and_what_is_not() -> None:
+    rollout = shop.rollout(
+        phase=RolloutPhase.RESTORED, weight=0.0, ended=10, error="Unhealthy"
+    ).model_copy(
+        update={
+            "restored": (
+                Restored(what="stack", back=True, how="as it was"),
+                Restored(what="Table", back=False, how="it is empty"),
+            )
+        }
+    )
+    stage = shop.stage("prod", StagePhase.FAILED, started=3, ended=10, error="Unhealthy")
+    picture = drawn(draw_release(seen([*shop.tested(), stage, rollout], phase=ReleasePhase.FAILED)))
+    assert re.search(r"stack +✔ is back +as it was", picture)
+    assert re.search(r"Table +⚠ is not back +it is empty", picture)

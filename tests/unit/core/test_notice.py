@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.core.notice import occasion_of, write_notice
 from tidegate.core.plan import ArtifactRef, Occasion, Target
-from tidegate.core.record import Release, ReleasePhase, Rollout, RolloutPhase, Shift
+from tidegate.core.record import Release, ReleasePhase, Restored, Rollout, RolloutPhase, Shift
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROD = Target(
@@ -78,6 +78,17 @@ def test_says_what_moves_while_it_goes_back() -> None:
         "shop-prod-Cart:live was moving from version 3 to 4.",
         "Why: Unhealthy",
     ]
+
+
+def test_says_what_is_not_back() -> None:
+    parts = (
+        Restored(what="stack", back=True, how="as it was"),
+        Restored(what="Table", back=False, how="it is empty"),
+    )
+    restored = rollout(RolloutPhase.RESTORED, error="Unhealthy", restored=parts)
+    notice = write_notice(Occasion.FAILURE, release(), "prod", PROD, restored)
+    assert "Not back as it was: Table, it is empty." in notice.text
+    assert "as it was: stack" not in notice.text
 
 
 def test_says_what_serves_once_it_is_live() -> None:

@@ -167,7 +167,7 @@ def test_stack_that_others_may_have_made_is_not_deleted(story: Story) -> None:
     )
     assert story.release("one") == "failed"
     assert story.at(TEST).stacks.state("hello-test").exists
-    assert "nothing proves that it is ours" in story.rollout(1, "test", TEST).cause
+    assert "nothing proves that it is ours" in story.rollout(1, "test", TEST).restored[-1].how
 
 
 def test_stack_without_a_record_of_what_it_was_stays(live: Story) -> None:
@@ -176,7 +176,7 @@ def test_stack_without_a_record_of_what_it_was_stays(live: Story) -> None:
     assert item
     live.world.ledger.delete(item)
     assert live.release("two") == "failed"
-    assert "stays: no record says what it was" in live.rollout(2).cause
+    assert "stays: no record says what it was" in live.rollout(2).restored[-1].how
     assert live.alias().version == "1"
 
 

@@ -6,7 +6,16 @@ import pytest
 
 from support.story import PROD, TEST, Story
 from tidegate.core.ports import AliasRef
-from tidegate.core.record import HookRun, Live, Lock, RolloutPhase, TestRun, Tick
+from tidegate.core.record import (
+    ChangeLine,
+    HookRun,
+    Live,
+    Lock,
+    Preview,
+    RolloutPhase,
+    TestRun,
+    Tick,
+)
 from tidegate.core.workflow.items import find
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
@@ -82,6 +91,38 @@ def test_restored_stack_runs_the_last_good_template_with_its_aliases_held(live: 
     assert state.parameters["TidegatePinnedVersionHelloAliaslive"] == "1"
     assert state.parameters["Stage"] == "prod"
     assert live.serves() == ALL_ON_1
+
+
+def test_says_what_was_restored_and_what_was_not(live: Story) -> None:
+    gone = ChangeLine(
+        logical_id="Table",
+        type="AWS::DynamoDB::Table",
+        change="Replace",
+        irreversible="a new, empty one takes its place",
+    )
+
+    def note(*_: object) -> None:
+        preview = find(live.world.ledger, Preview, release_id="hello-2", stage="prod", target=PROD)
+        assert preview
+        live.world.ledger.put(preview.model_copy(update={"changes": (gone,)}))
+        live.machines.while_baking = live.serve
+
+    live.error_rates["2"] = 1.0
+    live.machines.while_baking = note
+    assert live.release("two") == "failed"
+    assert [(part.what, part.back, part.how) for part in live.rollout(2).restored] == [
+        ("traffic of hello-prod-Hello:live", True, "all on version 1"),
+        ("traffic of hello-prod-Bye:live", True, "all on version 1"),
+        ("stack", True, "hello-prod is made from hello-1 again, with its parameters"),
+        ("Table", False, "a new, empty one takes its place"),
+    ]
+
+
+def test_says_that_cloudformation_itself_took_the_stack_back(live: Story) -> None:
+    live.at(PROD).stacks.fail_next.append("no")
+    assert live.release("two") == "failed"
+    (stack,) = live.rollout(2).restored
+    assert (stack.back, stack.how) == (True, "CloudFormation has taken hello-prod back by itself")
 
 
 def test_release_after_a_restored_one_goes_live(live: Story) -> None:
@@ -219,7 +260,7 @@ def test_bad_first_deployment_is_kept_when_the_manifest_wants_it(story: Story) -
     story.at(TEST).functions.code["hello-test-Pre"] = boom
     assert story.release("one") == "failed"
     assert story.at(TEST).stacks.state("hello-test").status == "CREATE_COMPLETE"
-    assert "stays, as the manifest wants" in story.rollout(1, "test", TEST).cause
+    assert "stays, as the manifest wants" in story.rollout(1, "test", TEST).restored[-1].how
 
 
 @pytest.mark.parametrize("wish", ["delete", "keep"])

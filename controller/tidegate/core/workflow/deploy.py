@@ -22,6 +22,7 @@ from tidegate.core.record import (
     RolloutPhase,
     Shift,
 )
+from tidegate.core.stack_status import mend
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.follow import follow
 from tidegate.core.workflow.items import (
@@ -70,7 +71,9 @@ def deploy(ports: Ports, ref: RolloutRef, execution: str = "") -> dict[str, bool
     if state.busy:
         return {"done": False}
     if state.status not in _DEPLOYED:
-        raise StackFailed(f"{scene.target.stack_name} is {state.status}: {state.reason}")
+        raise StackFailed(
+            f"{scene.target.stack_name} is {state.status}: {state.reason}", mend=mend(state.status)
+        )
     return {"done": True}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,8 @@ from tidegate.core.errors import (
 from tidegate.core.failure import Failure, root_cause
 from tidegate.core.plan import OnFirstFailure
 from tidegate.core.ports import Ports, StackSpec, StackState
-from tidegate.core.record import Live, Rollout, RolloutPhase, Shift
+from tidegate.core.record import Live, Restored, Rollout, RolloutPhase, Shift
+from tidegate.core.stack_status import repair
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.follow import follow
 from tidegate.core.workflow.items import find
@@ -105,7 +106,8 @@ def restore_stack(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
         return {"done": True}
     state = scene.state()
     if not rollout.executing:
-        return _restored(scene, rollout)
+        how = f"{scene.target.stack_name} was not touched"
+        return _restored(scene, rollout, _stack(how, back=True))
     follow(scene, _operation(rollout, state))
     if state.busy:
         return {"done": False}
@@ -155,22 +157,40 @@ def _refuse_other_owner(scene: Scene) -> None:
         )
 
 
-def _restored(scene: Scene, rollout: Rollout, remark: str = "") -> dict[str, bool]:
-    cause = f"{rollout.cause} {remark}".strip()
-    now = scene.ports.clock.now()
-    scene.save(rollout, phase=RolloutPhase.RESTORED, ended_at=now, cause=cause)
+def _restored(scene: Scene, rollout: Rollout, stack: Restored, *lost: Restored) -> dict[str, bool]:
+    """It is over: say what is as it was, and what is not."""
+    traffic = (
+        Restored(
+            what=f"traffic of {shift.function}:{shift.alias}",
+            back=True,
+            how=f"all on version {shift.stable}",
+        )
+        for shift in rollout.shifts
+    )
+    scene.save(
+        rollout,
+        phase=RolloutPhase.RESTORED,
+        ended_at=scene.ports.clock.now(),
+        restored=(*traffic, stack, *lost),
+    )
     return {"done": True}
+
+
+def _stack(how: str, *, back: bool) -> Restored:
+    return Restored(what="stack", back=back, how=how)
 
 
 def _take_down(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, bool]:
     """A first deployment has nothing to go back to: it goes away, unless it is to be kept."""
     name = scene.target.stack_name
     if not state.exists:
-        return _restored(scene, rollout)
+        return _restored(scene, rollout, _stack(f"{name} is gone again", back=True))
     if not rollout.executed:
-        return _restored(scene, rollout, f"The stack {name} stays: nothing proves that it is ours.")
+        why = f"{name} stays: nothing proves that it is ours"
+        return _restored(scene, rollout, _stack(why, back=False))
     if scene.stage.on_first_failure is OnFirstFailure.KEEP and state.status == "CREATE_COMPLETE":
-        return _restored(scene, rollout, f"The stack {name} stays, as the manifest wants.")
+        why = f"{name} stays, as the manifest wants"
+        return _restored(scene, rollout, _stack(why, back=False))
     if state.status == "DELETE_FAILED":
         raise StackFailed(f"{name} could not be deleted: {state.reason}", mend="Delete it by hand.")
     scene.world.stacks.delete(name, scene.token("delete"))
@@ -180,23 +200,37 @@ def _take_down(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, b
 def _take_back(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, bool]:
     name = scene.target.stack_name
     if state.status.endswith("_FAILED") or (rollout.reverting and state.status in _TAKEN_BACK):
+        way = repair(state.status) or "Mend the stack"
         raise StackFailed(
             f"{name} is {state.status} and not as it was before: {state.reason}",
-            mend="Traffic is on the stable version. Mend the stack, then `tidegate unlock` it.",
+            mend=f"Traffic is on the stable version. {way}, then `tidegate unlock` it.",
         )
-    if state.status in _TAKEN_BACK or rollout.reverted:
-        return _restored(scene, rollout)
+    if state.status in _TAKEN_BACK:
+        how = f"CloudFormation has taken {name} back by itself"
+        return _restored(scene, rollout, _stack(how, back=True))
     live = _live(scene)
     if live is None:
-        return _restored(scene, rollout, f"The stack {name} stays: no record says what it was.")
+        why = f"{name} stays: no record says what it was"
+        return _restored(scene, rollout, _stack(why, back=False))
+    if rollout.reverted:
+        how = f"{name} is made from {live.release_id} again, with its parameters"
+        return _restored(scene, rollout, _stack(how, back=True), *_lost(scene))
     return _begin_reverting(scene, rollout, _live_spec(scene, live, state))
+
+
+def _lost(scene: Scene) -> Iterator[Restored]:
+    """What the deployment removed or replaced, and no template brings back."""
+    for change in scene.require_preview().changes:
+        if change.irreversible:
+            yield Restored(what=change.logical_id, back=False, how=change.irreversible)
 
 
 def _begin_reverting(scene: Scene, rollout: Rollout, spec: StackSpec) -> dict[str, bool]:
     if not rollout.reverting:
         rollout = scene.note(rollout, reverting=True)
     if not scene.world.stacks.update(spec, scene.token("restore")):
-        return _restored(scene, rollout)
+        how = f"{spec.stack_name} is as it was: there was nothing to update"
+        return _restored(scene, rollout, _stack(how, back=True))
     scene.note(rollout, reverted=True)
     return {"done": False}
 
