@@ -41,6 +41,7 @@ CONTENTS_FILE: Final = "artifact.json"
 SOURCE_FILE: Final = "source.zip"
 
 _UPLOADS_AT_ONCE: Final = 8
+_OLD_LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
 _PERHAPS_MISSING: Final = {"404", "403"}  # 403: it is not there, and we may not list the bucket
 
 
@@ -61,12 +62,21 @@ class Artifact:
         """Where its own objects lie in the bucket."""
         return artifact_prefix(self.contents)
 
-    def reference(self, bucket: str, revision: Revision) -> ArtifactRef:
-        """The content of ``release.json``."""
+    @property
+    def packages(self) -> Mapping[str, Path]:
+        """The files that functions of other regions need, too."""
+        of_functions = {package.key for package in self.contents.packages}
+        return {key: path for key, path in self.files.items() if key in of_functions}
+
+    def reference(
+        self, bucket: str, revision: Revision, buckets: Mapping[str, str] | None = None
+    ) -> ArtifactRef:
+        """The content of ``release.json``; ``buckets`` are those of other regions."""
         return ArtifactRef(
             application=self.contents.application,
             digest=self.digest,
             bucket=bucket,
+            buckets=dict(buckets or {}),
             prefix=self.prefix,
             commit=revision.commit,
             branch=revision.branch,
@@ -132,14 +142,37 @@ def upload(artifact: Artifact, bucket: str, s3: S3Client) -> int:
     The description goes last, so that an artifact which can be read is there as a whole.
     """
     description = f"{artifact.prefix}/{CONTENTS_FILE}"
-    others = [key for key in artifact.files if key != description]
+    others = {key: path for key, path in artifact.files.items() if key != description}
+    sent = _send_all(others, bucket, s3)
+    return sent + _send(artifact.files[description], bucket, description, s3)
 
-    def send(key: str) -> bool:
-        return _send(artifact.files[key], bucket, key, s3)
 
-    with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-        sent = sum(pool.map(send, others))
-    return sent + send(description)
+def region_buckets(
+    artifact: Artifact, bucket: str, region_bucket: str, s3: S3Client
+) -> dict[str, str]:
+    """The bucket of each region that needs its own; {} when the artifact has no packages.
+
+    Lambda takes code only from a bucket of the function's own region (``S3Bucket`` of
+    ``AWS::Lambda::Function``). Raises ``InputError`` when a region has none.
+    """
+    if not artifact.packages:
+        return {}
+    home = _region_of(bucket, s3)
+    buckets = {}
+    for stage in artifact.contents.manifest.stages:
+        for region in chain.from_iterable(stage.region_waves):
+            if region == home:
+                continue
+            if "{region}" not in region_bucket:
+                raise InputError(
+                    f"Stage {stage.name} deploys to {region}, and the packages would lie in"
+                    f" {bucket}, in {home}: Lambda takes code only from a bucket of the function's"
+                    " own region.",
+                    mend=f"Deploy pipeline/artifact-region.yaml in {region}, and build with"
+                    " `--region-bucket` (ARTIFACT_REGION_BUCKET), {region} in its name.",
+                )
+            buckets[region] = region_bucket.replace("{region}", region)
+    return buckets
 
 
 def build_and_upload(
@@ -147,6 +180,8 @@ def build_and_upload(
     *,
     bucket: str,
     s3: S3Client,
+    region_bucket: str = "",
+    s3_in: Callable[[str], S3Client] | None = None,
     manifest: Path | None = None,
     template: Path | None = None,
     output: Path | None = None,
@@ -157,6 +192,8 @@ def build_and_upload(
 ) -> ArtifactRef:
     """Build the application in ``folder``, store the artifact, write and return ``release.json``.
 
+    ``region_bucket`` names the bucket of every other region that stages deploy to, with
+    ``{region}`` in it, and ``s3_in`` makes a client there.
     ``revision`` may name commit, branch, author and subject; the environment (this process's unless
     given) and git say the rest. ``tell`` hears what of the template is not taken over. Raises
     ``InputError`` for an artifact that no release could be planned of.
@@ -164,11 +201,14 @@ def build_and_upload(
     environment = os.environ if environment is None else environment
     built_from = find_revision(folder, environment, **(revision or {}))
     artifact = build_artifact(folder, manifest, template=template, output=output)
-    reference = artifact.reference(bucket, built_from)
-    _check(artifact, reference)
+    _check(artifact, artifact.reference(bucket, built_from))
+    buckets = region_buckets(artifact, bucket, region_bucket, s3)
+    reference = artifact.reference(bucket, built_from, buckets)
     if tell is not None:
         for notice in artifact.contents.notices:
             tell(notice)
+    for region, there in buckets.items():
+        _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
     upload(artifact, bucket, s3)
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -259,6 +299,28 @@ def _packages(store: PackageStore, source: Path) -> Iterator[Package]:
     for key in sorted(store.digests):
         yield Package(key=key, sha256=store.digests[key])
     yield Package(key=SOURCE_FILE, sha256=sha256_of(source))
+
+
+def _region_of(bucket: str, s3: S3Client) -> str:
+    """The bucket's region; the oldest regions are told in a way of their own."""
+    try:
+        said = s3.get_bucket_location(Bucket=bucket).get("LocationConstraint")
+    except ClientError as error:
+        raise ArtifactError(
+            f"The region of the bucket {bucket} is not known: {error}",
+            mend="See that it exists, and that the build may call s3:GetBucketLocation.",
+        ) from error
+    return _OLD_LOCATIONS.get(said or "", said or "")
+
+
+def _send_all(files: Mapping[str, Path], bucket: str, s3: S3Client) -> int:
+    """Send what the bucket lacks, several at a time; how many were sent."""
+
+    def send(key: str) -> bool:
+        return _send(files[key], bucket, key, s3)
+
+    with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
+        return sum(pool.map(send, files))
 
 
 def _send(path: Path, bucket: str, key: str, s3: S3Client) -> bool:

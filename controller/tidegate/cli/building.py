@@ -26,6 +26,13 @@ def build(
         Path | None,
         typer.Option(help="What `sam build` wrote, not the manifest's.", show_default=False),
     ] = None,
+    region_bucket: Annotated[
+        str,
+        typer.Option(
+            envvar="ARTIFACT_REGION_BUCKET",
+            help="The bucket of every other region that a stage deploys to, {region} in its name.",
+        ),
+    ] = "",
     output: Annotated[Path, typer.Option(help="Where to write the release's input.")] = Path(
         "release.json"
     ),
@@ -44,15 +51,19 @@ def build(
     \b
     Examples:
       tidegate build --bucket my-artifacts
+      tidegate build --bucket my-artifacts-eu-west-1 --region-bucket 'my-artifacts-{region}'
       sam build && tidegate build --template .aws-sam/build/template.yaml --bucket my-artifacts
     """
     from tidegate.build.artifact import build_and_upload
 
     here: Context = context.obj
+    session = here.session()
     reference = build_and_upload(
         file.parent,
         bucket=bucket,
-        s3=here.session().client("s3"),
+        s3=session.client("s3"),
+        region_bucket=region_bucket,
+        s3_in=lambda region: session.client("s3", region_name=region),
         manifest=file,
         template=template,
         release_file=output,

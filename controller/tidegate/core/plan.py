@@ -33,11 +33,16 @@ class ArtifactRef(Model):
     application: str
     digest: str  # "sha256:<hex>" over everything that is deployed
     bucket: str
+    buckets: dict[str, str] = Field(default_factory=dict)  # of the packages, in other regions
     prefix: str  # "applications/<application>/artifacts/<hex>"
     commit: str
     branch: str = ""
     author: str = ""
     subject: str = ""  # first line of the commit message, for people
+
+    def packages_in(self, region: str) -> str:
+        """The bucket from which functions of this region take their code."""
+        return self.buckets.get(region, self.bucket)
 
 
 class Step(Model):

@@ -1,5 +1,6 @@
 """Artifacts in S3: the build stores what is missing, a release reads it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from tidegate.aws.artifacts import S3Artifacts
 from tidegate.aws.session import Clients
 from tidegate.build.artifact import build_and_upload, build_artifact, upload
 from tidegate.core.artifact import ArtifactContents
-from tidegate.core.errors import ArtifactError
+from tidegate.core.errors import ArtifactError, InputError
 from tidegate.core.plan import ArtifactRef
 from tidegate.core.workflow.artifacts import check_template, read_contents
+from tidegate.local.cloud import DEFAULT_REGION
 
 pytestmark = pytest.mark.cloud
 
@@ -128,3 +130,82 @@ def test_an_artifact_that_can_be_read_is_there_as_a_whole(
     with pytest.raises(ArtifactError):
         artifacts.read(bucket, f"{artifact.prefix}/artifact.json")
     assert isinstance(artifact.contents, ArtifactContents)
+
+
+FAR = """
+version: 1
+application: shop
+stages:
+  - name: prod
+    account: "111111111111"
+    waves: [[REGION], [us-east-1]]
+"""
+
+
+@pytest.fixture
+def far_shop(shop: Path) -> Path:
+    """An application with a stage in another region, too."""
+    (shop / "tidegate.yaml").write_text(FAR.replace("REGION", DEFAULT_REGION))
+    return shop
+
+
+def test_packages_lie_in_a_bucket_of_every_region(
+    far_shop: Path, s3: Any, bucket: str, clients: Clients, artifacts: S3Artifacts
+) -> None:
+    far = Clients(clients.session, "us-east-1").make("s3")
+    far.create_bucket(Bucket=f"{bucket}-us-east-1")
+
+    reference = build_and_upload(
+        far_shop,
+        bucket=bucket,
+        s3=s3,
+        region_bucket=f"{bucket}-{{region}}",
+        s3_in=lambda region: Clients(clients.session, region).make("s3"),
+        revision={"commit": "c0ffee"},
+    )
+
+    code, _ = read_contents(artifacts, reference).packages
+    assert reference.packages_in(DEFAULT_REGION) == bucket
+    assert reference.packages_in("us-east-1") == f"{bucket}-us-east-1"
+    there = far.list_objects_v2(Bucket=f"{bucket}-us-east-1")["Contents"]
+    assert [entry["Key"] for entry in there] == [code.key]
+
+
+def test_refuses_a_region_whose_functions_would_find_no_code(
+    far_shop: Path, s3: Any, bucket: str
+) -> None:
+    with pytest.raises(
+        InputError,
+        match=r"prod deploys to us-east-1.*own region.*artifact-region\.yaml in us-east-1",
+    ):
+        build_and_upload(far_shop, bucket=bucket, s3=s3, revision={"commit": "c0ffee"})
+
+
+def test_says_which_bucket_of_a_region_is_missing(far_shop: Path, s3: Any, bucket: str) -> None:
+    with pytest.raises(ArtifactError, match=r"s3://nowhere-us-east-1/.*cannot be stored"):
+        build_and_upload(
+            far_shop,
+            bucket=bucket,
+            s3=s3,
+            region_bucket="nowhere-{region}",
+            revision={"commit": "c0ffee"},
+        )
+
+
+def test_says_that_the_region_of_a_bucket_is_not_known(far_shop: Path, s3: Any) -> None:
+    with pytest.raises(
+        ArtifactError, match=r"region of the bucket no-such-bucket.*GetBucketLocation"
+    ):
+        build_and_upload(far_shop, bucket="no-such-bucket", s3=s3, revision={"commit": "c0ffee"})
+
+
+def test_an_application_without_packages_needs_no_bucket_of_a_region(
+    far_shop: Path, s3: Any, bucket: str
+) -> None:
+    template = (far_shop / "template.yaml").read_text()
+    inline = "InlineCode: 'def handler(event, context): return 1'"
+    (far_shop / "template.yaml").write_text(re.sub(r"CodeUri: \w+", inline, template))
+
+    reference = build_and_upload(far_shop, bucket=bucket, s3=s3, revision={"commit": "c0ffee"})
+
+    assert reference.buckets == {}

@@ -154,6 +154,9 @@ class Bucket:
     def head_object(self, **_: Any) -> None:
         raise self._missing()
 
+    def get_bucket_location(self, **_: Any) -> dict[str, str]:
+        return {"LocationConstraint": "eu-west-1"}
+
     def put_object(self, Key: str, **_: Any) -> None:  # noqa: N803
         self.keys.append(Key)
 

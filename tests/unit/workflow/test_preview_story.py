@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.story import MANIFEST, PROD, TEST, Story
+from support.story import CANARY, MANIFEST, PROD, TEST, Story
 from tidegate.core.artifact import Package
 from tidegate.core.plan import ArtifactRef
 from tidegate.core.ports import Change, ChangeSet, ResourceChange, StackSpec, StackState
@@ -183,3 +183,17 @@ def test_new_code_is_known_by_its_package_or_image(code: dict[str, str], digest:
     prospect = prospect_of()
     prospect.template["Resources"]["Hello"]["Properties"]["Code"] = code
     assert _new_code(prospect, "Hello") == digest
+
+
+def test_a_target_takes_its_packages_from_a_bucket_of_its_own_region() -> None:
+    story = Story(CANARY.replace("[eu-west-1]", "[eu-west-1, us-east-1]"))
+    built = story.application.build("one")
+    far = built.model_copy(update={"buckets": {"us-east-1": "artifacts-us-east-1"}})
+    assert story.machines.release(far, story.next_execution()) == "succeeded"
+    buckets = {
+        region: story.at(f"333333333333/{region}")
+        .stacks.state("hello-prod")
+        .parameters["TidegateArtifactBucket"]
+        for region in ("eu-west-1", "us-east-1")
+    }
+    assert buckets == {"eu-west-1": "artifacts", "us-east-1": "artifacts-us-east-1"}

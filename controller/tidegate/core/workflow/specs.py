@@ -37,7 +37,7 @@ def stack_spec(
         template_url=f"s3://{artifact.bucket}/{template_key(artifact, contents)}",
         parameters={
             **parameters,
-            BUCKET_PARAMETER: artifact.bucket,
+            BUCKET_PARAMETER: artifact.packages_in(target.region),
             **_configurations(contents, parameters),
             **aliases,
         },
