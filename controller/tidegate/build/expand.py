@@ -24,8 +24,8 @@ from tidegate.build.limits import notice_limits
 from tidegate.build.package import BUCKET_PARAMETER
 from tidegate.build.pins import find_aliases, pin
 from tidegate.build.report import Report
-from tidegate.build.sam import shifting_is_off, transform
-from tidegate.build.template import Template, add, of_type
+from tidegate.build.sam import alias_names, shifting_is_off, transform
+from tidegate.build.template import Template, add, of_type, shown
 from tidegate.build.values import Values
 from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import TemplateError
@@ -61,6 +61,7 @@ def expand_template(
 ) -> Expansion:
     """Expand a template whose code is packaged. Raises ``TemplateError``."""
     report = Report()
+    _refuse_changing_aliases(template, path, settings)
     defaults = {setting.stage: _defaults(template, path, setting) for setting in settings}
     expanded = transform(template, path)
     add(expanded, "Parameters", BUCKET_PARAMETER, path, {
@@ -82,6 +83,20 @@ def expand_template(
         )
     functions = tuple(of_type(expanded, "AWS::Lambda::Function"))
     return Expansion(expanded, aliases, functions, defaults, report)
+
+
+def _refuse_changing_aliases(template: Template, path: str, settings: Sequence[Setting]) -> None:
+    """One expansion serves every stage, so an alias has the same name in all of them."""
+    by_default = alias_names(template, {})
+    for setting in settings:
+        for function, name in alias_names(template, setting.parameters).items():
+            if name != by_default[function]:
+                said = [shown(name) if name else "none" for name in (by_default[function], name)]
+                raise TemplateError(
+                    f"{path}: {function}.AutoPublishAlias is {said[0]} by default and {said[1]} in"
+                    f" the stage {setting.stage}, and a release knows one name for all stages.",
+                    mend="Write the name out, or give the parameter the same value everywhere.",
+                )
 
 
 def _defaults(template: Template, path: str, setting: Setting) -> TemplateDefaults:

@@ -18,15 +18,17 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 from tidegate.build.template import Template
-from tidegate.build.values import Values
+from tidegate.build.values import NO_VALUE, Values
 from tidegate.core.errors import TemplateError
 
 SAM_TRANSFORM: Final = "AWS::Serverless-2016-10-31"
 _UNRESOLVED: Final = "{{IntrinsicFunction:tidegate}}"  # SAM leaves a reference with such a value be
 _REGION: Final = "us-east-1"  # gives the partition of AWS's managed policies
+_FUNCTION: Final = "AWS::Serverless::Function"
+_ALIAS: Final = "AutoPublishAlias"
 _PREFERENCE: Final = "DeploymentPreference"
 _DECIDED_NOW: Final = {
-    "AutoPublishAlias",
+    _ALIAS,
     "AutoPublishAliasAllProperties",
     "AutoPublishCodeSha256",
     "VersionDeletionPolicy",
@@ -65,7 +67,20 @@ def settle(template: Template, parameters: Mapping[str, str]) -> Template:
     for properties in _properties_of_functions(settled):
         for key in _DECIDED_NOW & properties.keys():
             properties[key] = values.resolve(properties[key])
+            if properties[key] == NO_VALUE:
+                del properties[key]
     return settled
+
+
+def alias_names(template: Template, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """The ``AutoPublishAlias`` of each function in a stage with these parameters, by logical id."""
+    settled = settle(template, parameters)
+    shared = ((settled.get("Globals") or {}).get("Function") or {}).get(_ALIAS)
+    return {
+        logical_id: (resource.get("Properties") or {}).get(_ALIAS, shared)
+        for logical_id, resource in settled["Resources"].items()
+        if resource["Type"] == _FUNCTION
+    }
 
 
 def shifting_is_off(template: Template, parameters: Mapping[str, str]) -> bool:
@@ -82,7 +97,7 @@ def shifting_is_off(template: Template, parameters: Mapping[str, str]) -> bool:
 def _properties_of_functions(template: Template) -> Iterator[dict[str, Any]]:
     """The properties of each serverless function, and those that all of them share."""
     resources = template["Resources"].values()
-    found = [r.get("Properties") for r in resources if r["Type"] == "AWS::Serverless::Function"]
+    found = [r.get("Properties") for r in resources if r["Type"] == _FUNCTION]
     shared = (template.get("Globals") or {}).get("Function")
     yield from (properties for properties in (shared, *found) if isinstance(properties, dict))
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tidegate.build.template import Template
 
-_NO_VALUE: Final = {"Ref": "AWS::NoValue"}
+NO_VALUE: Final = {"Ref": "AWS::NoValue"}
 _VARIABLE: Final = re.compile(r"\$\{([^!}]+)\}")
 
 
@@ -36,7 +36,7 @@ class Values:
         """The value with everything in its place that is known."""
         if isinstance(value, list):
             resolved = [self.resolve(item) for item in value]
-            return [item for item in resolved if item != _NO_VALUE]
+            return [item for item in resolved if item != NO_VALUE]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
@@ -44,7 +44,7 @@ class Values:
             if name in self._functions:
                 return self._functions[name](argument)
         resolved_items = {key: self.resolve(item) for key, item in value.items()}
-        return {key: item for key, item in resolved_items.items() if item != _NO_VALUE}
+        return {key: item for key, item in resolved_items.items() if item != NO_VALUE}
 
     def holds(self, name: str) -> bool | None:
         """Whether the condition holds; None when that is known only in a stack."""

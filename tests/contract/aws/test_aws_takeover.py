@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -61,6 +62,10 @@ class Application:
             if resource["Type"] in FUNCTIONS:
                 resource["Properties"] = {**resource.get("Properties", {}), **properties}
         path.write_text(json.dumps(template))
+
+    def write(self, path: str, text: str) -> None:
+        """Change one of its files."""
+        (self._folder / path).write_text(text)
 
     def build(self) -> Built:
         built = build_and_upload(
@@ -185,3 +190,70 @@ def test_a_parameter_of_a_stage_publishes_the_functions_that_ask_for_it(
         "TidegatePinnedVersionSearchAliaslive": "1",  # it has a memory size of its own
     }
     assert app.live(built) == all_at("1", app.live(built))
+
+
+CONFIGURATIONS: Mapping[str, tuple[str, Any]] = {
+    "Architectures": ("Architectures", ["arm64"]),
+    "Environment": ("Environment", {"Variables": {"LOG_LEVEL": "DEBUG", "INDEX": "all"}}),
+    "MemorySize": ("MemorySize", 512),
+    "Runtime": ("Runtime", "python3.13"),
+}
+"""By the property of the template: where Lambda tells of it, and another value for it."""
+
+
+@pytest.mark.parametrize("changed", [*CONFIGURATIONS, "Layers"])
+def test_a_change_of_configuration_alone_publishes_a_version_and_moves_no_traffic(
+    changed: str, application: MakeApplication, client: Callable[[str], Any]
+) -> None:
+    app = application("globals")
+    first = app.build()
+    function = app.deploy(first).resources["Search"]
+    told, value = CONFIGURATIONS.get(changed, ("Layers", None))
+
+    if changed == "Layers":
+        app.write("layer/python/shared.py", "ANSWER = 42\n")
+    else:
+        app.configure(**{changed: value})
+    second = app.build()
+    assert app.deploy(second).status == "UPDATE_COMPLETE"
+
+    assert app.live(second) == all_at("1", app.live(second))
+    assert app.candidates(second) == all_at("2", app.live(second))
+    stable, candidate = (
+        client("lambda").get_function_configuration(FunctionName=function, Qualifier=version)
+        for version in ("1", "2")
+    )
+    assert stable["CodeSha256"] == candidate["CodeSha256"]
+    assert stable[told] != candidate[told]
+    assert value is None or candidate[told] == value
+
+
+@pytest.mark.parametrize("name", ["events", "queues", "web"])
+def test_whoever_invokes_the_alias_goes_on_invoking_it(
+    name: str, application: MakeApplication, client: Callable[[str], Any]
+) -> None:
+    app = application(name)
+    app.deploy(app.build())
+    app.configure(MemorySize=192)
+    built = app.build()
+    app.deploy(built)
+    state = app.deploy(built, held=False)
+
+    for alias in built[1].aliases:
+        called = invoked(client("lambda"), state.resources[alias.function])
+        assert called
+        assert {arn.rpartition(":")[2] for arn in called} == {alias.alias}
+
+
+def invoked(functions: Any, function: str) -> list[str]:
+    """The ARNs that pollers, permissions and a function URL of this function are for."""
+    mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+    arns = [m["FunctionArn"] for m in mappings if f":function:{function}:" in m["FunctionArn"]]
+    arns += [m["FunctionArn"] for m in mappings if m["FunctionArn"].endswith(f":{function}")]
+    with contextlib.suppress(functions.exceptions.ResourceNotFoundException):
+        policy = json.loads(functions.get_policy(FunctionName=function, Qualifier="live")["Policy"])
+        arns += [statement["Resource"] for statement in policy["Statement"]]
+    with contextlib.suppress(functions.exceptions.ResourceNotFoundException):
+        functions.get_function_url_config(FunctionName=function, Qualifier="live")
+        arns.append(f"{function}:live")
+    return arns

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.applications import Expand, MakeApplication
-from tidegate.build.expand import expand_template
+from tidegate.build.expand import Setting, expand_template
 from tidegate.build.package import BUCKET_PARAMETER, PackageStore, package_code
 from tidegate.build.template import parse_template, read_template
 from tidegate.core.artifact import TemplateDefaults
@@ -291,3 +291,41 @@ def test_counts_the_parameters_that_pins_need(expand: Expand) -> None:
 
     with pytest.raises(TemplateError, match=r"the template has 201 parameters; .* allows 200"):
         expand("handwritten", change)
+
+
+CHOSEN = """
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Stage: {Type: String, Default: test}}
+Conditions: {IsProd: !Equals [!Ref Stage, prod]}
+Globals: {Function: {CodeUri: s3://bucket/key, Handler: a.b, Runtime: python3.12}}
+Resources:
+  Shop: {Type: AWS::Serverless::Function, Properties: {AutoPublishAlias: ALIAS}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("alias", "said"),
+    [
+        ("!If [IsProd, live, beta]", "beta by default and live in the stage prod"),
+        ("!If [IsProd, live, !Ref AWS::NoValue]", "none by default and live in the stage prod"),
+        ("!Ref Stage", "test by default and prod in the stage prod"),
+    ],
+)
+def test_refuses_an_alias_whose_name_differs_between_stages(alias: str, said: str) -> None:
+    template = parse_template(CHOSEN.replace("ALIAS", alias))
+    stages = [Setting("test"), Setting("prod", {"Stage": "prod"})]
+
+    with pytest.raises(TemplateError, match=rf"Shop\.AutoPublishAlias is {said}, and a release"):
+        expand_template(template, settings=stages)
+
+
+@pytest.mark.parametrize(
+    ("alias", "managed"),
+    [("!If [IsProd, live, live]", ["live"]), ("!If [IsProd, beta, !Ref AWS::NoValue]", [])],
+)
+def test_takes_an_alias_that_a_condition_decides_alike_in_every_stage(
+    alias: str, managed: list[str]
+) -> None:
+    template = parse_template(CHOSEN.replace("ALIAS", alias))
+
+    assert [a.alias for a in expand_template(template).aliases] == managed
