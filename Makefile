@@ -60,8 +60,8 @@ test: $(STAMP) ## All tests, with coverage; the core must be at 100 %
 	coverage report --format total | xargs printf 'Coverage of everything, branches included: %s %%\n'
 
 .PHONY: bench-stacks
-bench-stacks: $(STAMP) ## Measure a stack of 100 functions within Lambda's 15 calls a second
-	python bench/lambda_rate.py --functions 100
+bench-stacks: $(STAMP) ## Measure a stack of 100 functions at Lambda's rate; writes a section of docs/bench.md
+	python -m bench.lambda_rate --functions 100 --page docs/bench.md
 
 .PHONY: test-templates
 test-templates: $(STAMP) ## Deploy, update and take back every template of tests/templates, and nothing else
@@ -88,8 +88,8 @@ bench-analysis: $(STAMP) ## Measure the analysis against CodeDeploy; writes docs
 	python -m bench.analysis --output docs/analysis.md
 
 .PHONY: bench
-bench: $(STAMP) ## Measure the Lambda endpoints; writes docs/bench.md
-	python bench/lambda_endpoints.py
+bench: $(STAMP) ## Measure the Lambda endpoints; writes a section of docs/bench.md
+	python -m bench.lambda_endpoints
 
 .PHONY: schema
 schema: $(STAMP) ## Write the manifest's JSON Schema anew

@@ -1,4 +1,4 @@
-"""Measures the Lambda endpoints of this machine, both in one run, and writes docs/bench.md.
+"""Measures the Lambda endpoints of this machine, both in one run, into docs/bench.md.
 
 `sam local start-lambda` is measured when a container engine answers (or run by
 `tests/integration/engine/run`), and said to be missing when not.
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.sections import put_section
 from tidegate.local.endpoint.engine import NoEngineError
 from tidegate.local.endpoint.start import Choice, Endpoint, Kind, choose, running
 
@@ -71,7 +72,7 @@ def main() -> None:
             columns["`sam local`, warm containers"] = "no container engine"
     table = "\n".join(render(columns))
     print(table)
-    REPORT.write_text(f"{HEAD}\n{machine()}\n\n{table}\n")
+    put_section(REPORT, "Lambda endpoints", f"{INTRODUCTION}\n{machine()}\n\n{table}")
 
 
 def measure(choice: Choice, build_dir: Path) -> Figures:
@@ -174,13 +175,7 @@ def elapsed_ms(begun: float) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-HEAD = f"""# Benchmarks
-
-`make bench` writes this page; `tests/integration/engine/run make bench` does it with a container
-engine of its own.
-
-## Lambda endpoints
-
+INTRODUCTION = f"""\
 A function that returns its event, invoked with boto3. One machine runs the caller, the endpoint and
 the functions. "Warm" is what the caller waits in {WARM_INVOCATIONS} invocations, one after another;
 the load is {CALLERS} callers for {LOAD_SECONDS:.0f} s. `sam local` keeps warm containers.

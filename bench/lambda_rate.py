@@ -11,11 +11,13 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import boto3
 import typer
 
+from bench.sections import put_section
 from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.pace import Pace, keep_pace
 from tidegate.aws.session import SHARED, Clients
@@ -84,8 +86,9 @@ def shift(aliases: LambdaAliases, shifts: Sequence[Shift], before: float, after:
     return time.monotonic() - begun
 
 
-def run(functions: int) -> None:
-    """Deploy, step, promote, and print what each took."""
+def run(functions: int) -> list[str]:
+    """Deploy, step, promote; a row of a table for each, with what it took."""
+    rows = []
     limit = LambdaRateLimit()
     with EmbeddedAws([limit, *default_plugins()]) as aws:
         s3 = aws.client("s3", account=ACCOUNT)
@@ -100,7 +103,8 @@ def run(functions: int) -> None:
             body = json.dumps(template(functions, *versions))
             s3.put_object(Bucket="bench", Key=f"{number}.json", Body=body)
             took = deploy(stacks, f"s3://bench/{number}.json", f"bench-{number}")
-            typer.echo(f"deployment {number} of {functions} functions  {took:6.1f} s")
+            words = "first deployment" if number == 1 else "deployment of a second version of each"
+            rows.append(f"| {words} | {took:.1f} s | | | |")
         names = stacks.state(STACK).resources
         shifts = [
             Shift(function=names[f"F{n:03d}"], alias="live", stable="1", candidate="2")
@@ -109,16 +113,37 @@ def run(functions: int) -> None:
         client = clients.make("lambda", SHARED)
         keep_pace(client, Pace(CALLS_PER_SECOND, CALLS_AT_ONCE))
         limit.enforced = True
-        for words, before, after in (("a step to 10 %", 0.0, 0.1), ("the promotion", 0.1, 1.0)):
+        for words, before, after in (("step to 10 %", 0.0, 0.1), ("promotion", 0.1, 1.0)):
             limit.calls = limit.refused = 0
             took = shift(LambdaAliases(client), shifts, before, after)
-            typer.echo(
-                f"{words:<29} {took:6.1f} s  {limit.calls} calls, {limit.calls / took:.1f} a second"
-                f" of {PER_SECOND} allowed, {limit.refused} refused"
+            rows.append(
+                f"| {words} | {took:.1f} s | {limit.calls} | {limit.calls / took:.1f} |"
+                f" {limit.refused} |"
             )
+    return rows
+
+
+def page(functions: int, rows: Sequence[str]) -> str:
+    """The section of docs/bench.md."""
+    table = [
+        "| | takes | calls | calls a second | refused |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *rows,
+    ]
+    words = f"""\
+A stack of {functions} functions in the embedded AWS, which refuses more than {PER_SECOND} calls of
+Lambda's control plane in a second, as AWS does for an account and region. A step looks at every
+alias and then writes each; all of them get the weight in one tick.
+"""
+    return "\n".join([words, *table])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--functions", type=int, default=100)
-    run(parser.parse_args().functions)
+    parser.add_argument("--page", type=Path, help="where to write the section, too")
+    options = parser.parse_args()
+    section = page(options.functions, run(options.functions))
+    typer.echo(section)
+    if options.page:
+        put_section(options.page, "A stack of many functions", section)
