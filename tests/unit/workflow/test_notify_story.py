@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from support.story import CANARY, PROD, Story
-from tidegate.core.errors import ServiceRefused, ServiceUnavailable
+from tidegate.core.errors import ServiceRefused, ServiceUnavailable, TidegateError
 from tidegate.core.plan import Occasion, ReleaseRef
 from tidegate.core.record import Notification, RolloutPhase
 from tidegate.core.workflow.notify import Told, notify
 from tidegate.core.workflow.operate import Operator, abort
+from tidegate.testing.faults import Crash, Fault, Faults, Stopped, possible_faults
 
 HERE = "arn:aws:sns:eu-west-1:333333333333:hello-releases"
 ANYWHERE = "arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:hello-releases"
@@ -174,3 +175,37 @@ def test_phases_that_nobody_is_told_of_tell_nobody() -> None:
     )
     assert notify(story.ports, shifting) == []
     assert kept(story) == []
+
+
+def forget_what_was_sent(story: Story) -> None:
+    for item in kept(story):
+        story.world.ledger.delete(item)
+    story.at(PROD).topics.messages[HERE].clear()
+
+
+def tell_until_it_is_done(story: Story, fault: Fault | None = None) -> list[str]:
+    """Lambda tries an event again when its function fails or dies. Returns the calls."""
+    faults = Faults([fault] if fault else [], story.world.clock)
+    ports = faults.wrap(story.ports)
+    for _ in range(100):
+        try:
+            notify(ports, succeeded())
+        except (TidegateError, Crash, Stopped):
+            continue
+        faults.deliver_all()
+        return faults.calls
+    raise AssertionError(f"{fault}: never done")
+
+
+def test_people_are_told_whatever_goes_wrong_with_any_call() -> None:
+    story = story_with(f"{{topic: '{HERE}'}}")
+    assert story.release("one") == "succeeded"
+    calls = tell_until_it_is_done(story)
+    assert "topics.publish" in calls
+    for number, name in enumerate(calls, start=1):
+        for fault in possible_faults(number, name):
+            forget_what_was_sent(story)
+            tell_until_it_is_done(story, fault)
+            (one,) = kept(story)
+            refused = fault.error in {"NotFound", "ServiceRefused"} and one.error
+            assert subjects(story) or refused, f"{fault} of {name}: nobody was told"
