@@ -184,7 +184,6 @@ def _tests(project: _Project, places: list[Place]) -> str:
         imports.append("from tidegate.testing.traffic import Traffic")
         tests.append(_TEST_BAD_CHANGE.replace("LAST", places[-1].stage))
     if project.hook:
-        imports.insert(0, "from tidegate.testing.code import invoke_hook, load_handler")
         tests.append(_TEST_HOOK.replace("NAME", project.hook))
     head = _TESTS.replace("TEMPLATE_PATH", f'ROOT / "{project.template.as_posix()}"')
     head = head.replace("HANDLERS", handlers)

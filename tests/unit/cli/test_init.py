@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,6 +130,8 @@ def test_what_it_writes_passes_at_once(project: Project, template: str, tests: i
     ran = run_written_tests(folder)
     assert ran.returncode == 0, ran.stdout
     assert f"{tests} passed" in ran.stdout
+    imports = re.findall(r"^from .*$", (folder / "tests/test_release.py").read_text(), re.MULTILINE)
+    assert len(imports) == len(set(imports))
 
 
 def test_manifest_says_where_and_how(project: Project) -> None:
