@@ -88,8 +88,9 @@ bench-analysis: $(STAMP) ## Measure the analysis against CodeDeploy; writes docs
 	python -m bench.analysis --output docs/analysis.md
 
 .PHONY: bench
-bench: $(STAMP) ## Measure the Lambda endpoints; writes a section of docs/bench.md
+bench: $(STAMP) ## Measure the reaction and the Lambda endpoints; writes their sections of docs/bench.md
 	python -m bench.lambda_endpoints
+	python -m bench.reaction
 
 .PHONY: schema
 schema: $(STAMP) ## Write the manifest's JSON Schema anew

@@ -24,6 +24,7 @@ class Settings:
     cloudformation_role: str = _CLOUDFORMATION_ROLE  # its name in every target account
     release_machine: str = ""  # ARN of what a retry or a rollback starts
     bus_arn: str = ""  # how hooks that answer later name the bus, from another account
+    calls_at_once: int = 3  # to Lambda, before one has to wait for its turn
     target_role: str = ""  # name of the role to act with there, instead of the target's own
 
 
@@ -40,6 +41,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise InputError(
             f"TIDEGATE_OBSERVATION_SECONDS is {seconds!r}.", mend="Give a number of seconds, as 60."
         )
+    calls = environment.get("TIDEGATE_CALLS_AT_ONCE") or "3"
+    if not calls.isdecimal() or not int(calls):
+        raise InputError(f"TIDEGATE_CALLS_AT_ONCE is {calls!r}.", mend="Give a number, as 3.")
     return Settings(
         table=environment["TIDEGATE_TABLE"],
         bus=environment["TIDEGATE_BUS"],
@@ -48,6 +52,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         cloudformation_role=environment.get("TIDEGATE_CLOUDFORMATION_ROLE", _CLOUDFORMATION_ROLE),
         release_machine=environment.get("TIDEGATE_RELEASE_MACHINE", ""),
         bus_arn=environment.get("TIDEGATE_BUS_ARN", ""),
+        calls_at_once=int(calls),
         target_role=environment.get("TIDEGATE_TARGET_ROLE", ""),
     )
 

@@ -40,7 +40,7 @@ class AssumedTargets:
     """Assumes the role of each target once, and again shortly before its credentials expire.
 
     ``target_role`` is the name of a role there that is assumed instead of the target's own, "" for
-    none.
+    none. ``calls_at_once`` go to Lambda before any has to wait for its turn.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class AssumedTargets:
         external_id: str,
         open_ports: OpenPorts,
         target_role: str = "",
+        calls_at_once: int = CALLS_AT_ONCE,
     ) -> None:
         self._clients = clients
         self._sts = sts
@@ -59,6 +60,7 @@ class AssumedTargets:
         self._proof: dict[str, Any] = {"ExternalId": external_id} if external_id else {}
         self._open_ports = open_ports
         self._target_role = target_role
+        self._calls_at_once = calls_at_once
         self._opened: dict[tuple[str, str], _Opened] = {}
         self._paces: dict[tuple[str, str], Pace] = {}  # one for each account and region
 
@@ -80,7 +82,7 @@ class AssumedTargets:
     def _pace_of(self, target: Target) -> Pace:
         """Lambda's limit is one for each account and region, and outlives credentials."""
         place = (target.account, target.region)
-        return self._paces.setdefault(place, Pace(CALLS_PER_SECOND, CALLS_AT_ONCE))
+        return self._paces.setdefault(place, Pace(CALLS_PER_SECOND, self._calls_at_once))
 
     def _assume(self, target: Target) -> tuple[Credentials, datetime]:
         role = role_in_account(target, self._target_role) or target.role_arn

@@ -77,6 +77,7 @@ def wire(settings: Settings, session: boto3.Session) -> Ports:
             open_ports=adapters(
                 TemplateUrls(clients), settings.observation_seconds, settings.cloudformation_role
             ),
+            calls_at_once=settings.calls_at_once,
         ),
         clock=clock,
         executions=StepFunctionsExecutions(states, settings.release_machine),

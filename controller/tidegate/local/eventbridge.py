@@ -75,7 +75,7 @@ def allows(policy: Mapping[str, Any], sender: str, event: Mapping[str, Any]) -> 
 
 def _allows(statement: Mapping[str, Any], sender: str, event: Mapping[str, Any]) -> bool:
     principal = statement.get("Principal", {})
-    accounts = _listed(principal if principal == "*" else principal.get("AWS", ()))
+    accounts = _listed(principal if isinstance(principal, str) else principal.get("AWS", ()))
     wanted = statement.get("Condition", {}).get("StringEquals", {})
     known = {"events:source": event["Source"], "events:detail-type": event["DetailType"]}
     return (

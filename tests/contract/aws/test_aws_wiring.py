@@ -150,8 +150,9 @@ class TestSettings:
                 "TIDEGATE_OBSERVATION_SECONDS": "5",
                 "TIDEGATE_EXTERNAL_ID": "shibboleth",
                 "TIDEGATE_CLOUDFORMATION_ROLE": "",
+                "TIDEGATE_CALLS_AT_ONCE": "50",
             }
-        ) == Settings("record", "bus", 5, "shibboleth", "")
+        ) == Settings("record", "bus", 5, "shibboleth", "", calls_at_once=50)
 
     def test_has_defaults_for_what_may_be_left_out(self) -> None:
         read = read_settings({"TIDEGATE_TABLE": "record", "TIDEGATE_BUS": "bus"})
@@ -161,6 +162,12 @@ class TestSettings:
     def test_says_what_is_missing(self) -> None:
         with pytest.raises(InputError, match="lacks TIDEGATE_TABLE and TIDEGATE_BUS"):
             read_settings({})
+
+    @pytest.mark.parametrize("wrong", ["0", "many", "-5"])
+    def test_says_what_is_no_number_of_calls(self, wrong: str) -> None:
+        environment = {"TIDEGATE_TABLE": "record", "TIDEGATE_BUS": "bus"}
+        with pytest.raises(InputError, match="TIDEGATE_CALLS_AT_ONCE is"):
+            read_settings({**environment, "TIDEGATE_CALLS_AT_ONCE": wrong})
 
     @pytest.mark.parametrize("wrong", ["0", "a minute", "-5"])
     def test_says_what_is_no_number(self, wrong: str) -> None:

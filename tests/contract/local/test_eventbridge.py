@@ -122,6 +122,7 @@ def test_alarms_of_other_applications_and_recoveries_are_not_told(crossing: Cros
         ({"AWS": ["222222222222", "333333333333"]}, ALARM, True),
         ({"AWS": "arn:aws:iam::333333333333:root"}, ALARM, True),
         ("*", ALARM, True),
+        ("333333333333", ALARM, True),
         ({"AWS": "222222222222"}, ALARM, False),
         ({"AWS": "333333333333"}, {**ALARM, "Source": "shop"}, False),
         ({"Service": "events.amazonaws.com"}, ALARM, False),
