@@ -214,6 +214,15 @@ def test_the_target_role_deletes_versions_and_never_a_function() -> None:
     ]
 
 
+def test_the_target_role_warms_versions_and_never_a_function() -> None:
+    (resource,) = [
+        statement["Resource"]["!Sub"]
+        for name, statement in statements(TARGET_ACCOUNT)
+        if name == "TargetRole" and "lambda:PutProvisionedConcurrencyConfig" in statement["Action"]
+    ]
+    assert resource.endswith(":function:${ApplicationPrefix}*:*")
+
+
 @pytest.mark.parametrize("name", ["TargetRoleName", "CloudFormationRoleName", "GuardianRoleName"])
 def test_both_sides_call_the_roles_the_same(name: str) -> None:
     theirs, ours = TARGET_ACCOUNT["Parameters"][name], TEMPLATE["Parameters"][name]

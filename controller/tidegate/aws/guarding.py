@@ -75,6 +75,7 @@ def _open_ports(clients: Clients, functions: LambdaClient, target: Target) -> Ta
         versions=withheld("versions"),
         signals=withheld("signals"),
         topics=withheld("topics"),
+        capacity=withheld("capacity"),
     )
 
 

@@ -12,6 +12,7 @@ from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.artifacts import S3Artifacts
 from tidegate.aws.bus import EventBridgeBus
 from tidegate.aws.callbacks import StepFunctionsCallbacks
+from tidegate.aws.capacity import LambdaCapacity
 from tidegate.aws.clock import SystemClock
 from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.aws.functions import LambdaFunctions
@@ -53,6 +54,7 @@ def adapters(
             versions=LambdaVersions(functions),
             signals=CloudWatchSignals(clients.make("cloudwatch")),
             topics=SnsTopics(lambda region: clients.elsewhere(region).make("sns")),
+            capacity=LambdaCapacity(functions),
         )
 
     return open_ports

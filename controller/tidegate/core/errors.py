@@ -32,6 +32,7 @@ and the command line maps them to exit codes.
     │   ├── AlarmsFiring
     │   ├── NotCanaryable
     │   ├── StackFailed
+    │   ├── WarmUpFailed
     │   ├── HookFailed
     │   ├── Unhealthy
     │   └── TookTooLong
@@ -202,6 +203,10 @@ class NotCanaryable(ReleaseStopped):
 
 class StackFailed(ReleaseStopped):
     """The stack's update failed and CloudFormation took it back."""
+
+
+class WarmUpFailed(ReleaseStopped):
+    """Provisioned concurrency could not be allocated, or a version did not become active."""
 
 
 class HookFailed(ReleaseStopped):

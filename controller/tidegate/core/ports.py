@@ -340,6 +340,54 @@ class Versions(Protocol):
         """Delete one version; one that is gone is no error."""
 
 
+class Warmth(StrEnum):
+    """How an allocation of provisioned concurrency stands, in Lambda's words."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Provisioned concurrency of a version, or of an alias. ``reason`` says why it failed."""
+
+    executions: int  # as they were asked for
+    warmth: Warmth
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """Whether a version can be invoked. One with SnapStart cannot until its snapshot is taken."""
+
+    active: bool
+    failed: bool = False
+    reason: str = ""  # Lambda's, of a version that is not active
+
+
+class Capacity(Protocol):
+    """What keeps versions warm in one account and region: provisioned concurrency and snapshots."""
+
+    def allocations(self, function: str) -> Mapping[str, Allocation]:
+        """All provisioned concurrency of the function, by version or name of the alias.
+
+        Raises ``NotFound``.
+        """
+
+    def allocate(self, function: str, qualifier: str, executions: int) -> None:
+        """Begin to allocate, or change what is allocated.
+
+        Raises ``WarmUpFailed`` when there is no room for it, ``NotFound``.
+        """
+
+    def release(self, function: str, qualifier: str) -> None:
+        """Release what is allocated; nothing, or a version that is gone, is no error."""
+
+    def version(self, function: str, version: str) -> VersionState:
+        """Raises ``NotFound``."""
+
+
 class Signals(Protocol):
     """Whether alarms and metrics tell anything at all, in one account and region."""
 
@@ -426,6 +474,7 @@ class TargetPorts:
     versions: Versions
     signals: Signals
     topics: Topics
+    capacity: Capacity
 
 
 class Targets(Protocol):

@@ -11,6 +11,7 @@ from tidegate.core.errors import ArtifactError, NotFound, RecordConflict
 from tidegate.core.plan import ArtifactRef, Target
 from tidegate.core.ports import ItemT, Ports, TargetPorts
 from tidegate.core.record import Item
+from tidegate.testing.capacity import MemoryCapacity
 from tidegate.testing.functions import MemoryFunctions, MemoryVersions
 from tidegate.testing.metrics import MemoryMetrics
 from tidegate.testing.signals import MemorySignals
@@ -187,6 +188,7 @@ class MemoryTarget:
         self.functions = MemoryFunctions()
         self.aliases = self.functions.aliases
         self.versions = MemoryVersions(self.functions)
+        self.capacity = MemoryCapacity(self.functions)
         self.metrics = MemoryMetrics()
         self.signals = MemorySignals(self.metrics.alarms)
         self.stacks = MemoryStacks(artifacts, self.functions)
@@ -202,6 +204,7 @@ class MemoryTarget:
             versions=self.versions,
             signals=self.signals,
             topics=self.topics,
+            capacity=self.capacity,
         )
 
 

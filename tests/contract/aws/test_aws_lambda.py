@@ -6,13 +6,16 @@ import pytest
 
 from contract.local.lambda_functions import ROLE, Function
 from contract.ports.aliases import AliasesContract
+from contract.ports.capacity import CapacityContract
 from contract.ports.functions import FunctionsContract
+from contract.ports.stacks import Wait
 from contract.ports.versions import VersionsContract
 from tidegate.aws.aliases import LambdaAliases
+from tidegate.aws.capacity import LambdaCapacity
 from tidegate.aws.functions import TIMED_OUT, LambdaFunctions
 from tidegate.aws.session import Clients, invocation
 from tidegate.aws.versions import LambdaVersions
-from tidegate.core.errors import NotFound, ServiceRefused
+from tidegate.core.errors import NotFound, ServiceRefused, WarmUpFailed
 from tidegate.core.ports import AliasRef
 from tidegate.local.cloud import EmbeddedAws
 
@@ -96,6 +99,31 @@ class TestLambdaVersions(VersionsContract):
     ) -> None:
         digests = {versions.code(published, str(number)) for number in (1, 2, 3)}
         assert len(digests) == 3
+
+
+class TestLambdaCapacity(CapacityContract):
+    @pytest.fixture
+    def capacity(self, clients: Clients) -> LambdaCapacity:
+        return LambdaCapacity(clients.make("lambda"))
+
+    @pytest.fixture
+    def published(self, make: Function, capacity: LambdaCapacity, wait: Wait) -> str:
+        make.update(ECHO + "  # third")
+        make.publish()
+        while not all(capacity.version(make.name, number).active for number in "123"):
+            wait()
+        make.alias("live", "1")
+        make.alias("split", "1", {"2": 0.1})
+        return make.name
+
+    def test_says_what_more_than_is_reserved_would_need(
+        self, capacity: LambdaCapacity, published: str, make: Function
+    ) -> None:
+        make.client.put_function_concurrency(FunctionName=published, ReservedConcurrentExecutions=5)
+        capacity.allocate(published, "1", 3)
+
+        with pytest.raises(WarmUpFailed, match="twice the number"):
+            capacity.allocate(published, "2", 3)
 
 
 class TestLambdaFunctions(FunctionsContract):

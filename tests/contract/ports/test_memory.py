@@ -10,6 +10,7 @@ import pytest
 from contract.ports.aliases import AliasesContract
 from contract.ports.artifacts import ArtifactsContract
 from contract.ports.callbacks import CallbacksContract
+from contract.ports.capacity import CapacityContract
 from contract.ports.functions import FunctionsContract
 from contract.ports.ledger import LedgerContract
 from contract.ports.metrics import Feed, MetricsContract
@@ -17,9 +18,10 @@ from contract.ports.signals import SignalFeed, SignalsContract
 from contract.ports.stacks import Specify, StacksContract, Wait
 from contract.ports.topics import Received, TopicsContract
 from contract.ports.versions import VersionsContract
-from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, StackBusy
+from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, NotFound, StackBusy, WarmUpFailed
 from tidegate.core.ports import AliasRef, StackSpec
 from tidegate.testing.application import BUCKET, MemoryApplication
+from tidegate.testing.capacity import MemoryCapacity
 from tidegate.testing.functions import MemoryAliases, MemoryFunctions, MemoryVersions
 from tidegate.testing.memory import MemoryArtifacts, MemoryCallbacks, MemoryLedger, MemoryTopics
 from tidegate.testing.metrics import MemoryMetrics
@@ -177,6 +179,54 @@ class TestMemorySignals(SignalsContract):
     @pytest.fixture
     def feed(self, signals: MemorySignals, firing: dict[str, bool]) -> SignalFeed:
         return _MemorySignalFeed(signals, firing)
+
+
+class TestMemoryCapacity(CapacityContract):
+    @pytest.fixture
+    def capacity(self) -> MemoryCapacity:
+        return MemoryCapacity(MemoryFunctions())
+
+    @pytest.fixture
+    def published(self, capacity: MemoryCapacity) -> str:
+        for code in ("one", "two", "three"):
+            capacity.functions.deploy("hello", {"Code": code})
+            capacity.functions.publish("hello")
+        capacity.functions.aliases.set("hello", "live", "1")
+        capacity.functions.aliases.set("hello", "split", "1", {"2": 0.1})
+        return "hello"
+
+    @pytest.fixture
+    def wait(self) -> Wait:
+        return lambda: None
+
+    def test_refuses_what_is_more_than_the_function_may_have(
+        self, capacity: MemoryCapacity, published: str
+    ) -> None:
+        capacity.limits[published] = 5
+        capacity.allocate(published, "1", 3)
+        with pytest.raises(WarmUpFailed):
+            capacity.allocate(published, "2", 3)
+        assert capacity.most[published] == 3
+
+    def test_says_why_an_allocation_or_a_version_failed(
+        self, capacity: MemoryCapacity, published: str
+    ) -> None:
+        capacity.failing[published, "2"] = capacity.broken[published, "2"] = "init failed"
+        capacity.allocate(published, "2", 3)
+        assert capacity.allocations(published)["2"].reason == "init failed"
+        assert capacity.version(published, "2").failed
+
+    def test_a_version_may_take_a_while_to_be_active(
+        self, capacity: MemoryCapacity, published: str
+    ) -> None:
+        capacity.sleeping[published, "2"] = 1
+        assert [capacity.version(published, "2").active for _ in range(2)] == [False, True]
+
+    def test_an_alias_that_is_not_there_has_nothing(
+        self, capacity: MemoryCapacity, published: str
+    ) -> None:
+        with pytest.raises(NotFound):
+            capacity.allocate(published, "gone", 1)
 
 
 class TestMemoryStacks(StacksContract):

@@ -25,6 +25,7 @@ from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.artifacts import S3Artifacts
 from tidegate.aws.bus import EventBridgeBus
 from tidegate.aws.callbacks import StepFunctionsCallbacks
+from tidegate.aws.capacity import LambdaCapacity
 from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.aws.functions import LambdaFunctions
 from tidegate.aws.ledger import DynamoLedger
@@ -337,6 +338,20 @@ CALLS = [
         "sns",
         lambda c: SnsTopics(lambda _: c).publish("arn:aws:sns:eu-west-1:1:t", "subject", "text"),
         {},
+    ),
+    Call(
+        "capacity.allocations",
+        "lambda",
+        lambda c: LambdaCapacity(c).allocations("hello"),
+        {"list_provisioned_concurrency_configs": {"ProvisionedConcurrencyConfigs": []}},
+    ),
+    Call("capacity.allocate", "lambda", lambda c: LambdaCapacity(c).allocate("hello", "2", 3), {}),
+    Call("capacity.release", "lambda", lambda c: LambdaCapacity(c).release("hello", "2"), {}),
+    Call(
+        "capacity.version",
+        "lambda",
+        lambda c: LambdaCapacity(c).version("hello", "2"),
+        {"get_function": {"Configuration": {"State": "Active"}}},
     ),
     Call("targets.open", "sts", lambda c: targets(c).open(THERE), {"assume_role": CREDENTIALS}),
 ]

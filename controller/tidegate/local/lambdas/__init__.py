@@ -11,6 +11,7 @@ from tidegate.local.lambdas.dataplane import DataPlane
 from tidegate.local.lambdas.functions import RandomSource, default_chance
 from tidegate.local.lambdas.internal import take_over
 from tidegate.local.lambdas.pool import EnvironmentPool
+from tidegate.local.lambdas.provisioned import provision
 from tidegate.local.lambdas.runtime import RuntimeFactory
 from tidegate.local.lambdas.validation import validate_aliases
 from tidegate.local.patching import Patches
@@ -51,6 +52,7 @@ class LambdaDataPlane:
         patches = Patches()
         take_over(patches, dataplane, asynchronous, self._chance)
         validate_aliases(patches)
+        provision(patches)
         cloud.add_route(InvokeRoute(dataplane, asynchronous, self._chance))
         for stop in (factory.close, pool.close, asynchronous.close, patches.undo):
             cloud.on_stop(stop)
