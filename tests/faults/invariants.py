@@ -69,6 +69,7 @@ class Witness:
             if before is not None and not self.by_hand:
                 self._traffic_goes_only_where_hooks_passed(target, ref, after)
                 self._split_only_by_the_owner_of_the_lock(target, ref, after)
+                self._traffic_meets_no_cold_candidate(target, ref, before, after)
 
         return changed
 
@@ -106,6 +107,17 @@ class Witness:
         ]
         if not owners:
             self._say(2, f"{ref.function} is split by a release that does not own the lock")
+
+    def _traffic_meets_no_cold_candidate(
+        self, target: str, ref: AliasRef, before: AliasState, after: AliasState
+    ) -> None:
+        has = self.story.at(target).capacity.asked(ref.function)
+        for version in {after.version, *after.routes} - {before.version, *before.routes}:
+            for rollout in self._leading_to(target, ref, version):
+                for warm in rollout.warms:
+                    cold = warm.candidate == version and has.get(version, 0) < warm.wanted
+                    if warm.function == ref.function and cold:
+                        self._say(8, f"{ref.function} gets version {version} before it is warm")
 
     def _lock_passes_only_upwards(self) -> None:
         fence = self._lock().fence

@@ -133,7 +133,21 @@ def the_next_release_goes_through(story: Story) -> list[str]:
     story.machines.while_baking = story.serve
     story.machines.while_waiting = lambda ref, stage: agree(story, ref)
     phase = release(story, "three", "role")
-    return [] if phase == "succeeded" else [f"invariant 3: the next release ends {phase}"]
+    if phase != "succeeded":
+        return [f"invariant 3: the next release ends {phase}"]
+    return list(warm_for_nobody(story))
+
+
+def warm_for_nobody(story: Story) -> Iterator[str]:
+    """After a release without a fault what serves is warm, and nothing else."""
+    place = story.at(PROD)
+    for ref, state in place.aliases.all().items():
+        function = ref.function.removeprefix("hello-prod-")
+        wanted = story.application.provisioned.get(function, 0)
+        expected = {state.version: wanted} if wanted else {}
+        if place.capacity.asked(ref.function) != expected:
+            found = place.capacity.asked(ref.function)
+            yield f"invariant 8: {ref.function} has {found} allocated, should have {expected}"
 
 
 def singles(scenario: str, ways: int = 0, seed: int = 1) -> Iterator[Run]:

@@ -51,6 +51,37 @@ def patient_canary() -> Story:
     return story
 
 
+@cache
+def _warm_live() -> Story:
+    story = Story(CANARY)
+    story.application.provisioned = {"Hello": 3}
+    assert story.release("one") == "succeeded"
+    return story
+
+
+def warm() -> Story:
+    """As ``canary``, and one function has provisioned concurrency."""
+    story = copy.deepcopy(_warm_live())
+    story.machines.while_baking = story.serve
+    return story
+
+
+@cache
+def _held_live() -> Story:
+    story = Story(CANARY.replace("stages:", "when_not_canaryable: all-at-once\nstages:"))
+    assert story.release("one") == "succeeded"
+    story.application.provisioned = {"Hello": 3}
+    story.at(PROD).capacity.allocate(HELLO.function, HELLO.alias, 4)
+    return story
+
+
+def held_by_an_alias() -> Story:
+    """As ``canary``, and an alias has provisioned concurrency, as CloudFormation gave it."""
+    story = copy.deepcopy(_held_live())
+    story.machines.while_baking = story.serve
+    return story
+
+
 def nothing_live() -> Story:
     """One stage, a canary, and nothing was ever released."""
     return Story(CANARY)
@@ -282,6 +313,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "refused-after-traffic": Scenario(canary, hook_fails("Post")),
     "hook-answers-later": Scenario(patient_canary, answers_later),
     "not-canaryable": Scenario(canary, good, role="another role"),
+    "warm": Scenario(warm, good),
+    "warm-unhealthy": Scenario(warm, unhealthy),
+    "warm-by-its-alias": Scenario(held_by_an_alias, good),
+    "warm-by-its-alias-refused-after-traffic": Scenario(held_by_an_alias, hook_fails("Post")),
     "stack-fails": Scenario(canary, stack_fails),
     "finish-fails": Scenario(canary, finish_fails),
     "stack-breaks-while-split": Scenario(canary, at_look(1, _break_the_stack)),

@@ -22,7 +22,7 @@ from support.story import CANARY, PROD, Story
 from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.core.errors import RestoreFailed, TidegateError
 from tidegate.core.record import Rollout, RolloutPhase
-from tidegate.core.workflow import deploy, hook, later, lock, release, restore, shift, stage
+from tidegate.core.workflow import deploy, hook, later, lock, release, restore, shift, stage, warm
 from tidegate.core.workflow.guard import GRACE, guard
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.release import TestResult
@@ -60,6 +60,17 @@ CASES = {
 }
 
 
+_PLAIN: Mapping[str, Callable[..., Any]] = {
+    "find-candidates": deploy.find_candidates,
+    "finish": deploy.finish,
+    "restore-stack": restore.restore_stack,
+    "settle-capacity": warm.settle_capacity,
+    "tick": shift.tick,
+    "warm-candidates": warm.warm_candidates,
+}
+"""The tasks that are given the rollout and no more."""
+
+
 @dataclass
 class Act:
     """One execution of the rollout machine that is stopped at its ``stop_at``-th task.
@@ -79,8 +90,8 @@ class Act:
     over: threading.Event = field(default_factory=threading.Event)
 
     def script(self) -> dict[str, Callable[[Mapping[str, Any]], Answer]]:
-        names = ["deploy", "find-candidates", "run-hook", "tick", "bake", "finish"]
-        names += ["await-hook", "conclude-hook"]
+        names = ["deploy", "find-candidates", "warm-candidates", "run-hook", "tick", "bake"]
+        names += ["await-hook", "conclude-hook", "finish", "settle-capacity"]
         names += ["restore-traffic", "restore-stack", "declare-stuck"]
         return {name: lambda event, name=name: self.answer(name, event) for name in names}
 
@@ -107,11 +118,11 @@ class Act:
         ports, ref = self.story.ports, self.story.ref(2)
         if self.refusing and task == "restore-traffic":
             raise RestoreFailed("The target refuses.")
+        if task in _PLAIN:
+            return _PLAIN[task](ports, ref) or {}
         match task:
             case "deploy":
                 answer: Any = deploy.deploy(ports, ref, event["execution"])
-            case "find-candidates":
-                answer = deploy.find_candidates(ports, ref)
             case "run-hook":
                 terms = hook.Terms("bus", "secret")
                 answer = hook.run_hook(ports, ref, event["when"], event["function"], terms)
@@ -121,16 +132,10 @@ class Act:
             case "conclude-hook":
                 self.story.world.clock.advance(600)
                 answer = later.conclude_hook(ports, ref, event["when"], event["function"])
-            case "tick":
-                answer = shift.tick(ports, ref)
             case "bake":
                 answer = self.bake(event["token"])
-            case "finish":
-                answer = deploy.finish(ports, ref)
             case "restore-traffic":
                 answer = restore.restore_traffic(ports, ref, event["failure"])
-            case "restore-stack":
-                answer = restore.restore_stack(ports, ref)
             case "declare-stuck":
                 answer = restore.declare_stuck(ports, ref, event["failure"])
         return answer or {}

@@ -9,7 +9,7 @@ from scripted import Answer, Raises, Refused, Scenario, Silence, Theatre, TokenF
 
 pytestmark = pytest.mark.xdist_group("statemachine")  # each scenario is played once
 
-BACK = ["restore-traffic", "restore-stack"]
+BACK = ["restore-traffic", "settle-capacity", "restore-stack"]
 STILL_SHIFTING = {"promoted": False, "bake_seconds": 1}
 PROMOTED = {"promoted": True, "bake_seconds": 0}
 UNHEALTHY = Raises("Unhealthy", "9 of 60 requests failed")
@@ -32,12 +32,14 @@ def test_shifts_traffic_between_the_hooks_and_finishes_the_stack(theatre: Theatr
     assert outcome.tasks == [
         "deploy",
         "find-candidates",
+        "warm-candidates",
         "run-hook",
         "tick",
         "bake",
         "tick",
         "run-hook",
         "finish",
+        "settle-capacity",
     ]
     assert [event["when"] for event in outcome.events("run-hook")] == [
         "pre-traffic",
@@ -64,7 +66,49 @@ NO_HOOKS = Scenario(
 def test_goes_all_at_once_without_hooks(theatre: Theatre) -> None:
     outcome = theatre.play(NO_HOOKS)
     assert outcome.status == "SUCCEEDED"
-    assert outcome.tasks == ["deploy", "find-candidates", "tick", "finish"]
+    assert outcome.tasks == [
+        "deploy",
+        "find-candidates",
+        "warm-candidates",
+        "tick",
+        "finish",
+        "settle-capacity",
+    ]
+
+
+SLOW_TO_WARM = Scenario("rollout", {"warm-candidates": [{"done": False}, {"done": True}]})
+NEVER_WARM = Scenario("rollout", {"warm-candidates": {"done": False}})
+CANNOT_WARM = Scenario("rollout", {"warm-candidates": Raises("WarmUpFailed", "no room")})
+CANNOT_COOL = Scenario("rollout", {"settle-capacity": Raises("ServiceRefused")})
+CANNOT_COOL_ON_THE_WAY_BACK = Scenario(
+    "rollout", {"tick": UNHEALTHY, "settle-capacity": Raises("ServiceRefused")}
+)
+
+
+def test_waits_until_the_candidates_are_warm_before_anything_calls_them(theatre: Theatre) -> None:
+    outcome = theatre.play(SLOW_TO_WARM)
+    assert outcome.status == "SUCCEEDED"
+    assert outcome.count("warm-candidates") == 2
+    assert outcome.tasks[2:4] == ["warm-candidates", "run-hook"]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "error"), [(NEVER_WARM, "TookTooLong"), (CANNOT_WARM, "WarmUpFailed")]
+)
+def test_goes_back_when_a_candidate_does_not_get_warm(
+    theatre: Theatre, scenario: Scenario, error: str
+) -> None:
+    outcome = theatre.play(scenario)
+    assert (outcome.status, outcome.error) == ("FAILED", error)
+    assert outcome.tasks[-3:] == BACK
+    assert outcome.count("run-hook") == 0
+
+
+def test_what_is_not_released_costs_and_stops_nothing(theatre: Theatre) -> None:
+    assert theatre.play(CANNOT_COOL).status == "SUCCEEDED"
+    back = theatre.play(CANNOT_COOL_ON_THE_WAY_BACK)
+    assert (back.status, back.error) == ("FAILED", "Unhealthy")
+    assert back.tasks[-1] == "restore-stack"
 
 
 SLOW_STACKS = Scenario(
@@ -97,7 +141,7 @@ ERRORS_BEFORE_TRAFFIC = {
 def test_a_failure_before_traffic_restores_and_never_shifts(theatre: Theatre, name: str) -> None:
     outcome = theatre.play(FAILURES_BEFORE_TRAFFIC[name])
     assert (outcome.status, outcome.error) == ("FAILED", ERRORS_BEFORE_TRAFFIC[name])
-    assert outcome.tasks[-2:] == BACK
+    assert outcome.tasks[-3:] == BACK
     assert outcome.count("tick") == 0
 
 
@@ -137,7 +181,7 @@ TWO_HOOKS_FAIL = Scenario(
 def test_of_several_failed_hooks_the_first_is_told(theatre: Theatre) -> None:
     outcome = theatre.play(TWO_HOOKS_FAIL)
     assert (outcome.error, outcome.cause) == ("HookFailed", "B")
-    assert outcome.tasks[-2:] == BACK
+    assert outcome.tasks[-3:] == BACK
 
 
 HOOK_STILL_RUNS = Scenario(
@@ -190,7 +234,7 @@ def test_restores_when_the_later_answer_is_no(
 ) -> None:
     outcome = theatre.play(scenario)
     assert (outcome.status, outcome.error) == ("FAILED", error)
-    assert outcome.tasks[-3:] == ["await-hook", *BACK]
+    assert outcome.tasks[-4:] == ["await-hook", *BACK]
 
 
 NO_HEARTBEAT = Scenario("rollout", {"run-hook": IMPATIENT, "await-hook": Silence()})
@@ -207,7 +251,7 @@ NO_HEARTBEAT_AFTERWARDS = Scenario(
 def test_silence_of_a_hook_is_concluded_and_restores(theatre: Theatre, scenario: Scenario) -> None:
     outcome = theatre.play(scenario)
     assert (outcome.error, outcome.cause) == ("HookFailed", "nothing was heard of it")
-    assert outcome.tasks[-4:] == ["await-hook", "conclude-hook", *BACK]
+    assert outcome.tasks[-5:] == ["await-hook", "conclude-hook", *BACK]
 
 
 ANSWERED_AT_THE_LAST_MOMENT = Scenario(
@@ -234,7 +278,7 @@ HOOK_CANNOT_BE_AWAITED = Scenario(
 def test_restores_when_nobody_can_wait_for_the_hook(theatre: Theatre) -> None:
     outcome = theatre.play(HOOK_CANNOT_BE_AWAITED)
     assert outcome.error == "KeyError"
-    assert outcome.tasks[-3:] == ["await-hook", *BACK]
+    assert outcome.tasks[-4:] == ["await-hook", *BACK]
 
 
 UNHEALTHY_AT_THE_SECOND_STEP = Scenario(
@@ -248,7 +292,7 @@ def test_restores_traffic_before_the_stack_when_the_candidate_is_unhealthy(
     outcome = theatre.play(UNHEALTHY_AT_THE_SECOND_STEP)
     assert (outcome.status, outcome.error) == ("FAILED", "Unhealthy")
     assert outcome.cause == UNHEALTHY.message
-    assert outcome.tasks[-3:] == ["tick", *BACK]
+    assert outcome.tasks[-4:] == ["tick", *BACK]
     (event,) = outcome.events("restore-traffic")
     assert event["failure"]["Error"] == "Unhealthy"
 
@@ -259,7 +303,7 @@ ABORTED = Scenario("rollout", {"tick": [STILL_SHIFTING, Raises("Aborted", "jo: w
 def test_an_operators_abort_restores(theatre: Theatre) -> None:
     outcome = theatre.play(ABORTED)
     assert (outcome.status, outcome.error) == ("FAILED", "Aborted")
-    assert outcome.tasks[-3:] == ["tick", *BACK]
+    assert outcome.tasks[-4:] == ["tick", *BACK]
 
 
 TAKEN_BACK = Scenario(
@@ -272,7 +316,7 @@ def test_goes_on_with_the_stack_when_an_alarm_has_put_the_traffic_back(theatre: 
     outcome = theatre.play(TAKEN_BACK)
     assert (outcome.status, outcome.error) == ("FAILED", "Unhealthy")
     assert outcome.cause == "alarm A fires and did not before"
-    assert outcome.tasks[-4:] == ["tick", "bake", *BACK]
+    assert outcome.tasks[-5:] == ["tick", "bake", *BACK]
 
 
 QUIET_BAKE = Scenario("rollout", {"tick": [STILL_SHIFTING, PROMOTED], "bake": Silence()})
@@ -303,7 +347,7 @@ def test_a_failure_in_a_fresh_execution_is_told_as_it_was(theatre: Theatre) -> N
     outcome = theatre.play(LONG_SHIFT_OF_A_BAD_CANDIDATE)
     assert (outcome.status, outcome.error) == ("FAILED", "Unhealthy")
     assert outcome.cause == UNHEALTHY.message
-    assert outcome.tasks[-4:] == [*BACK, *BACK]  # the fresh one's, and to be safe the first one's
+    assert outcome.tasks[-6:] == [*BACK, *BACK]  # the fresh one's, and to be safe the first one's
     assert {event["failure"]["Error"] for event in outcome.events("restore-traffic")} == {
         "Unhealthy"
     }
@@ -315,7 +359,7 @@ POST_HOOK_FAILS = Scenario("rollout", {"run-hook": hooks_fail("post-traffic", "A
 def test_a_failed_post_traffic_hook_takes_the_traffic_away_again(theatre: Theatre) -> None:
     outcome = theatre.play(POST_HOOK_FAILS)
     assert outcome.error == "HookFailed"
-    assert outcome.tasks[-3:] == ["run-hook", *BACK]
+    assert outcome.tasks[-4:] == ["run-hook", *BACK]
 
 
 FINISH_FAILS = Scenario("rollout", {"finish": Raises("FinishFailed")})
@@ -443,7 +487,7 @@ def test_restores_when_a_transient_error_does_not_pass(theatre: Theatre) -> None
     outcome = theatre.play(THROTTLED_FOR_GOOD)
     assert outcome.error == "Lambda.TooManyRequestsException"
     assert outcome.count("tick") == 7
-    assert outcome.tasks[-2:] == BACK
+    assert outcome.tasks[-3:] == BACK
 
 
 STOPPED_BY_HAND = Scenario("rollout", abort_at="find-candidates")

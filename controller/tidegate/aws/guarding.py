@@ -10,6 +10,7 @@ import boto3
 
 from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.bus import EventBridgeBus
+from tidegate.aws.capacity import LambdaCapacity
 from tidegate.aws.clock import SystemClock
 from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.aws.ledger import DynamoLedger
@@ -75,7 +76,7 @@ def _open_ports(clients: Clients, functions: LambdaClient, target: Target) -> Ta
         versions=withheld("versions"),
         signals=withheld("signals"),
         topics=withheld("topics"),
-        capacity=withheld("capacity"),
+        capacity=LambdaCapacity(functions),
     )
 
 

@@ -10,7 +10,14 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from tidegate.core.manifest import Manifest
-from tidegate.core.plan import ManagedAlias, MetricPolicy, Model, NotificationPlan, Step
+from tidegate.core.plan import (
+    ManagedAlias,
+    MetricPolicy,
+    Model,
+    NotificationPlan,
+    Provisioned,
+    Step,
+)
 
 CONFIGURATIONS_PARAMETER: Final = "TidegateConfigurations"
 """Tells a stack which values its functions' parameters have: a change publishes a version."""
@@ -27,7 +34,7 @@ class Package(Model):
 
 
 class TemplateDefaults(Model):
-    """What the template's ``DeploymentPreference`` said; the manifest wins over it."""
+    """What the template said of releases; the manifest wins over its ``DeploymentPreference``."""
 
     strategy: str = ""  # the ``Type``; "" when the template says nothing
     steps: tuple[Step, ...] | None = None  # where the template itself has the configuration
@@ -36,6 +43,7 @@ class TemplateDefaults(Model):
     alarms: tuple[str, ...] = ()  # logical ids or names
     notifications: tuple[NotificationPlan, ...] = ()
     enabled: bool = True
+    provisioned: tuple[Provisioned, ...] = ()  # by ``ProvisionedConcurrencyConfig``
 
 
 class ArtifactContents(Model):

@@ -259,6 +259,17 @@ class ManagedAlias(Model):
     version_logical_id: str
     pin_parameter: str  # "TidegatePinnedVersion..."
     inputs: tuple[str, ...] = ()  # parameters that the function's configuration depends on
+    # "TidegateProvisioned...": leaves an alias what the template gave it; "" where it gave none
+    capacity_parameter: str = ""
+
+
+class Provisioned(Model):
+    """What the version behind an alias has of provisioned concurrency, and of what size."""
+
+    alias_logical_id: str
+    executions: int = Field(ge=1)
+    memory_mb: int = Field(default=128, ge=1)  # as the function says it; a stack may know more
+    architecture: str = "x86_64"
 
 
 class WhenNotCanaryable(StrEnum):
@@ -295,6 +306,7 @@ class StagePlan(Model):
     post_traffic: tuple[HookPlan, ...] = ()
     approval: ApprovalPlan | None = None
     parameters: dict[str, str] = Field(default_factory=dict)
+    provisioned: tuple[Provisioned, ...] = ()
     when_not_canaryable: WhenNotCanaryable = WhenNotCanaryable.REFUSE
     on_first_failure: OnFirstFailure = OnFirstFailure.DELETE
     forbid_irreversible: bool = False

@@ -140,6 +140,7 @@ def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePla
         ),
         approval=_approval(stage.approval),
         parameters=stage.parameters,
+        provisioned=defaults.provisioned,
         when_not_canaryable=manifest.when_not_canaryable,
         on_first_failure=manifest.on_first_failure,
         forbid_irreversible=manifest.forbid_irreversible,
@@ -152,7 +153,9 @@ def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePla
 
 def _in_force(defaults: TemplateDefaults) -> TemplateDefaults:
     """A ``DeploymentPreference`` that is not enabled is as good as none."""
-    return defaults if defaults.enabled else TemplateDefaults(enabled=False)
+    if defaults.enabled:
+        return defaults
+    return TemplateDefaults(enabled=False, provisioned=defaults.provisioned)
 
 
 def _target(stage: StageSpec, region: str, application: str) -> Target:

@@ -284,6 +284,19 @@ class FunctionLine(Model):
     not_canaried: tuple[str, ...] = ()  # what the weights of the alias do not cover
 
 
+class WarmLine(Model):
+    """Provisioned concurrency of one function in a preview. Prices are estimates."""
+
+    function: str  # logical id
+    alias: str
+    before: int = 0  # what the version that serves has
+    wanted: int = 0  # what the candidate gets
+    together: int = 0  # allocated at once, until the rollout is over
+    seconds: int = 0  # that the strategy takes
+    extra_usd: float = 0.0  # for the second version in that time
+    by_alias: bool = False  # the alias has it itself: it can move only in one step
+
+
 class Preview(Item):
     """What would be deployed to one target: shown to people, and what an approval binds to."""
 
@@ -301,11 +314,13 @@ class Preview(Item):
     parameters: tuple[ParameterLine, ...] = ()
     functions: tuple[FunctionLine, ...] = ()
     firing: tuple[str, ...] = ()  # alarms of the stage that fired then: no part of the digest
+    warms: tuple[WarmLine, ...] = ()
 
     @property
     def nothing_to_deploy(self) -> bool:
-        """Neither a resource nor an alias would change."""
-        return not self.change_set and not self.held
+        """Neither a resource, nor an alias, nor what is kept warm would change."""
+        warm = any(line.before != line.wanted for line in self.warms)
+        return not self.change_set and not self.held and not warm
 
 
 class Decision(StrEnum):
@@ -365,6 +380,18 @@ class Shift(Model):
     candidate: str
 
 
+class Warm(Model):
+    """Provisioned concurrency of one alias's versions, by physical names."""
+
+    function: str
+    alias: str
+    stable: str  # the same as the candidate when no version changes; "" when the alias is new
+    candidate: str
+    wanted: int  # of the candidate; 0: none
+    before: int  # that the stable version had
+    by_alias: bool = False  # the alias had it itself, as CloudFormation gives it
+
+
 class ServedBefore(Model):
     """What an alias served before the shift."""
 
@@ -415,6 +442,8 @@ class Rollout(Item):
     executing: bool = False  # the change set is about to be handed over: it may have been
     executed: bool = False  # the change set was handed to CloudFormation
     shifts: tuple[Shift, ...] = ()  # the aliases whose version changes
+    warms: tuple[Warm, ...] = ()  # the aliases that have, or had, provisioned concurrency
+    warmed: bool = False  # every candidate is active, and what it is to have is allocated
     weight: float = 0.0  # what the candidates have, or are about to get
     left_weight: float = 0.0  # what they had before; `weight` once every alias is there
     foreign: str = ""  # an alias in a state that is not ours, as it was seen once
@@ -694,6 +723,8 @@ class Live(Item):
     artifact: ArtifactRef
     parameters: dict[str, str]
     versions: dict[str, str]  # "function:alias" -> version
+    # Provisioned concurrency, by the alias's logical id.
+    provisioned: dict[str, int] = Field(default_factory=dict)
     since: datetime
 
 

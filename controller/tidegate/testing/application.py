@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.core.artifact import ArtifactContents
+from tidegate.core.artifact import ArtifactContents, TemplateDefaults
 from tidegate.core.manifest import parse_manifest
-from tidegate.core.plan import ArtifactRef, ManagedAlias
+from tidegate.core.plan import ArtifactRef, ManagedAlias, Provisioned
 from tidegate.testing.memory import MemoryArtifacts
 
 BUCKET = "artifacts"
@@ -21,7 +21,8 @@ _Resources = dict[str, dict[str, Any]]
 class MemoryApplication:
     """Builds artifacts of an application whose functions all have the alias ``live``.
 
-    ``functions`` are managed; ``hooks`` are functions without an alias.
+    ``functions`` are managed; ``hooks`` are functions without an alias; ``provisioned`` is what
+    functions are to have of provisioned concurrency.
     """
 
     artifacts: MemoryArtifacts
@@ -29,6 +30,7 @@ class MemoryApplication:
     functions: tuple[str, ...] = ("Hello",)
     hooks: tuple[str, ...] = ()
     author: str = "Ada <ada@example.org>"
+    provisioned: dict[str, int] = field(default_factory=dict)
 
     def build(self, code: str, *, role: str = "role", commit: str = "") -> ArtifactRef:
         """Store what a build of this code would make. The same code makes the same artifact."""
@@ -38,8 +40,9 @@ class MemoryApplication:
             application=manifest.application,
             manifest=manifest,
             template_sha256=hashlib.sha256(template).hexdigest(),
-            aliases=tuple(_alias(function, code, role) for function in self.functions),
+            aliases=self._aliases(code, role),
             functions=(*self.functions, *self.hooks),
+            defaults=TemplateDefaults(provisioned=tuple(self._capacities())),
         )
         digest = contents.digest()
         prefix = f"applications/{manifest.application}/artifacts/{digest.removeprefix('sha256:')}"
@@ -56,14 +59,28 @@ class MemoryApplication:
             subject=f"Make it {code}",
         )
 
+    def _aliases(self, code: str, role: str) -> tuple[ManagedAlias, ...]:
+        aliases = (_alias(function, code, role) for function in self.functions)
+        return tuple(
+            alias.model_copy(update={"capacity_parameter": _capacity_parameter(alias.function)})
+            if alias.function in self.provisioned
+            else alias
+            for alias in aliases
+        )
+
+    def _capacities(self) -> Iterator[Provisioned]:
+        for function, executions in self.provisioned.items():
+            yield Provisioned(alias_logical_id=f"{function}Aliaslive", executions=executions)
+
     def _template(self, code: str, role: str) -> Mapping[str, Any]:
-        aliases = [_alias(function, code, role) for function in self.functions]
+        aliases = self._aliases(code, role)
         resources: _Resources = {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": {}}}
         for alias in aliases:
             resources |= _managed(alias, code, role)
         for hook in self.hooks:
             resources[hook] = _function("hook", role)
         names = ["TidegateArtifactBucket", "Stage", *(alias.pin_parameter for alias in aliases)]
+        names += [_capacity_parameter(function) for function in self.provisioned]
         return {
             "Parameters": {name: {"Type": "String", "Default": ""} for name in names},
             "Resources": resources,
@@ -80,6 +97,10 @@ def _alias(function: str, code: str, role: str) -> ManagedAlias:
         version_logical_id=f"{function}Version{published}",
         pin_parameter=f"TidegatePinnedVersion{function}Aliaslive",
     )
+
+
+def _capacity_parameter(function: str) -> str:
+    return f"TidegateProvisioned{function}Aliaslive"
 
 
 def _function(code: str, role: str) -> dict[str, Any]:

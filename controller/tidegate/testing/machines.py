@@ -7,6 +7,7 @@ the machines' ``Retry`` repeats them; time passes on the settable clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -24,7 +25,7 @@ from tidegate.core.errors import (
 from tidegate.core.plan import ArtifactRef, ReleaseRef
 from tidegate.core.ports import Ports
 from tidegate.core.record import HookRun
-from tidegate.core.workflow import deploy, hook, later, lock, release, restore, shift, stage
+from tidegate.core.workflow import deploy, hook, later, lock, release, restore, shift, stage, warm
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.release import Planned, TestResult
 from tidegate.core.workflow.scene import RolloutRef
@@ -112,6 +113,7 @@ class Machines:
         except Exception as error:
             self._declare_stuck(ref, failed(error))
             raise
+        self._settle_capacity(ref)
 
     def attempt(self, task: Callable[[], _Result], attempts: int = _ATTEMPTS) -> _Result:
         """Repeat a task while it fails in passing."""
@@ -197,6 +199,7 @@ class Machines:
         """Whether the candidates have all traffic; not when they were watched often enough."""
         self._poll(lambda: deploy.deploy(self.ports, ref)["done"])
         hooks = self.attempt(lambda: deploy.find_candidates(self.ports, ref))
+        self._poll(lambda: warm.warm_candidates(self.ports, ref)["done"])
         self._hooks(ref, hook.PRE_TRAFFIC, hooks["pre_traffic"])
         if not self._shift_until_promoted(ref):
             return False
@@ -259,9 +262,15 @@ class Machines:
     def _go_back(self, ref: RolloutRef, failure: _FailureOutput) -> None:
         try:
             self._persist(lambda: restore.restore_traffic(self.ports, ref, failure))
+            self._settle_capacity(ref)
             self._poll(lambda: restore.restore_stack(self.ports, ref)["done"])
         except Exception as error:
             self._declare_stuck(ref, failed(error))
+
+    def _settle_capacity(self, ref: RolloutRef) -> None:
+        """What is not released costs money, and nothing else: the way goes on."""
+        with suppress(Exception):
+            self.attempt(lambda: warm.settle_capacity(self.ports, ref))
 
     def _declare_stuck(self, ref: RolloutRef, failure: _FailureOutput) -> None:
         self.attempt(lambda: restore.declare_stuck(self.ports, ref, failure), _PATIENT_ATTEMPTS)

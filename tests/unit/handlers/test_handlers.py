@@ -140,6 +140,7 @@ def deploy(story: Story, release: dict[str, Any], stage: str, target: str) -> di
     poll(story, "deploy", ref)
     hooks = run(story, "find_candidates", ref)
     assert hooks == {"pre_traffic": ["Pre"], "post_traffic": ["Post"]}
+    assert run(story, "warm_candidates", ref) == {"done": True}
     before = {**ref, "when": "pre-traffic", "function": "Pre"}
     assert run(story, "run_hook", before) == {"outcome": "passed"}
     return ref
@@ -158,6 +159,7 @@ def test_every_task_of_a_release_by_its_events(live: Story, identity: list[str])
     ref = deploy(live, release, "test", TEST)
     assert run(live, "tick", ref) == {"promoted": True, "bake_seconds": 0}
     poll(live, "finish", ref)
+    assert run(live, "settle_capacity", ref) == {}
     assert run(live, "settle_stage", {**ref, "failure": None}) == {"phase": "succeeded"}
 
     assert enter(live, release, "prod", PROD)["approval_timeout_seconds"] == 86_400
@@ -460,8 +462,8 @@ def test_there_is_a_handler_for_every_task_of_the_contract() -> None:
         "find_candidates", "finish", "guardian", "hear_alarm", "hear_hook", "notify", "operate",
         "plan", "preview", "prune", "record_tests",
         "request_approval", "restore_stack",
-        "restore_traffic", "review", "run_hook", "settle_release", "settle_stage", "take_lock",
-        "tick",
+        "restore_traffic", "review", "run_hook", "settle_capacity", "settle_release",
+        "settle_stage", "take_lock", "tick", "warm_candidates",
     }  # fmt: skip
     for name in found - {"guardian"}:  # which stands alone
         assert isinstance(importlib.import_module(f"tidegate.handlers.{name}").handler, Task)

@@ -306,4 +306,4 @@ def substitutions(resource: str) -> dict[str, int]:
     """The numbers that the controller's template puts into the machine."""
     text = (ROOT / "template.yaml").read_text("utf-8")
     block = text[text.index(f"\n  {resource}:") :]
-    return {name: int(value) for name, value in re.findall(r"(Max\w+): (\d+)", block)[:2]}
+    return {name: int(value) for name, value in re.findall(r"(Max\w+): (\d+)", block)[:3]}

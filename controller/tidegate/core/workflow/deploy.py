@@ -42,7 +42,9 @@ from tidegate.core.workflow.scene import (
 )
 from tidegate.core.workflow.specs import deployed_spec, pins_in_force
 from tidegate.core.workflow.stage import begin_rolling_out, bound_now
+from tidegate.core.workflow.warm import find_warms
 
+_NOT_WITH_WEIGHTS = "which cannot be changed while it has weights"
 _DEPLOYED = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 
 
@@ -86,7 +88,9 @@ def find_candidates(ports: Ports, ref: RolloutRef) -> Candidates:
     heed_wishes(ports, ref.release.id)
     rollout = scene.require_rollout()
     if rollout.phase is RolloutPhase.DEPLOYING:
-        rollout = scene.note(rollout, shifts=_shifts(scene))
+        state = scene.state()
+        shifts = _shifts(scene, state)
+        rollout = scene.note(rollout, shifts=shifts, warms=find_warms(scene, shifts, state))
         refuse_foreign(scene, rollout, foreign(scene.world.aliases, rollout.shifts, [0.0]))
         why = _why_all_at_once(scene, rollout)
         scene.save(rollout, phase=RolloutPhase.VALIDATING, all_at_once=why, foreign="")
@@ -179,9 +183,8 @@ def _execute(scene: Scene, rollout: Rollout) -> None:
     scene.note(rollout, executed=True)
 
 
-def _shifts(scene: Scene) -> tuple[Shift, ...]:
+def _shifts(scene: Scene, state: StackState) -> tuple[Shift, ...]:
     """The aliases that are held on another version than the candidate."""
-    state = scene.state()
     pins = pins_in_force(scene.plan.aliases, state)
     shifts = (
         _shift(alias, state, pins[alias.pin_parameter])
@@ -210,6 +213,11 @@ def _why_all_at_once(scene: Scene, rollout: Rollout) -> str:
         for blocker in scene.world.functions.canary_blockers(
             shift.function, shift.stable, shift.candidate
         )
+    ]
+    blockers += [
+        f"{warm.function}: its alias has provisioned concurrency itself, {_NOT_WITH_WEIGHTS}"
+        for warm in rollout.warms
+        if warm.by_alias and warm.stable != warm.candidate
     ]
     why = "; ".join(blockers)
     if blockers and scene.stage.when_not_canaryable is WhenNotCanaryable.REFUSE:

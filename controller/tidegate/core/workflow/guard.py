@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypedDict
 
-from tidegate.core.errors import AliasChangedByOthers, RestoreFailed
+from tidegate.core.errors import AliasChangedByOthers, RestoreFailed, TidegateError
 from tidegate.core.failure import Failure, release_phase, root_cause
 from tidegate.core.ports import Ports
 from tidegate.core.record import (
@@ -34,6 +34,7 @@ from tidegate.core.workflow.live import succeed
 from tidegate.core.workflow.lock import free_lock, leave_queue, read_lock
 from tidegate.core.workflow.routing import pull
 from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene, put_all
+from tidegate.core.workflow.warm import keep_warm_what_serves
 
 GRACE = timedelta(seconds=90)
 """How long a task may outlive its execution: longer than any function that shifts may run."""
@@ -220,13 +221,25 @@ def _leave_alone(scene: Scene, rollout: Rollout, said: str) -> None:
 
 def _close(scene: Scene, rollout: Rollout) -> None:
     """The rollout is over. Its stack keeps the pins until the next release takes them off."""
+    cold = _cool(scene, rollout)
     if rollout.phase is RolloutPhase.FINISHING:
-        succeed(scene, rollout, "The guardian left all traffic on the validated candidate.")
+        remark = f"The guardian left all traffic on the validated candidate.{cold}"
+        succeed(scene, rollout, remark)
         return
     now = scene.ports.clock.now()
     remark = "The guardian put all traffic on the stable version; the stack was left as it is."
+    remark += cold
     cause = f"{rollout.cause.rstrip('.')}. {remark}"
     scene.save(rollout, phase=RolloutPhase.RESTORED, ended_at=now, cause=cause)
+
+
+def _cool(scene: Scene, rollout: Rollout) -> str:
+    """Provisioned concurrency costs, and endangers nobody: what cannot be released is said."""
+    try:
+        keep_warm_what_serves(scene, rollout, promoted=rollout.phase is RolloutPhase.FINISHING)
+    except TidegateError as error:
+        return f" Provisioned concurrency is not where it should be: {error.message}"
+    return ""
 
 
 def _settle(watch: _Watch, release: Release, execution: str) -> None:

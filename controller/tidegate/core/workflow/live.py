@@ -29,6 +29,7 @@ def _live(scene: Scene, state: StackState) -> Live:
         artifact=scene.plan.artifact,
         parameters=scene.stage.parameters,
         versions=_versions(scene, state),
+        provisioned={one.alias_logical_id: one.executions for one in scene.stage.provisioned},
         since=scene.ports.clock.now(),
     )
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.core.artifact import ArtifactContents, sha256_digest
+from tidegate.core.capacity import extra_usd, shift_seconds
 from tidegate.core.errors import ChangeIrreversible
 from tidegate.core.invokers import template_bypasses
 from tidegate.core.irreversible import irreversible, is_kept
-from tidegate.core.plan import ArtifactRef, ManagedAlias, StagePlan, Target
+from tidegate.core.plan import ArtifactRef, ManagedAlias, Provisioned, StagePlan, Target
 from tidegate.core.ports import (
+    Allocation,
     Artifacts,
     Change,
     ChangeSet,
@@ -21,7 +23,7 @@ from tidegate.core.ports import (
     StackState,
     TargetPorts,
 )
-from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine, Preview
+from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine, Preview, WarmLine
 from tidegate.core.workflow.artifacts import template_key
 from tidegate.core.workflow.specs import BUCKET_PARAMETER
 
@@ -79,6 +81,44 @@ def make_preview(world: TargetPorts, release_id: str, prospect: Prospect) -> Pre
     )
 
 
+def preview_warms(
+    world: TargetPorts, prospect: Prospect, live: Mapping[str, int]
+) -> tuple[WarmLine, ...]:
+    """Whose provisioned concurrency is allocated, twice while both versions need it, or released.
+
+    ``live`` is what the last good artifact wanted, by the aliases' logical ids.
+    """
+    wanted = {one.alias_logical_id: one for one in prospect.stage.provisioned}
+    return tuple(
+        _warm(world, prospect, alias, wanted.get(alias.alias_logical_id))
+        for alias in prospect.contents.aliases
+        if alias.alias_logical_id in wanted or alias.alias_logical_id in live
+    )
+
+
+def _warm(
+    world: TargetPorts, prospect: Prospect, alias: ManagedAlias, wanted: Provisioned | None
+) -> WarmLine:
+    serving = _version_served(prospect, alias)
+    found: Mapping[str, Allocation] = {}
+    if serving:
+        found = world.capacity.allocations(prospect.before.resources[alias.function])
+    held = found.get(alias.alias) or found.get(serving)
+    before, after = held.executions if held else 0, wanted.executions if wanted else 0
+    second = bool(serving) and alias.version_logical_id not in prospect.before.resources
+    strategy = prospect.stage.strategy
+    return WarmLine(
+        function=alias.function,
+        alias=alias.alias,
+        before=before,
+        wanted=after,
+        together=before + after if second else after,
+        seconds=shift_seconds(strategy),
+        extra_usd=extra_usd(wanted, strategy) if wanted and second else 0.0,
+        by_alias=alias.alias in found,
+    )
+
+
 def refuse_irreversible(preview: Preview) -> None:
     """Raises ``ChangeIrreversible`` for what no rollback would bring back."""
     said = [f"{c.logical_id} ({c.type}): {c.irreversible}" for c in preview.changes]
@@ -118,7 +158,9 @@ def _digest(template: str, parameters: Mapping[str, str], changes: tuple[ChangeL
 
 def _parameters(prospect: Prospect) -> Iterator[ParameterLine]:
     """The parameters that change. CloudFormation tells no secret, so none can be compared."""
-    ours = {BUCKET_PARAMETER, *(alias.pin_parameter for alias in prospect.contents.aliases)}
+    aliases = prospect.contents.aliases
+    ours = {BUCKET_PARAMETER, *(alias.pin_parameter for alias in aliases)}
+    ours |= {alias.capacity_parameter for alias in aliases}
     declared: Mapping[str, Mapping[str, Any]] = prospect.template.get("Parameters", {})
     for name, declaration in sorted(declared.items()):
         old = prospect.before.parameters.get(name, "")
@@ -166,7 +208,9 @@ def _not_canaried(world: TargetPorts, prospect: Prospect, alias: ManagedAlias) -
     """What of this function's change the weights of its alias do not cover."""
     if not _version_served(prospect, alias):
         yield "nothing serves yet: the first version has all traffic at once"
-    elif prospect.stage.strategy.steps:
+    elif prospect.stage.strategy.splits:
+        if prospect.spec.parameters.get(alias.capacity_parameter):
+            yield "its alias has provisioned concurrency itself, which weights would freeze"
         for name in _changed_alike(prospect, alias.function):
             yield f"its {_ALIKE[name]} changes, which both versions of a weighted alias must share"
     from_template = template_bypasses(prospect.template, alias.function)

@@ -8,7 +8,6 @@ from typing import Any
 
 from tidegate.core.errors import (
     FinishFailed,
-    LockLost,
     NeedsOperator,
     StackFailed,
 )
@@ -20,7 +19,6 @@ from tidegate.core.stack_status import repair
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.follow import follow
 from tidegate.core.workflow.items import find
-from tidegate.core.workflow.lock import read_lock
 from tidegate.core.workflow.routing import pull
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -28,8 +26,9 @@ from tidegate.core.workflow.scene import (
     open_scene,
     put_all,
     refuse_foreign,
+    refuse_other_owner,
 )
-from tidegate.core.workflow.specs import pins_in_force, stack_spec
+from tidegate.core.workflow.specs import held_in_force, pins_in_force, stack_spec
 
 _TAKEN_BACK = {"ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
@@ -45,7 +44,7 @@ def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -
     rollout = scene.rollout()
     if rollout is None or rollout.phase.over:
         return
-    _refuse_other_owner(scene)
+    refuse_other_owner(scene)
     if rollout.phase is RolloutPhase.FINISHING:
         raise FinishFailed(
             f"{ref.release.id} is validated at {scene.place} and keeps all traffic; "
@@ -60,7 +59,7 @@ def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -
         error=rollout.error or why.error,
         cause=rollout.cause or why.cause,
     )
-    foreign = put_back(scene, rollout, partial(_refuse_other_owner, scene))
+    foreign = put_back(scene, rollout, partial(refuse_other_owner, scene))
     if before is not RolloutPhase.RESTORING or rollout.left_weight:
         rollout = are_back(scene, rollout)
     refuse_foreign(scene, rollout, foreign)
@@ -143,18 +142,6 @@ def declare_stuck(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -> 
         error=why.error,
         cause=why.cause,
     )
-
-
-def _refuse_other_owner(scene: Scene) -> None:
-    """A lock that nobody has is no obstacle: the traffic is ours to make safe."""
-    release = scene.ref.release
-    lock = read_lock(scene.ports.ledger, release.application)
-    if lock.owner and lock.release_number != release.number:
-        raise LockLost(
-            f"{release.application}-{lock.release_number} deploys now: "
-            f"{release.id} may not touch the aliases at {scene.place} any more.",
-            mend="Look at both releases before anything else is deployed.",
-        )
 
 
 def _restored(scene: Scene, rollout: Rollout, stack: Restored, *lost: Restored) -> dict[str, bool]:
@@ -254,6 +241,7 @@ def _live_spec(scene: Scene, live: Live, state: StackState) -> StackSpec:
         target=scene.target,
         parameters=live.parameters,
         pins=pins_in_force(contents.aliases, state),
+        held=held_in_force(contents.aliases, state),
     )
 
 

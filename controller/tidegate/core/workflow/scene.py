@@ -20,6 +20,7 @@ from tidegate.core.ports import Ports, StackState, TargetPorts
 from tidegate.core.record import Preview, Rollout, Shift
 from tidegate.core.workflow.events import tell_rollout
 from tidegate.core.workflow.items import find, plan_of, require_lock, stage_plan
+from tidegate.core.workflow.lock import read_lock
 
 _READINGS = 3  # of an alias that somebody writes at the same time
 
@@ -133,6 +134,18 @@ def check_fence(scene: Scene, rollout: Rollout) -> None:
     if present.version != rollout.version:
         raise RecordConflict(
             f"The rollout at {scene.place} is at version {present.version}, not {rollout.version}."
+        )
+
+
+def refuse_other_owner(scene: Scene) -> None:
+    """A lock that nobody has is no obstacle: the traffic is ours to make safe."""
+    release = scene.ref.release
+    lock = read_lock(scene.ports.ledger, release.application)
+    if lock.owner and lock.release_number != release.number:
+        raise LockLost(
+            f"{release.application}-{lock.release_number} deploys now: "
+            f"{release.id} may not touch the aliases at {scene.place} any more.",
+            mend="Look at both releases before anything else is deployed.",
         )
 
 

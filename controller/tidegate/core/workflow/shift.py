@@ -45,6 +45,7 @@ from tidegate.core.workflow.scene import (
     refuse_foreign,
 )
 from tidegate.core.workflow.tokens import answer_bake, bake_purpose, keep_token, said_to
+from tidegate.core.workflow.warm import give_up_alias
 
 _ENDS = {error.__name__: error for error in (Aborted, Unhealthy)}
 _TOKEN_LIFE = timedelta(days=1)
@@ -140,6 +141,8 @@ def _carry_out(scene: Scene, rollout: Rollout) -> Rollout:
     possible = (rollout.left_weight, rollout.weight)
     refuse_foreign(scene, rollout, foreign(aliases, rollout.shifts, possible))
     for shift in rollout.shifts:
+        if rollout.weight >= 1.0 and rollout.left_weight < 1.0:
+            give_up_alias(scene, rollout, shift)
         bring(aliases, shift, rollout.weight, partial(check_fence, scene, rollout))
     if rollout.left_weight == rollout.weight and not rollout.foreign:
         return rollout

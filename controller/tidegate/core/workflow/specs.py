@@ -10,7 +10,7 @@ from tidegate.core.artifact import (
     configurations,
 )
 from tidegate.core.plan import ArtifactRef, ManagedAlias, StagePlan, Target
-from tidegate.core.ports import Aliases, StackSpec, StackState
+from tidegate.core.ports import Aliases, Capacity, StackSpec, StackState
 from tidegate.core.workflow.artifacts import template_key
 from tidegate.core.workflow.routing import alias_ref
 
@@ -25,13 +25,18 @@ def stack_spec(
     target: Target,
     parameters: Mapping[str, str],
     pins: Mapping[str, str],
+    held: Mapping[str, str] | None = None,
 ) -> StackSpec:
     """The stack of this artifact. ``pins`` maps pin parameters to versions; the others are off.
+
+    ``held`` says, by parameter, what provisioned concurrency an alias keeps that has it itself.
 
     Nothing in it names the release: a tag that changed with every release would make every
     resource a change, and a release that changes nothing could not be told from one that does.
     """
     aliases = {alias.pin_parameter: pins.get(alias.pin_parameter, "") for alias in contents.aliases}
+    capacities = [alias.capacity_parameter for alias in contents.aliases]
+    kept = {parameter: (held or {}).get(parameter, "") for parameter in capacities if parameter}
     return StackSpec(
         stack_name=target.stack_name,
         template_url=f"s3://{artifact.bucket}/{template_key(artifact, contents)}",
@@ -40,6 +45,7 @@ def stack_spec(
             BUCKET_PARAMETER: artifact.packages_in(target.region),
             **_configurations(contents, parameters),
             **aliases,
+            **kept,
         },
         tags={"tidegate:application": artifact.application, "tidegate:stage": stage},
     )
@@ -51,6 +57,8 @@ def deployed_spec(
     stage: StagePlan,
     target: Target,
     pins: Mapping[str, str],
+    *,
+    held: Mapping[str, str] | None = None,
 ) -> StackSpec:
     """The stack as the stage's plan wants it."""
     return stack_spec(
@@ -60,6 +68,7 @@ def deployed_spec(
         target=target,
         parameters=stage.parameters,
         pins=pins,
+        held=held,
     )
 
 
@@ -101,6 +110,25 @@ def apart(managed: Iterable[ManagedAlias], state: StackState, pins: Mapping[str,
         if alias.pin_parameter in pins
         and (published := state.resources.get(alias.version_logical_id, "").rpartition(":")[2])
     )
+
+
+def held_by_aliases(
+    managed: Iterable[ManagedAlias], state: StackState, capacity: Capacity
+) -> dict[str, str]:
+    """What aliases hold themselves, by the parameter with which a stack leaves it to them."""
+    held = {}
+    for alias in managed:
+        if alias.capacity_parameter and alias.alias_logical_id in state.resources:
+            found = capacity.allocations(alias_ref(alias, state).function).get(alias.alias)
+            if found is not None:
+                held[alias.capacity_parameter] = str(found.executions)
+    return held
+
+
+def held_in_force(managed: Iterable[ManagedAlias], state: StackState) -> dict[str, str]:
+    """What the stack was last deployed with of the aliases that have provisioned concurrency."""
+    names = [alias.capacity_parameter for alias in managed]
+    return {name: state.parameters[name] for name in names if state.parameters.get(name)}
 
 
 def held_back(managed: Iterable[ManagedAlias], state: StackState) -> bool:

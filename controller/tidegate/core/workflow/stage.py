@@ -8,10 +8,11 @@ from typing import TypedDict
 
 from tidegate.core import approval as approvals
 from tidegate.core.failure import root_cause
-from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan
+from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan, Target
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
     Approval,
+    Live,
     Preview,
     ReleasePhase,
     Stage,
@@ -39,10 +40,17 @@ from tidegate.core.workflow.items import (
 from tidegate.core.workflow.previewing import (
     Prospect,
     make_preview,
+    preview_warms,
     read_template,
     refuse_irreversible,
 )
-from tidegate.core.workflow.specs import apart, deployed_spec, held_back, live_versions
+from tidegate.core.workflow.specs import (
+    apart,
+    deployed_spec,
+    held_back,
+    held_by_aliases,
+    live_versions,
+)
 from tidegate.core.workflow.tokens import answer_approval, approval_purpose, keep_token
 
 
@@ -86,7 +94,8 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     contents = read_contents(ports.artifacts, plan.artifact)
     before = world.stacks.state(there.stack_name)
     pins = live_versions(plan.aliases, before, world.aliases)
-    spec = deployed_spec(plan.artifact, contents, where, there, pins)
+    kept = held_by_aliases(plan.aliases, before, world.capacity)
+    spec = deployed_spec(plan.artifact, contents, where, there, pins, held=kept)
     change_set = world.stacks.preview(spec, f"{release.id}-{stage}-preview")
     if change_set is None:
         return {"ready": False}
@@ -95,14 +104,30 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     item = make_preview(world, release.id, prospect)
     if not item.change_set and apart(plan.aliases, before, pins):
         item = item.model_copy(update={"change_set": change_set.id})
-    held = not item.change_set and held_back(plan.aliases, before)
-    seen = {"held": held, "firing": firing_now(world, where, before)}
+    seen = {
+        "held": not item.change_set and held_back(plan.aliases, before),
+        "firing": firing_now(world, where, before),
+        "warms": preview_warms(world, prospect, _was_warm(ports, release, where, there)),
+    }
     made = put_over(ports.ledger, item.model_copy(update=seen))
     if where.forbid_irreversible:
         refuse_irreversible(made)
     if not (made.nothing_to_deploy or made.first_deployment):
         refuse_firing(where, target, made.firing)
     return {"ready": True}
+
+
+def _was_warm(
+    ports: Ports, release: ReleaseRef, stage: StagePlan, target: Target
+) -> Mapping[str, int]:
+    live = find(
+        ports.ledger,
+        Live,
+        application=release.application,
+        stage=stage.name,
+        target=target.id,
+    )
+    return live.provisioned if live else {}
 
 
 def review(ports: Ports, release: ReleaseRef, stage: str) -> Reviewed:
