@@ -436,7 +436,7 @@ def test_is_stuck_with_safe_traffic_when_the_stack_cannot_be_restored(
 ) -> None:
     outcome = theatre.play(scenario)
     assert (outcome.status, outcome.error) == ("FAILED", "RestoreFailed")
-    assert outcome.tasks[-3:] == [*BACK, "declare-stuck"]
+    assert outcome.tasks[-4:] == [*BACK, "declare-stuck"]
 
 
 NOBODY_LISTENS = Scenario(

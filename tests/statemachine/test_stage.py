@@ -37,7 +37,7 @@ def test_previews_reviews_rolls_out_and_settles(theatre: Theatre) -> None:
     outcome = theatre.play(GOOD)
     assert outcome.status == "SUCCEEDED"
     assert outcome.tasks[:4] == ["begin-stage", "preview", "review", "deploy"]
-    assert outcome.tasks[-2:] == ["finish", "settle-stage"]
+    assert outcome.tasks[-2:] == ["settle-capacity", "settle-stage"]
     assert outcome.events("settle-stage")[0]["failure"] is None
 
 

@@ -5,6 +5,7 @@ What differs from SAM's own expansion:
 - parameters, region and partition stay references: one expansion serves every stage;
 - a managed alias takes its version from a parameter, its *pin*, when that is not empty;
 - versions behind managed aliases outlive their resource: a rollback needs them;
+- provisioned concurrency is taken off aliases and versions: a release allocates it;
 - functions and versions behind managed aliases are described by a fingerprint of code and
   configuration: a change of either publishes a version;
 - roles without a permissions boundary get the one that every target account has;
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tidegate.build.boundary import bound_roles
+from tidegate.build.capacity import find_capacity, notice_small_reserves, take_capacity
 from tidegate.build.codedeploy import CodeDeploy
 from tidegate.build.configuration import publish_configuration
 from tidegate.build.limits import notice_limits
@@ -52,7 +54,7 @@ class Expansion:
     aliases: tuple[ManagedAlias, ...]
     functions: tuple[str, ...]
     defaults: Mapping[str, TemplateDefaults]
-    """What ``DeploymentPreference`` says, by stage."""
+    """What ``DeploymentPreference`` and ``ProvisionedConcurrencyConfig`` say, by stage."""
     report: Report
 
 
@@ -70,6 +72,9 @@ def expand_template(
     })  # fmt: skip
     CodeDeploy(expanded, path).remove(report)
     aliases = tuple(find_aliases(expanded, path, report))
+    for stage in defaults.values():
+        notice_small_reserves(expanded, stage.provisioned, report)
+    aliases = take_capacity(expanded, aliases, path, report)
     aliases = publish_configuration(expanded, aliases, path, report)
     for alias in aliases:
         pin(expanded, alias, path, report)
@@ -100,14 +105,15 @@ def _refuse_changing_aliases(template: Template, path: str, settings: Sequence[S
 
 
 def _defaults(template: Template, path: str, setting: Setting) -> TemplateDefaults:
-    """What the template tells CodeDeploy in this stage."""
+    """What the template says of releases in this stage."""
     values = Values(template, setting.parameters)
     expanded = transform(template, path, setting.parameters)
     absent = _absent(expanded, values)
     defaults = CodeDeploy(expanded, path, absent, setting.parameters).defaults(setting.decided)
     if not defaults.strategy and shifting_is_off(template, setting.parameters):
-        return TemplateDefaults(enabled=False)
-    return defaults
+        defaults = TemplateDefaults(enabled=False)
+    provisioned = tuple(find_capacity(expanded, values, path, absent))
+    return defaults.model_copy(update={"provisioned": provisioned})
 
 
 def _absent(template: Template, values: Values) -> frozenset[str]:

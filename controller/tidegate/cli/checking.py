@@ -73,6 +73,7 @@ def plan(
     from tidegate.cli.planview import draw_plan
     from tidegate.core.advice import advise
     from tidegate.core.arrival import arrival
+    from tidegate.core.capacity import planned_warmth
 
     made, contents = make_offline_plan(file, template)
     traffic = _traffic(context.obj, requests_per_second, live or [])
@@ -80,6 +81,12 @@ def plan(
     advice = advise(made, contents)
     value = made.model_dump(mode="json", exclude={"release", "artifact"}) | {
         "application": made.release.application,
+        "warm": {
+            stage.name: [
+                line.model_dump(mode="json") for line in planned_warmth(stage, made.aliases)
+            ]
+            for stage in made.stages
+        },
         "advice": advice,
         "expected": {name: one.model_dump(mode="json") for name, one in expected.items()},
     }

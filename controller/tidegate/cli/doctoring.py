@@ -22,11 +22,11 @@ def doctor(
         Output, typer.Option("--output", "-o", help="For people or for programs.")
     ] = Output.TABLE,
 ) -> None:
-    """Look at an application's targets: roles, stacks, alarms, metrics. Changes nothing.
+    """Look at an application's targets: roles, stacks, alarms, metrics, capacity. Changes nothing.
 
     \b
     The controller looks, with the permissions that it deploys with. The exit code is 1 when
-    something would stop a release or leave it unjudged.
+    something would stop a release, leave it unjudged, or costs for nothing.
 
     \b
     Examples:

@@ -12,11 +12,13 @@ from rich.text import Text
 from tidegate.cli import text
 from tidegate.core.analysis.metrics import bounds
 from tidegate.core.arrival import Arrival, StepArrival
+from tidegate.core.capacity import planned_warmth
 from tidegate.core.plan import (
     AdaptivePlan,
     ApprovalPlan,
     Checks,
     HookPlan,
+    ManagedAlias,
     ReleasePlan,
     StagePlan,
     WhenFiringBefore,
@@ -29,7 +31,9 @@ def draw_plan(
     """The whole plan, and what is worth a second look; ``expected`` by the stages' names."""
     parts: list[RenderableType] = [_head(plan)]
     known = expected or {}
-    parts += [Padding(_stage(one, known.get(one.name)), (1, 0, 0, 0)) for one in plan.stages]
+    parts += [
+        Padding(_stage(one, plan.aliases, known.get(one.name)), (1, 0, 0, 0)) for one in plan.stages
+    ]
     if advice:
         parts.append(Padding(_advice(advice), (1, 0, 0, 0)))
     return Group(*parts)
@@ -45,7 +49,7 @@ def _head(plan: ReleasePlan) -> Table:
     return facts
 
 
-def _stage(stage: StagePlan, expected: Arrival | None) -> Group:
+def _stage(stage: StagePlan, aliases: Sequence[ManagedAlias], expected: Arrival | None) -> Group:
     head = Text(f"{stage.order + 1}. {stage.name}", style="bold")
     facts = _facts()
     for number, wave in enumerate(stage.waves, start=1):
@@ -54,6 +58,8 @@ def _stage(stage: StagePlan, expected: Arrival | None) -> Group:
         facts.add_row(f"   {label}", targets)
     if stage.approval:
         facts.add_row("   approval", _approval(stage.approval))
+    for line in planned_warmth(stage, aliases):
+        facts.add_row("   warm", f"{line.function}:{line.alias} {text.warmth(line)}")
     facts.add_row("   before traffic", _hooks(stage.pre_traffic))
     for label, words in _shift(stage, expected):
         facts.add_row(label, words)

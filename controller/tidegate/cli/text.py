@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from tidegate.core.record import Verdict
+from tidegate.core.capacity import PRICED_IN
+from tidegate.core.record import Verdict, WarmLine
 from tidegate.core.view import error_rate
 
+_CENT = 0.01
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _BAR_CELLS = 10
 _SHORT_COMMIT = 7
@@ -54,6 +56,23 @@ def moment(at: datetime) -> str:
 def percent(share: float) -> str:
     """``0.1 %``, ``20.2 %``, ``25 %``: one decimal at most."""
     return f"{share * 100:.1f}".removesuffix(".0") + " %"
+
+
+def usd(amount: float) -> str:
+    """``$0.42``; what is less than a cent is said so."""
+    return f"${amount:,.2f}" if amount >= _CENT else "less than $0.01"
+
+
+def warmth(line: WarmLine) -> str:
+    """Provisioned concurrency before and after, and what two versions of it cost meanwhile."""
+    number = f"{line.before} → {line.wanted}" if line.before != line.wanted else str(line.wanted)
+    if line.together <= max(line.before, line.wanted):
+        return number
+    time = f"for {span(line.seconds)} or more" if line.seconds else "until the rollout is over"
+    return (
+        f"{number}, and {line.together} while there are two versions, {time}: about"
+        f" {usd(line.extra_usd)} more (an estimate, with prices of {PRICED_IN})"
+    )
 
 
 def bar(weight: float) -> str:

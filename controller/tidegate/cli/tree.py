@@ -196,7 +196,8 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
     children += [_restored_node(part) for part in rollout.restored]
     children += [_unsent_node(n) for n in rollout.notifications if n.error]
     if stage.mood is Mood.WAITING:
-        children += [*_function_nodes(rollout), *_parameter_nodes(rollout)]
+        children += [*_function_nodes(rollout), *_warm_nodes(rollout)]
+        children += _parameter_nodes(rollout)
         children += _change_nodes(rollout)
     return Node(
         name=rollout.target,
@@ -382,6 +383,18 @@ def _code(line: FunctionLine) -> str:
     if old and old == new:
         return f"code {old} stays, its configuration changes"
     return f"code {old} → {new}" if old and new else f"code {new}" if new else ""
+
+
+def _warm_nodes(rollout: RolloutView) -> list[Node]:
+    return [
+        Node(
+            name=f"warm {line.function}:{line.alias}",
+            mood=Mood.PENDING,
+            status="provisioned",
+            info=text.warmth(line),
+        )
+        for line in rollout.warms
+    ]
 
 
 def _parameter_nodes(rollout: RolloutView) -> list[Node]:

@@ -7,10 +7,12 @@ not, billed in periods of five minutes. Other regions differ, and so do agreemen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 from typing import Final
 
-from tidegate.core.plan import Provisioned, StrategyPlan
+from tidegate.core.plan import ManagedAlias, Provisioned, StagePlan, StrategyPlan
+from tidegate.core.record import WarmLine
 
 USD_PER_GB_SECOND: Final = {"x86_64": 0.0000041667, "arm64": 0.0000033334}
 PRICED_IN: Final = "us-east-1"
@@ -31,3 +33,20 @@ def extra_usd(provisioned: Provisioned, strategy: StrategyPlan) -> float:
     gigabytes = provisioned.executions * provisioned.memory_mb / _MB_IN_A_GB
     price = USD_PER_GB_SECOND.get(provisioned.architecture, USD_PER_GB_SECOND["x86_64"])
     return gigabytes * periods * _BILLED_SECONDS * price
+
+
+def planned_warmth(stage: StagePlan, aliases: Iterable[ManagedAlias]) -> tuple[WarmLine, ...]:
+    """What a stage keeps warm when a release changes all of it, and its numbers are as before."""
+    known = {alias.alias_logical_id: alias for alias in aliases}
+    return tuple(
+        WarmLine(
+            function=known[one.alias_logical_id].function,
+            alias=known[one.alias_logical_id].alias,
+            before=one.executions,
+            wanted=one.executions,
+            together=2 * one.executions,
+            seconds=shift_seconds(stage.strategy),
+            extra_usd=extra_usd(one, stage.strategy),
+        )
+        for one in stage.provisioned
+    )

@@ -47,6 +47,7 @@ from tidegate.core.record import (
     TestRun,
     Verdict,
     Vote,
+    WarmLine,
     Wish,
 )
 
@@ -202,6 +203,7 @@ class RolloutView(Model):
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
     functions: tuple[FunctionLine, ...] = ()
+    warms: tuple[WarmLine, ...] = ()
     firing_before: tuple[str, ...] = ()  # alarms: at the preview, then when the shift began
     refuses_firing: bool = False  # and the manifest does not want to begin under one
     error: str = ""
@@ -488,11 +490,14 @@ def _firing_before(preview: Preview | None, rollout: Rollout | None) -> tuple[st
     return rollout.baseline_alarms
 
 
+_SHOWN = ("changes", "parameters", "functions", "warms")
+
+
 def _shown(preview: Preview | None) -> dict[str, Any]:
     """What the preview showed of its target."""
     if preview is None:
         return {}
-    return {name: getattr(preview, name) for name in ("changes", "parameters", "functions")}
+    return {name: getattr(preview, name) for name in _SHOWN}
 
 
 def _hook(run: HookRun, rollout: Rollout) -> HookView:

@@ -13,14 +13,15 @@ import pytest
 from contract.ports.stacks import LOOKS, Wait
 from support.applications import NAMES, make_application
 from tidegate.aws.aliases import LambdaAliases
+from tidegate.aws.capacity import LambdaCapacity
 from tidegate.aws.session import Clients
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.build.artifact import build_and_upload
 from tidegate.build.template import read_template
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.plan import ArtifactRef, Target
-from tidegate.core.ports import StackState
-from tidegate.core.workflow.specs import live_versions, stack_spec
+from tidegate.core.ports import AliasRef, StackState, Warmth
+from tidegate.core.workflow.specs import held_by_aliases, live_versions, stack_spec
 from tidegate.local.cloud import DEFAULT_REGION
 
 pytestmark = pytest.mark.cloud
@@ -48,7 +49,8 @@ class Application:
     ) -> None:
         self._folder, self._bucket, self._wait = folder, bucket, wait
         self._s3 = client("s3")
-        self._aliases = LambdaAliases(client("lambda"))
+        self.aliases = LambdaAliases(client("lambda"))
+        self.capacity = LambdaCapacity(client("lambda"))
         self._stacks = CloudFormationStacks(
             clients.make("cloudformation"), templates=TemplateUrls(clients)
         )
@@ -75,9 +77,17 @@ class Application:
         return built, ArtifactContents.model_validate_json(stored["Body"].read())
 
     def deploy(
-        self, built: Built, parameters: Mapping[str, str] | None = None, *, held: bool = True
+        self,
+        built: Built,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        held: bool = True,
+        kept: Mapping[str, str] | None = None,
     ) -> StackState:
-        """Deploy by a change set, with the aliases held where they are."""
+        """Deploy by a change set, with the aliases held where they are.
+
+        ``kept`` is what aliases have of provisioned concurrency, by parameter, if it is not asked.
+        """
         artifact, contents = built
         spec = stack_spec(
             artifact=artifact,
@@ -86,6 +96,7 @@ class Application:
             target=TARGET,
             parameters=parameters or {},
             pins=self.live(built) if held else {},
+            held=self._kept(built) if kept is None else kept,
         )
         self._deployments += 1
         for _ in range(LOOKS):
@@ -95,9 +106,12 @@ class Application:
             self._wait()
         raise AssertionError("no change set")
 
+    def _kept(self, built: Built) -> dict[str, str]:
+        return held_by_aliases(built[1].aliases, self._stacks.state(STACK), self.capacity)
+
     def live(self, built: Built) -> dict[str, str]:
         """The version that each alias serves, by its pin."""
-        return live_versions(built[1].aliases, self._stacks.state(STACK), self._aliases)
+        return live_versions(built[1].aliases, self._stacks.state(STACK), self.aliases)
 
     def candidates(self, built: Built) -> dict[str, str]:
         """The version that each alias would serve without its pin."""
@@ -257,3 +271,38 @@ def invoked(functions: Any, function: str) -> list[str]:
         functions.get_function_url_config(FunctionName=function, Qualifier="live")
         arns.append(f"{function}:live")
     return arns
+
+
+@pytest.mark.templates
+def test_an_alias_keeps_its_capacity_until_it_moves_and_leaves_no_drift(
+    application: MakeApplication, wait: Wait
+) -> None:
+    app = application("provisioned")
+    built = app.build()
+    parameter = "TidegateProvisionedCheckoutAliaslive"
+    made = app.deploy(built, kept={parameter: "3"})  # as SAM gives it to an alias
+    assert made.status == "CREATE_COMPLETE", made.reason
+    function = made.resources["Checkout"]
+    assert app.capacity.allocations(function)["live"].executions == 3
+
+    app.configure(MemorySize=192)
+    changed = app.build()
+    deployed = app.deploy(changed)
+    assert deployed.status == "UPDATE_COMPLETE", deployed.reason
+    assert deployed.parameters[parameter] == "3"
+    assert app.capacity.allocations(function)["live"].warmth is Warmth.READY
+    while not app.capacity.version(function, "2").active:
+        wait()
+
+    app.capacity.allocate(function, "2", 3)
+    while app.capacity.allocations(function)["2"].warmth is not Warmth.READY:
+        wait()
+    app.capacity.release(function, "live")
+    live = app.aliases.read(AliasRef(function, "live"))
+    app.aliases.write(
+        AliasRef(function, "live"), version="2", routes={}, expected_revision=live.revision
+    )
+    finished = app.deploy(changed, held=False)
+    assert finished.status == "UPDATE_COMPLETE", finished.reason
+    assert finished.parameters[parameter] == ""
+    assert app.capacity.allocations(function).keys() == {"2"}

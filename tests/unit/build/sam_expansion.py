@@ -12,6 +12,7 @@ from tidegate.build.expand import Expansion
 from tidegate.build.sam import settle
 
 _KEPT = "{{IntrinsicFunction:x}}"  # SAM leaves a reference with such a value be
+_WARMED = ("AWS::Lambda::Alias", "AWS::Lambda::Version")
 _MARKED = ("AWS::Lambda::Function", "AWS::Lambda::Version")
 
 
@@ -34,7 +35,10 @@ def differing(expansion: Expansion, original: dict[str, Any]) -> set[str]:
 
 
 def comparable(template: dict[str, Any], removed: set[str]) -> dict[str, Any]:
-    """A template without pins, fingerprints, CodeDeploy, boundaries, and what keeps versions."""
+    """A template without pins, fingerprints, CodeDeploy, boundaries, and what keeps versions.
+
+    Or keeps them warm.
+    """
     plain = copy.deepcopy(template)
     plain["Resources"] = {k: v for k, v in plain["Resources"].items() if k not in removed}
     for resource in plain["Resources"].values():
@@ -44,6 +48,8 @@ def comparable(template: dict[str, Any], removed: set[str]) -> dict[str, Any]:
             del properties["PermissionsBoundary"]
         if resource["Type"] in _MARKED:
             properties.pop("Description", None)
+        if resource["Type"] in _WARMED:
+            properties.pop("ProvisionedConcurrencyConfig", None)
         if resource["Type"] == "AWS::Lambda::Version":
             resource.pop("DeletionPolicy", None)
             resource.pop("UpdateReplacePolicy", None)

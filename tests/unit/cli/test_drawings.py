@@ -14,7 +14,14 @@ from tidegate.cli import text
 from tidegate.cli.planview import draw_plan
 from tidegate.cli.tree import next_words
 from tidegate.cli.view import draw_history, draw_release, draw_releases
-from tidegate.core.plan import ApprovalPlan, HookPlan, NotificationPlan, Occasion
+from tidegate.core.plan import (
+    ApprovalPlan,
+    HookPlan,
+    ManagedAlias,
+    NotificationPlan,
+    Occasion,
+    Provisioned,
+)
 from tidegate.core.record import (
     Decision,
     Item,
@@ -222,12 +229,25 @@ def test_plan_draws_steps_with_the_times_at_which_they_begin() -> None:
             "approval": ApprovalPlan(approvers=2, author_may_approve=False),
             "pre_traffic": (HookPlan(function="Smoke", timeout_seconds=60),),
             "notifications": (NotificationPlan(topic="Releases", events=(Occasion.FAILURE,)),),
+            "provisioned": (
+                Provisioned(alias_logical_id="OrdersLive", executions=20, memory_mb=1024),
+            ),
         }
     )
-    picture = drawn(draw_plan(plan.model_copy(update={"stages": (prod,)}), ["Look twice."]))
+    orders = ManagedAlias(
+        function="Orders",
+        alias="live",
+        alias_logical_id="OrdersLive",
+        version_logical_id="OrdersVersion",
+        pin_parameter="Pin",
+    )
+    plan = plan.model_copy(update={"stages": (prod,), "aliases": (orders,)})
+    picture = drawn(draw_plan(plan, ["Look twice."]))
     assert "approval        by 2 people, not the author, within 1d" in picture
     assert "before traffic  Smoke (1m)" in picture
     assert re.search(r"tells +Releases: failure", picture)
+    assert "warm            Orders:live 20, and 40 while there are two versions, for 10m" in picture
+    assert "about $0.05 more (an estimate" in " ".join(picture.split())
     assert "canary              +0s  █░░░░░░░░░   10 %  for 5m" in picture
     assert "                +5m  █████░░░░░   50 %  for 5m" in picture
     assert "               +10m  ██████████  100 %" in picture

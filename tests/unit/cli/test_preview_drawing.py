@@ -9,16 +9,16 @@ import shop
 from test_drawings import drawn, seen
 
 from tidegate.cli.view import draw_release
-from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine
+from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine, WarmLine
 
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
-def picture(**shown: object) -> str:
+def picture(*, width: int = 140, **shown: object) -> str:
     """The release while prod waits, with this in its preview."""
     preview = shop.preview().model_copy(update=shown)
     items = [item for item in shop.asking() if item.kind != "preview"]
-    return drawn(draw_release(seen([*items, preview])), width=140)
+    return drawn(draw_release(seen([*items, preview])), width=width)
 
 
 def function(**fields: object) -> str:
@@ -55,6 +55,33 @@ def test_draws_what_the_canary_does_not_cover() -> None:
 def test_draws_alarms_that_fire_before_anything_moves() -> None:
     shown = picture(firing=("shop-latency",))
     assert re.search(r"alarm shop-latency +⚠ fires already +not counted in this rollout", shown)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"before": 3, "wanted": 3, "together": 6, "seconds": 1800, "extra_usd": 0.42},
+            (
+                r"3, and 6 while there are two versions, for 30m or more: about \$0\.42 more \(an"
+                r" estimate, with prices of us-east-1\)"
+            ),
+        ),
+        (
+            {"before": 3, "wanted": 4, "together": 7, "extra_usd": 0.001},
+            r"3 → 4, and 7 while .* until the rollout is over: about less than \$0\.01 more",
+        ),
+        ({"before": 3, "wanted": 5, "together": 5}, r"3 → 5$"),
+        ({"before": 0, "wanted": 2, "together": 2}, r"0 → 2$"),
+        ({"before": 2, "wanted": 2, "together": 2}, r"2$"),
+    ],
+)
+def test_draws_what_is_kept_warm_and_what_two_versions_of_it_cost(
+    fields: dict[str, float], words: str
+) -> None:
+    line = WarmLine.model_validate({"function": "Orders", "alias": "live", **fields})
+    shown = picture(width=220, warms=(line,))
+    assert re.search(rf"warm Orders:live +○ provisioned +{words}", shown, re.MULTILINE)
 
 
 def test_draws_parameters_that_change() -> None:

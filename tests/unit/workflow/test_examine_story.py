@@ -59,6 +59,37 @@ def test_alarms_that_cannot_tell_are_said(live: Story, state: str, says: str) ->
     assert (alarm.well, alarm.says) == (False, f"HelloErrors {says}")
 
 
+def test_provisioned_concurrency_that_warms_nobody_is_said(live: Story) -> None:
+    capacity = live.at(PROD).capacity
+    capacity.allocate("hello-prod-Hello", "1", 2)
+    assert [(f.well, f.says) for f in found(live, "capacity")] == [
+        (True, "hello-prod-Hello:1 has 2 of provisioned concurrency, IN_PROGRESS")
+    ]
+    live.at(PROD).aliases.set("hello-prod-Hello", "live", "2")
+    (idle,) = found(live, "capacity")
+    assert not idle.well
+    assert idle.says.endswith("and nothing serves that version")
+    assert "--function-name hello-prod-Hello --qualifier 1" in idle.mend
+
+
+def test_an_allocation_that_failed_is_said_with_its_reason(live: Story) -> None:
+    capacity = live.at(PROD).capacity
+    capacity.allocate("hello-prod-Bye", "live", 2)
+    capacity.failing["hello-prod-Bye", "live"] = "init failed"
+    (failed,) = found(live, "capacity")
+    assert (failed.well, failed.says.endswith("FAILED: init failed")) == (False, True)
+
+
+def test_capacity_that_cannot_be_looked_at_is_said(
+    live: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str) -> object:
+        raise ServiceRefused("no right to", mend="Give it.")
+
+    monkeypatch.setattr(live.at(PROD).capacity, "allocations", refuse)
+    assert [f.says for f in found(live, "capacity")] == ["no right to"] * 2
+
+
 def test_broken_stack_is_said_with_its_reason_and_mend(live: Story) -> None:
     stack = live.at(PROD).stacks._stacks["hello-prod"]
     stack.status, stack.reason = "UPDATE_ROLLBACK_FAILED", "Table: it is gone."

@@ -1,4 +1,4 @@
-"""What would stop or blind a release, found before one needs it: roles, stacks, alarms, metrics."""
+"""What would stop or blind a release, or costs for nothing, found before one needs it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from tidegate.core.errors import NotFound, TidegateError
 from tidegate.core.plan import Model, ReleasePlan, StagePlan, Target
-from tidegate.core.ports import Ports, StackState, TargetPorts
+from tidegate.core.ports import Allocation, Ports, StackState, TargetPorts, Warmth
 from tidegate.core.record import Release, application_partition
 from tidegate.core.stack_status import Standing, mend, standing
 from tidegate.core.workflow.items import plan_of
@@ -26,7 +26,7 @@ class Finding(Model):
     """One thing that was looked at."""
 
     place: str  # "prod 333333333333/eu-west-1"
-    what: str  # role, stack, alarm, metrics
+    what: str  # role, stack, alarm, metrics, capacity
     well: bool
     says: str
     mend: str = ""
@@ -68,6 +68,7 @@ def _target(ports: Ports, plan: ReleasePlan, stage: StagePlan, target: Target) -
     yield _stack(place, target, state)
     yield from _alarms(place, world, stage, state)
     yield from _metrics(ports, place, world, plan, state)
+    yield from _capacity(place, world, plan, state)
 
 
 def _stack(place: str, target: Target, state: StackState) -> Finding:
@@ -121,6 +122,48 @@ def _metrics(
             says=f"{ref.function}:{ref.alias} had {calls} requests on version {version} in a day",
             mend="" if calls else "Without requests no canary is judged: send some.",
         )
+
+
+def _capacity(
+    place: str, world: TargetPorts, plan: ReleasePlan, state: StackState
+) -> Iterator[Finding]:
+    """Provisioned concurrency of versions that nothing serves: it costs, and helps nobody."""
+    for function in sorted({state.resources.get(alias.function, "") for alias in plan.aliases}):
+        if not function:
+            continue
+        try:
+            found = world.capacity.allocations(function)
+            serving = world.versions.in_use(function) if found else frozenset[int]()
+        except TidegateError as error:
+            yield _bad(place, "capacity", error)
+            continue
+        for qualifier, allocation in sorted(found.items()):
+            yield _allocated(place, function, qualifier, allocation, serving)
+
+
+def _allocated(
+    place: str, function: str, qualifier: str, allocation: Allocation, serving: frozenset[int]
+) -> Finding:
+    idle = qualifier.isdecimal() and int(qualifier) not in serving
+    says = f"{function}:{qualifier} has {allocation.executions} of provisioned concurrency"
+    if idle:
+        return Finding(
+            place=place,
+            what="capacity",
+            well=False,
+            says=f"{says}, and nothing serves that version",
+            mend="The next release of the function releases it, or you do:"
+            " `aws lambda delete-provisioned-concurrency-config"
+            f" --function-name {function} --qualifier {qualifier}`.",
+        )
+    failed = allocation.warmth is Warmth.FAILED
+    return Finding(
+        place=place,
+        what="capacity",
+        well=not failed,
+        says=f"{says}, {allocation.warmth}{f': {allocation.reason}' if failed else ''}",
+        mend="See that its code starts, and that the account has room." if failed else "",
+    )
 
 
 def _bad(place: str, what: str, error: TidegateError) -> Finding:
