@@ -32,10 +32,21 @@ class StepFunctionsExecutions:
                     return ""
                 raise
 
-    def start(self, artifact: ArtifactRef) -> str:
-        """Start the release machine with this artifact."""
-        with calling("start a release"):
-            started = self._client.start_execution(
-                stateMachineArn=self._release_machine, input=artifact.model_dump_json()
-            )
+    def start(self, artifact: ArtifactRef, name: str) -> str:
+        """Start the release machine with this artifact.
+
+        StartExecution is idempotent for a standard machine: name and input of one that runs give
+        its answer again, those of one that is over are refused for 90 days.
+        """
+        with calling(f"start the release {name}"):
+            try:
+                started = self._client.start_execution(
+                    stateMachineArn=self._release_machine,
+                    name=name,
+                    input=artifact.model_dump_json(),
+                )
+            except ClientError as error:
+                if error_code(error) == "ExecutionAlreadyExists":
+                    return ""
+                raise
         return started["executionArn"]

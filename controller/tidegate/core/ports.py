@@ -452,8 +452,12 @@ class Executions(Protocol):
     def status(self, arn: str) -> str:
         """``RUNNING``, or the service's word for how it ended; "" when there is none (any more)."""
 
-    def start(self, artifact: ArtifactRef) -> str:
-        """Start a release of this artifact, as a pipeline does, and return the execution's ARN."""
+    def start(self, artifact: ArtifactRef, name: str) -> str:
+        """Start a release of this artifact, as a pipeline does, and return the execution's ARN.
+
+        The one that runs by this name with this artifact is not started twice. "" when one of this
+        name is over: a name can be used once.
+        """
 
 
 class Bus(Protocol):

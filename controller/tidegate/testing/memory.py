@@ -146,15 +146,19 @@ class MemoryExecutions:
 
     ended: dict[str, str] = field(default_factory=dict)  # ARN -> status
     started: list[ArtifactRef] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # -> ARN
 
     def status(self, arn: str) -> str:
         """How it stands."""
         return self.ended.get(arn, "RUNNING")
 
-    def start(self, artifact: ArtifactRef) -> str:
-        """Remember it: a test runs what it wants of it."""
+    def start(self, artifact: ArtifactRef, name: str) -> str:
+        """Remember it, once for a name: a test runs what it wants of it."""
+        known = self.names.get(name)
+        if known:
+            return known if self.status(known) == "RUNNING" else ""
         self.started.append(artifact)
-        return f"started-{len(self.started)}"
+        return self.names.setdefault(name, f"started-{len(self.started)}")
 
 
 @dataclass

@@ -1,29 +1,46 @@
-"""How executions stand, asked of the embedded Step Functions."""
+"""Executions of the embedded Step Functions keep the contract of their port."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from contract.local.statemachines import StateMachines
+from contract.ports.executions import RELEASE, ExecutionsContract, Stop
 from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.local.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 
 
-def test_tells_what_runs_what_ended_and_what_is_unknown(aws: EmbeddedAws, account: str) -> None:
-    client = aws.client("stepfunctions", account=account)
-    machine = client.create_state_machine(
-        name="waits",
-        definition=json.dumps(
-            {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
-        ),
-        roleArn=f"arn:aws:iam::{account}:role/machine",
-    )["stateMachineArn"]
-    arn = client.start_execution(stateMachineArn=machine)["executionArn"]
-    executions = StepFunctionsExecutions(client)
-    assert executions.status(arn) == "RUNNING"
-    client.stop_execution(executionArn=arn)
-    assert executions.status(arn) == "ABORTED"
-    assert executions.status(f"{arn}-unknown") == ""
+@pytest.fixture
+def machine(aws: EmbeddedAws, account: str) -> str:
+    """A machine whose executions run until they are stopped."""
+    wait = {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}
+    return StateMachines(aws, account).create(wait)
+
+
+@pytest.fixture
+def executions(client: Callable[[str], Any], machine: str) -> StepFunctionsExecutions:
+    return StepFunctionsExecutions(client("stepfunctions"), machine)
+
+
+@pytest.fixture
+def stop(client: Callable[[str], Any]) -> Stop:
+    return lambda arn: client("stepfunctions").stop_execution(executionArn=arn)
+
+
+class TestStepFunctionsExecutions(ExecutionsContract):
+    def test_tells_what_is_unknown(self, executions: StepFunctionsExecutions) -> None:
+        started = executions.start(RELEASE, "retry-1")
+        assert executions.status(f"{started}-unknown") == ""
+
+    def test_the_release_machine_gets_the_artifact(
+        self, executions: StepFunctionsExecutions, client: Callable[[str], Any]
+    ) -> None:
+        started = executions.start(RELEASE, "retry-1")
+        described = client("stepfunctions").describe_execution(executionArn=started)
+        assert described["input"] == RELEASE.model_dump_json()
+        assert described["name"] == "retry-1"

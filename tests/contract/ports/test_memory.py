@@ -11,6 +11,7 @@ from contract.ports.aliases import AliasesContract
 from contract.ports.artifacts import ArtifactsContract
 from contract.ports.callbacks import CallbacksContract
 from contract.ports.capacity import CapacityContract
+from contract.ports.executions import ExecutionsContract, Stop
 from contract.ports.functions import FunctionsContract
 from contract.ports.ledger import LedgerContract
 from contract.ports.metrics import Feed, MetricsContract
@@ -23,7 +24,13 @@ from tidegate.core.ports import AliasRef, StackSpec
 from tidegate.testing.application import BUCKET, MemoryApplication
 from tidegate.testing.capacity import MemoryCapacity
 from tidegate.testing.functions import MemoryAliases, MemoryFunctions, MemoryVersions
-from tidegate.testing.memory import MemoryArtifacts, MemoryCallbacks, MemoryLedger, MemoryTopics
+from tidegate.testing.memory import (
+    MemoryArtifacts,
+    MemoryCallbacks,
+    MemoryExecutions,
+    MemoryLedger,
+    MemoryTopics,
+)
 from tidegate.testing.metrics import MemoryMetrics
 from tidegate.testing.signals import MemorySignals
 from tidegate.testing.stacks import MemoryStacks
@@ -75,6 +82,16 @@ class TestMemoryCallbacks(CallbacksContract):
         callbacks = MemoryCallbacks()
         callbacks.waiting.add(token)
         return callbacks
+
+
+class TestMemoryExecutions(ExecutionsContract):
+    @pytest.fixture
+    def executions(self) -> MemoryExecutions:
+        return MemoryExecutions()
+
+    @pytest.fixture
+    def stop(self, executions: MemoryExecutions) -> Stop:
+        return lambda arn: executions.ended.update({arn: "ABORTED"})
 
 
 class TestMemoryFunctions(FunctionsContract):

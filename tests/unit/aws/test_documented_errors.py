@@ -212,7 +212,7 @@ CALLS = [
     Call(
         "executions.start",
         "stepfunctions",
-        lambda c: StepFunctionsExecutions(c, "arn:machine").start(RELEASE),
+        lambda c: StepFunctionsExecutions(c, "arn:machine").start(RELEASE, "retry-2"),
         {"start_execution": {"executionArn": "arn:execution"}},
     ),
     Call(

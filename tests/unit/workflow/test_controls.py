@@ -248,6 +248,35 @@ def test_failed_release_is_retried_with_the_same_bytes(live: Story) -> None:
         retry(live.ports, ADA, "hello-1")
 
 
+def test_asked_twice_to_repeat_a_release_starts_one(live: Story) -> None:
+    live.error_rates["2"] = 0.9
+    assert live.release("two") == "failed"
+    said = retry(live.ports, ADA, "hello-2")
+    assert retry(live.ports, ADA, "hello-2", "I did not see it start") == said
+    assert len(live.world.executions.started) == 1
+
+
+def test_a_release_can_be_repeated_again_when_what_repeated_it_is_over(live: Story) -> None:
+    live.error_rates["2"] = 0.9
+    assert live.release("two") == "failed"
+    said = [retry(live.ports, ADA, "hello-2")]
+    for arn in ("started-1", "started-2"):
+        live.world.executions.ended[arn] = "FAILED"
+        said += [retry(live.ports, ADA, "hello-2") for _ in range(2)]
+    assert [one.rpartition("-")[2] for one in said] == ["1", "2", "2", "3", "3"]
+    assert live.world.executions.started == [live.get(2).artifact] * 3
+
+
+def test_asked_twice_for_what_was_good_before_starts_one_release_of_it(live: Story) -> None:
+    assert live.release("two") == "succeeded"
+    said = rollback(live.ports, ADA, "hello-2")
+    assert rollback(live.ports, ADA, "hello-2", to="hello-1") == said
+    assert len(live.world.executions.started) == 1
+    assert live.release("three") == "succeeded"
+    rollback(live.ports, ADA, "hello-3", to="hello-1")
+    assert len(live.world.executions.started) == 2
+
+
 def test_rollback_releases_the_last_good_artifact_that_was_another(live: Story) -> None:
     assert live.release("two") == "succeeded"
     assert live.release("two") == "succeeded"

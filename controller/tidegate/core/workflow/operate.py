@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
 
 from tidegate.core import approval as approvals
 from tidegate.core.errors import NotAllowedNow, NotFound, TidegateError
-from tidegate.core.plan import ReleaseRef
+from tidegate.core.plan import ArtifactRef, ReleaseRef
 from tidegate.core.ports import Ports
 from tidegate.core.quantities import write_share
 from tidegate.core.record import (
@@ -173,7 +175,20 @@ def retry(ports: Ports, operator: Operator, release_id: str, reason: str = "") -
             mend="Only what ended without success can be retried; unlock a stuck release first.",
         )
     record_deed(ports, operator, release_id, "retry", reason)
-    return f"{operator.who} retries {release_id}: {ports.executions.start(release.artifact)}"
+    execution = _start(ports, release, "retry", release.artifact)
+    return f"{operator.who} retries {release_id}: {execution}"
+
+
+def _start(ports: Ports, release: Release, verb: str, artifact: ArtifactRef) -> str:
+    """The execution that does this: the one that runs, or a new one when all before are over.
+
+    Its name is made of what is wished, and counted: whoever asks at the same time, or once more
+    because an answer got lost, asks for the same execution.
+    """
+    wish = f"{release.id} {verb} {artifact.model_dump_json()}"
+    name = f"{verb}-{release.number}-{sha256(wish.encode()).hexdigest()[:32]}"
+    started = (ports.executions.start(artifact, f"{name}-{time}") for time in count(1))
+    return next(filter(None, started))
 
 
 def rollback(
@@ -193,7 +208,7 @@ def rollback(
         )
     good = good_before(ports, release, to or (release.retreat.to if release.retreat else ""))
     record_deed(ports, operator, release_id, "rollback", reason)
-    started = ports.executions.start(good.artifact)
+    started = _start(ports, release, "rollback", good.artifact)
     return f"{operator.who} rolls {release.application} back to {good.id}: {started}"
 
 
