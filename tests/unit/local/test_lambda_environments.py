@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -17,9 +17,9 @@ from tidegate.local.lambdas.pool import EnvironmentPool, NoEnvironmentError
 from tidegate.local.lambdas.runtime import Environment, RuntimeFactory, UnsupportedPlatformError
 
 
-def version(number: str, code: bytes = b"") -> FunctionVersion:
+def version(number: str, code: bytes = b"", **settings: Any) -> FunctionVersion:
     arn = f"arn:aws:lambda:eu-west-1:100000000001:function:fn:{number}"
-    config = {"FunctionArn": arn, "FunctionName": "fn", "Version": number}
+    config = {"FunctionArn": arn, "FunctionName": "fn", "Version": number, **settings}
     return FunctionVersion.of({"config": config, "code_zip": code})
 
 
@@ -211,3 +211,10 @@ def test_says_where_functions_run(factory: RuntimeFactory, monkeypatch: pytest.M
 
     with pytest.raises(UnsupportedPlatformError, match="on Linux only, this is darwin"):
         factory.environment(version("1"))
+
+
+def test_variables_are_text_whatever_a_template_writes() -> None:
+    variables = {"CALLS": 50, "SHARE": 0.5, "STRICT": True, "NAME": "on"}
+    found = version("1", Environment={"Variables": variables})
+    expected = {"CALLS": "50", "SHARE": "0.5", "STRICT": "true", "NAME": "on"}
+    assert dict(found.variables) == expected

@@ -1,5 +1,6 @@
 """Functions as the control plane holds them: versions to run, and what a caller's name means."""
 
+import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class FunctionVersion:
             runtime=config.get("Runtime", ""),
             timeout_seconds=int(config.get("Timeout", 3)),
             memory_mb=int(config.get("MemorySize", 128)),
-            variables=tuple(sorted(lambda_svc._runtime_env_vars(config).items())),
+            variables=_variables(config),
             layers=tuple(layer["Arn"] for layer in config.get("Layers") or ()),
             code_sha256=config.get("CodeSha256", ""),
             record=record,
@@ -188,3 +189,12 @@ def _in_scope(name_or_arn: str, account: str, region: str) -> bool:
 def default_chance() -> RandomSource:
     """A source that nobody can predict."""
     return random.SystemRandom()
+
+
+def _variables(config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The function's variables in order; numbers and truth values of a template as their text."""
+    values = lambda_svc._runtime_env_vars(config)
+    return tuple(
+        (name, value if isinstance(value, str) else json.dumps(value))
+        for name, value in sorted(values.items())
+    )
