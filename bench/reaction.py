@@ -263,14 +263,15 @@ class World:
 
     def split(self) -> None:
         """Give every candidate a tenth, and say so in the record."""
-        functions = self.client("lambda", TARGET)
+        functions, shifts = self.client("lambda", TARGET), []
         for shift in self.shifts:
-            functions.update_alias(
+            written = functions.update_alias(
                 FunctionName=shift.function,
                 Name=shift.alias,
                 FunctionVersion=shift.stable,
                 RoutingConfig={"AdditionalVersionWeights": {shift.candidate: 0.1}},
             )
+            shifts.append(shift.model_copy(update={"revision": written["RevisionId"]}))
         now = self.clock.now() - timedelta(minutes=1)
         key = {"release_id": SHOP.id, **PLACE}
         healthy = Verdict(judgement=Judgement.HEALTHY)
@@ -284,7 +285,7 @@ class World:
         put_over(
             self.ledger,
             Rollout(
-                **key, phase=RolloutPhase.SHIFTING, fence=1, shifts=self.shifts, weight=0.1,
+                **key, phase=RolloutPhase.SHIFTING, fence=1, shifts=tuple(shifts), weight=0.1,
                 left_weight=0.1, step=0, step_started_at=now, moved_at=(now,), shifting_since=now,
                 ticks=1, looked_at=now, verdict=healthy, alarms=(ALARM,), started_at=now,
             ),

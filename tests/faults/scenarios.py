@@ -240,6 +240,14 @@ def _ring(story: Story, ref: RolloutRef) -> None:
     ring(story, story.machines.ports)
 
 
+def _ring_at_touched_aliases(story: Story, ref: RolloutRef) -> None:
+    """One has another revision than our last write made: somebody has written what it was."""
+    aliases = story.at(PROD).aliases
+    alias, state = next(iter(aliases.all().items()))
+    aliases.set(alias.function, alias.alias, state.version, state.routes)
+    ring(story, story.machines.ports)
+
+
 def _abort(story: Story, ref: RolloutRef) -> None:
     ask(lambda: abort(story.machines.ports, BEA, ref.release.id, "wrong version"))
 
@@ -307,6 +315,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "unhealthy": Scenario(canary, unhealthy),
     "alarm-fires": Scenario(two_stages, at_look(2, _alarm)),
     "alarm-rings": Scenario(two_stages, at_look(2, _ring)),
+    "alarm-rings-at-touched-aliases": Scenario(two_stages, at_look(2, _ring_at_touched_aliases)),
     "alarm-flaps": Scenario(two_stages, alarm_flaps),
     "metrics-stop": Scenario(two_stages, metrics_stop),
     "refused-before-traffic": Scenario(canary, hook_fails("Pre")),

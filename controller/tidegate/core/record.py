@@ -378,6 +378,7 @@ class Shift(Model):
     alias: str
     stable: str
     candidate: str
+    revision: str = ""  # of the alias when all of them were last where the rollout wanted them
 
 
 class Warm(Model):

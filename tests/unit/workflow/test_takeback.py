@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -278,6 +279,64 @@ def test_a_weight_that_was_on_its_way_does_not_arrive_afterwards(live: Story) ->
 
     at_the_first_bake(live, hear)
     assert live.release("two") == "failed"
+
+
+def test_each_alias_goes_back_in_one_call_and_the_record_is_asked_once_for_all(
+    live: Story,
+) -> None:
+    calls: list[str] = []
+
+    def hear() -> None:
+        faults = Faults()
+        hear_alarm(faults.wrap(live.ports), Alarm("HelloErrors", PROD, live.world.clock.now()))
+        calls.extend(faults.calls)
+        assert live.serves() == ALL_ON_1
+
+    at_the_first_bake(live, hear)
+    assert live.release("two") == "failed"
+    assert [name for name in calls if name.startswith("aliases.")] == ["aliases.write"] * 2
+    first = calls.index("aliases.write")
+    assert calls[first + 1] == "aliases.write"
+
+
+def test_an_alias_that_was_written_since_is_read_before_it_goes_back(live: Story) -> None:
+    aliases = live.at(PROD).aliases
+
+    def hear() -> None:
+        aliases.set("hello-prod-Hello", "live", "1", {"2": 0.9})
+        ring(live)
+        assert live.serves() == ALL_ON_1
+
+    at_the_first_bake(live, hear)
+    assert live.release("two") == "failed"
+    assert live.rollout(2).phase is RolloutPhase.RESTORED
+
+
+def test_the_guardian_that_fences_off_between_question_and_writes_wins(live: Story) -> None:
+    """It has taken over and written the aliases when the way back, asked before, writes them."""
+    aliases, written = live.at(PROD).aliases, []
+    write = aliases.write
+
+    def late(ref: AliasRef, **wanted: Any) -> object:
+        if not written:
+            written.append(ref)
+            live.world.executions.ended["execution-2"] = "ABORTED"
+            guard(live.ports)
+            assert live.serves() == ALL_ON_1
+        return write(ref, **wanted)
+
+    def hear() -> None:
+        aliases.write = late  # type: ignore[method-assign, assignment]
+        with pytest.raises(RestoreFailed, match="fenced off"):
+            ring(live)
+        aliases.write = write  # type: ignore[method-assign]
+        raise Crash("the execution was stopped")
+
+    at_the_first_bake(live, hear)
+    with pytest.raises(Crash):
+        live.release("two")
+    assert written
+    assert live.serves() == ALL_ON_1
 
 
 def test_what_cannot_be_put_back_here_is_said_and_done_by_the_rollout(live: Story) -> None:

@@ -76,8 +76,10 @@ def describe_foreign(shift: Shift, found: Routing, expected: Iterable[Routing]) 
 
 def bring(
     aliases: Aliases, shift: Shift, weight: float, may_write: Callable[[], None] = lambda: None
-) -> None:
-    """Write the alias, unless it is there already. Raises ``AliasConflict``.
+) -> str:
+    """Write the alias, unless it is there already, and return its revision there.
+
+    Raises ``AliasConflict``.
 
     ``may_write`` is asked between the read and the write, and raises when it may not: whoever
     changes the answer and then writes the alias makes this write a conflict.
@@ -85,20 +87,24 @@ def bring(
     wanted = routing(shift, weight)
     state = aliases.read(alias_of(shift))
     if state.version == wanted.version and dict(state.routes) == dict(wanted.routes):
-        return
+        return state.revision
     may_write()
-    write(aliases, shift, weight, state)
+    return write(aliases, shift, weight, state.revision)
 
 
-def write(aliases: Aliases, shift: Shift, weight: float, found: AliasState) -> None:
-    """Write the alias as it was found, in one call. Raises ``AliasConflict``."""
+def write(aliases: Aliases, shift: Shift, weight: float, revision: str) -> str:
+    """Write the alias in one call, if it still has this revision, and return the new one.
+
+    Raises ``AliasConflict``.
+    """
     wanted = routing(shift, weight)
-    aliases.write(
+    written = aliases.write(
         alias_of(shift),
         version=wanted.version,
         routes=wanted.routes,
-        expected_revision=found.revision,
+        expected_revision=revision,
     )
+    return written.revision
 
 
 def pull(
@@ -121,5 +127,5 @@ def pull(
     there = state.version == wanted.version and dict(state.routes) == dict(wanted.routes)
     if rewrite or not there:
         may_write()
-        write(aliases, shift, weight, state)
+        write(aliases, shift, weight, state.revision)
     return ""

@@ -140,13 +140,15 @@ def _carry_out(scene: Scene, rollout: Rollout) -> Rollout:
     aliases = scene.world.aliases
     possible = (rollout.left_weight, rollout.weight)
     refuse_foreign(scene, rollout, foreign(aliases, rollout.shifts, possible))
+    there = []
     for shift in rollout.shifts:
         if rollout.weight >= 1.0 and rollout.left_weight < 1.0:
             give_up_alias(scene, rollout, shift)
-        bring(aliases, shift, rollout.weight, partial(check_fence, scene, rollout))
+        revision = bring(aliases, shift, rollout.weight, partial(check_fence, scene, rollout))
+        there.append(shift.model_copy(update={"revision": revision}))
     if rollout.left_weight == rollout.weight and not rollout.foreign:
         return rollout
-    settled = scene.note(rollout, left_weight=rollout.weight, foreign="")
+    settled = scene.note(rollout, left_weight=rollout.weight, foreign="", shifts=tuple(there))
     scene.tell(settled)
     return settled
 
