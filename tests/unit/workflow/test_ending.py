@@ -6,7 +6,7 @@ import pytest
 
 from support.story import PROD, Story
 from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import Approval, Decision, ReleasePhase, StagePhase
+from tidegate.core.record import Approval, Decision, ReleasePhase, Rollout, RolloutPhase, StagePhase
 from tidegate.core.workflow.guard import GRACE, guard
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.release import settle_release
@@ -57,3 +57,23 @@ def test_the_guardian_asks_nobody_any_more_either(asking: Story) -> None:
     ]
     assert told == ["expired"]
     assert not asking.at(PROD).aliases.all()
+
+
+def test_a_release_that_the_guardian_finds_stuck_asks_nobody_any_more(asking: Story) -> None:
+    at_prod = Rollout(
+        release_id="hello-1",
+        stage="prod",
+        target=PROD,
+        phase=RolloutPhase.STUCK,
+        started_at=asking.world.clock.now(),
+        error="AliasChangedByOthers",
+        cause="somebody moved it",
+    )
+    asking.world.ledger.put(at_prod)
+    asking.world.executions.ended["execution-1"] = "ABORTED"
+    for _ in range(2):
+        guard(asking.ports)
+        asking.world.clock.advance(GRACE.total_seconds())
+    assert asking.get(1).phase is ReleasePhase.STUCK
+    assert decision(asking) is Decision.EXPIRED
+    assert asking.get_stage(1, 1, "prod").phase is StagePhase.FAILED

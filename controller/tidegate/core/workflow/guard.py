@@ -268,6 +268,7 @@ def _say_stuck(watch: _Watch, release: Release, why: Failure) -> None:
     """Once, for a page: traffic may be split, and it takes more than another try."""
     if release.phase is not ReleasePhase.STUCK:
         _end(watch, release, ReleasePhase.STUCK, why)
+        end_stages(watch.ports, ref_of(release), why)
 
 
 def _end(watch: _Watch, release: Release, phase: ReleasePhase, why: Failure) -> None:
