@@ -2,9 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
+from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.parse import preprocessor
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
@@ -13,10 +15,37 @@ from tidegate.local.patching import Patches
 _WHOLE_PERCENTAGE: Final = re.compile(r'("ToleratedFailurePercentage"\s*:\s*\d+)(?=\s*[,}])')
 
 
+@lru_cache(maxsize=64)
 def parse(definition: str) -> Any:
-    """The program that `definition` describes; the exception says what is wrong with it."""
+    """The program that `definition` describes; the exception says what is wrong with it.
+
+    Read once, as that takes far longer than to run it: executions share a program, which keeps what
+    it works with in their environments.
+    """
     # The interpreter's grammar wants a fraction there.
-    return AmazonStateLanguageParser.parse(_WHOLE_PERCENTAGE.sub(r"\1.0", definition))[0]
+    program = AmazonStateLanguageParser.parse(_WHOLE_PERCENTAGE.sub(r"\1.0", definition))[0]
+    _name_components(program, set())
+    return program
+
+
+def _name_components(part: Any, seen: set[int]) -> None:
+    """Let every component choose its key in environments now, before executions do at once."""
+    if id(part) in seen:
+        return
+    seen.add(id(part))
+    if isinstance(part, EvalComponent):
+        _ = part.heap_key
+    match part:
+        case Mapping():
+            inner: Iterable[Any] = part.values()
+        case list() | tuple() | set():
+            inner = part
+        case _ if type(part).__module__.startswith("moto."):
+            inner = getattr(part, "__dict__", {}).values()
+        case _:
+            inner = ()
+    for item in inner:
+        _name_components(item, seen)
 
 
 def install(patches: Patches) -> None:
