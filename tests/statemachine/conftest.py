@@ -2,10 +2,12 @@
 
 import itertools
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from scripted import Theatre
 
 from tidegate.local.cloud import EmbeddedAws
@@ -20,5 +22,17 @@ def theatre(aws: EmbeddedAws) -> Iterator[Theatre]:
     with pytest.MonkeyPatch.context() as patch:
         impatient = types.SimpleNamespace(sleep=lambda _seconds: None)
         patch.setattr(retrier_decl, "time", impatient)
+        patch.setattr(CommonStateField, "_eval_body", heard(theatre, CommonStateField._eval_body))
         yield theatre
     theatre.close()
+
+
+def heard(theatre: Theatre, enter: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Let the theatre hear of each state that is entered."""
+
+    def eval_body(state: Any, env: Any) -> None:
+        execution = env.states.context_object.context_object_data["Execution"]["Id"]
+        theatre.entered(execution, state.name)
+        enter(state, env)
+
+    return eval_body

@@ -34,7 +34,7 @@ _QUICK: Final = {
     "MaxQueuePolls": "3",
     "MaxLooks": "4",
 }
-_LIMIT_SECONDS: Final = 30.0
+_LIMIT_SECONDS: Final = 90.0  # for a busy machine
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,10 @@ class Scenario:
     script: Script = field(default_factory=dict)
     abort_at: str = ""
     """Stop the execution by hand when it calls this task."""
+    event: Mapping[str, Any] | None = None
+    """The input, where it is not that of the script's release."""
+    on_enter: Callable[[str, str], None] | None = None
+    """Hears of each state that is entered, before anything of it happens: execution and name."""
 
 
 @dataclass(frozen=True)
@@ -249,11 +253,16 @@ class Theatre:
         self._accounts = accounts
         self._stagehand = Stagehand(aws)
         self._outcomes: dict[Scenario, Outcome] = {}
+        self.listeners: dict[str, Callable[[str, str], None]] = {}  # by account
         aws.cloud.routes.insert(0, self._stagehand)
 
     def close(self) -> None:
         """Leave the embedded AWS as it was."""
         self.aws.cloud.routes.remove(self._stagehand)
+
+    def entered(self, execution: str, state: str) -> None:
+        """A state of an execution is entered."""
+        self.listeners.get(execution.split(":")[4], lambda *_: None)(execution, state)
 
     def play(self, scenario: Scenario) -> Outcome:
         """How the scenario ends."""
@@ -266,9 +275,11 @@ class Theatre:
         play = self._stagehand.plays[account] = Play(scenario.script)
         states = self.aws.client("stepfunctions", account=account)
         arns = _create_machines(states, account, scenario.machine)
-        event = ARTIFACT
+        event = scenario.event or ARTIFACT
         if scenario.machine != "release":
             event = {"release": RELEASE, "stage": "prod", "target": TARGET}
+        if scenario.on_enter:
+            self.listeners[account] = scenario.on_enter
         arn = states.start_execution(
             stateMachineArn=arns[scenario.machine], input=json.dumps(event)
         )["executionArn"]
@@ -334,7 +345,7 @@ def _wait(states: Any, arn: str) -> dict[str, Any]:
         described: dict[str, Any] = states.describe_execution(executionArn=arn)
         if described["status"] != "RUNNING":
             return described
-        time.sleep(0.02)
+        time.sleep(0.1)
     raise TimeoutError(f"{arn} still runs after {_LIMIT_SECONDS:.0f} s")
 
 
