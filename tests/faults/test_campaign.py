@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_type_hints
+
 import pytest
 
 from faults.campaign import play, read_run, table
 from faults.races import RACES
 from faults.runs import End, Run, perform, sample, several, singles
 from faults.scenarios import SCENARIOS
+from tidegate.core.ports import Ports, TargetPorts
 from tidegate.testing.faults import RAISES
 
 SINGLES, SEVERAL, SEEDS = 5, 3, 2
@@ -49,3 +52,13 @@ def test_the_campaign_makes_every_call_that_a_port_has() -> None:
         *("versions.delete", "versions.in_use", "versions.published"),  # prune, what is left over
     }
     assert RAISES.keys() - made == elsewhere
+
+
+def test_every_method_of_every_port_is_one_that_a_fault_can_befall() -> None:
+    without_faults = {"clock", "look_seconds", "targets"}  # opening a target is a call of its own
+    methods = {"targets.open"}
+    for ports in (Ports, TargetPorts):
+        for name, protocol in get_type_hints(ports).items():
+            if name not in without_faults:
+                methods |= {f"{name}.{method}" for method in vars(protocol) if method[0] != "_"}
+    assert RAISES.keys() == methods
