@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -14,7 +15,8 @@ from faults.scenarios import BEA, CY, ask, ring, two_stages
 from support.story import PROD, TEST
 from tidegate.core.errors import RestoreFailed, TidegateError, Transient
 from tidegate.core.workflow.guard import guard
-from tidegate.core.workflow.operate import Operator, abort, approve, reject
+from tidegate.core.workflow.operate import Operator, abort, approve, pause, promote, reject, resume
+from tidegate.core.workflow.retreat import rollback_now
 from tidegate.testing.faults import Crash, Faults, Way
 from tidegate.testing.machines import Machines
 from tidegate.testing.turns import Pace
@@ -131,6 +133,16 @@ class World(RuleBasedStateMachine):
         reason = "because" if verb is reject else ""
         number = 2 + which % max(1, self.started - 1)
         ask(lambda: verb(self.story.ports, who, f"hello-{number}", reason=reason))
+
+    @rule(
+        who=people,
+        verb=st.sampled_from([pause, resume, promote, partial(promote, full=True), rollback_now]),
+        which=any_release,
+    )
+    def steer(self, who: Operator, verb: Any, which: int) -> None:
+        """A person steers a release, or takes the traffic of a live one back."""
+        number = 2 + which % max(1, self.started - 1)
+        ask(lambda: verb(self.story.ports, who, f"hello-{number}", reason="because"))
 
     @rule(firing=st.booleans())
     def alarm(self, firing: bool) -> None:
