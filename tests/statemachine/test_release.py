@@ -169,3 +169,18 @@ def test_a_release_that_cannot_be_settled_has_not_succeeded(theatre: Theatre) ->
 
 
 SCENARIOS = [value for value in list(globals().values()) if isinstance(value, Scenario)]
+
+
+def test_a_rollout_stopped_by_hand_ends_the_release_by_a_name_that_a_state_may_fail_with(
+    theatre: Theatre,
+) -> None:
+    """Step Functions calls it ``States.TaskFailed``, and names of that kind are its own."""
+
+    def stop(execution: str, state: str) -> None:
+        if state == "Declare the rollout stuck":
+            client = theatre.aws.client("stepfunctions", account=execution.split(":")[4])
+            client.stop_execution(executionArn=execution)
+
+    script = {"tick": Raises("Unhealthy"), "restore-traffic": Raises("RestoreFailed")}
+    outcome = theatre.play(Scenario("release", script, on_enter=stop))
+    assert (outcome.status, outcome.error) == ("FAILED", "TaskFailed")
