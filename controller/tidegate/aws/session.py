@@ -20,6 +20,9 @@ SHARED: Final = CONTROL.merge(Config(retries={"mode": "adaptive", "total_max_att
 
 _ANSWER_SECONDS: Final = 5  # for the answer's way back
 
+ASKING: Final = CONTROL.merge(Config(read_timeout=900 + _ANSWER_SECONDS, tcp_keepalive=True))
+"""For people who ask a function: they wait as long as any may run, and do not ask twice."""
+
 
 def invocation(timeout_seconds: int) -> Config:
     """For invocations: wait as long as the function may run, and never invoke twice."""

@@ -123,7 +123,9 @@ class AwsBackend:
 
     def _invoke(self, output: str, request: Mapping[str, Any]) -> Any:
         """What the function of this output of the controller's stack answers."""
-        response = self._session.client("lambda").invoke(
+        from tidegate.aws.session import ASKING
+
+        response = self._session.client("lambda", config=ASKING).invoke(
             FunctionName=self._outputs[output], Payload=json.dumps(request).encode()
         )
         answer = json.loads(response["Payload"].read())

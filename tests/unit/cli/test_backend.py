@@ -25,6 +25,7 @@ OUTPUTS = {
     "PruneFunction": "tidegate-prune",
     "ExamineFunction": "tidegate-examine",
 }
+LONGEST_SECONDS = 900  # that a function may run: until then nobody asks once more
 
 
 class StubbedSession(boto3.Session):
@@ -33,9 +34,11 @@ class StubbedSession(boto3.Session):
     def __init__(self) -> None:
         super().__init__("AKIAEXAMPLE", "secret", region_name="eu-west-1")
         self.stubs: dict[str, Stubber] = {}
+        self.configs: dict[str, Any] = {}  # what each client was last asked for with
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str, *args: Any, **kwargs: Any) -> Any:
+        self.configs[service] = kwargs.get("config")
         if service not in self._clients:
             self._clients[service] = super().client(service, *args, **kwargs)
         return self._clients[service]
@@ -124,6 +127,7 @@ def test_a_request_carries_a_proof_for_this_decision_only(session: StubbedSessio
     headers = sent[0]["identity_proof"]["headers"]
     assert headers["x-tidegate-subject"] == "approve:shop-7:prod"
     assert "x-tidegate-subject" in headers["authorization"]
+    assert session.configs["lambda"].read_timeout > LONGEST_SECONDS
 
 
 def test_pruning_is_asked_of_the_function_that_reaches_the_targets(
