@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal
@@ -10,6 +12,7 @@ import boto3
 from pydantic import Field
 
 from tidegate.aws.identity import verify
+from tidegate.aws.once import do_once
 from tidegate.core.quantities import parse_share
 from tidegate.core.workflow import operate, retreat
 from tidegate.core.workflow.operate import Operator
@@ -52,18 +55,30 @@ class OperateEvent(Event):
         about = f"{self.verb}:{self.release_id}:{self.stage}"
         return f"{about}:{self.argument}" if self.argument else about
 
+    @property
+    def signed(self) -> str:
+        """Digest of the proof, the same when a client sends its request again."""
+        proof = json.dumps(dict(self.identity_proof), sort_keys=True)
+        return hashlib.sha256(proof.encode()).hexdigest()
+
 
 @task(OperateEvent)
 def handler(call: Call[OperateEvent]) -> Answer:
-    """Find out who asks, and do it in their name."""
+    """Find out who asks, and do it in their name.
+
+    A step counts each time that it is asked, so a request that was only sent again must not.
+    """
     event = call.event
     operator = Operator(who=verify(_session(), event.identity_proof, event.subject), source="cli")
-    message = _do(call, operator)
+    if event.verb == "promote":
+        answer = do_once({"proof": event.signed}, call.context, lambda: _do(call, operator))
+    else:
+        answer = _do(call, operator)
     count("OperatorsHeard", verb=event.verb)
-    return {"message": message}
+    return answer
 
 
-def _do(call: Call[OperateEvent], who: Operator) -> str:
+def _do(call: Call[OperateEvent], who: Operator) -> dict[str, Any]:
     event, ports = call.event, call.ports
     of, why, argument = event.release_id, event.reason, event.argument
     acts: Mapping[Verb, Callable[[], str]] = {
@@ -80,7 +95,7 @@ def _do(call: Call[OperateEvent], who: Operator) -> str:
         "rollback-now": lambda: retreat.rollback_now(ports, who, of, argument, why),
         "unlock": lambda: operate.unlock(ports, who, of, argument, why),
     }
-    return acts[event.verb]()
+    return {"message": acts[event.verb]()}
 
 
 @cache

@@ -20,7 +20,7 @@ from support.story import MANIFEST, PROD, TEST, Story
 from tidegate import handlers
 from tidegate.aws import once, settings
 from tidegate.core.errors import HookFailed, NotAllowedNow, RecordConflict, TestsFailed, Unhealthy
-from tidegate.core.record import HookRun
+from tidegate.core.record import Deed, HookRun
 from tidegate.handlers import operate
 from tidegate.handlers.task import Call, Event, Task, logger, task
 
@@ -383,6 +383,28 @@ def test_operators_steer_a_release_and_prove_what_they_ask(
     else:
         assert "hello-1" in run(live, "operate", event)["message"]
     assert identity == [f"{verb}:hello-1:" + (f":{argument}" if argument else "")]
+
+
+def test_a_step_that_is_asked_once_is_taken_once(live: Story) -> None:
+    live.machines.release(live.application.build("one"), "execution-1")
+    release = begin(live, "two", 2)["release"]
+    enter(live, release, "prod", PROD)
+    run(live, "request_approval", {"release": release, "stage": "prod", "token": "secret"})
+    approve = {"verb": "approve", "release_id": "hello-2", "identity_proof": {}}
+    run(live, "operate", approve)
+    run(live, "tick", deploy(live, release, "prod", PROD))
+    event = {"verb": "promote", "release_id": "hello-2", "identity_proof": {"signature": "1"}}
+    said = run(live, "operate", event)
+    assert run(live, "operate", event) == said
+    assert deeds(live) == ["promote"]
+    live.world.clock.advance(1)
+    run(live, "operate", {**event, "identity_proof": {"signature": "2"}})
+    assert deeds(live) == ["promote", "promote"]
+
+
+def deeds(story: Story) -> list[str]:
+    found = story.ports.ledger.query("RELEASE#hello-2", "DEED#")
+    return [item.verb for item in found if isinstance(item, Deed)]
 
 
 def test_alarm_of_a_target_rings(live: Story) -> None:
