@@ -12,9 +12,9 @@ from tidegate.core.workflow.items import find
 
 def end_stages(ports: Ports, ref: ReleaseRef, why: Failure) -> None:
     """Every stage of the release that has begun is over, and nobody is asked any more."""
-    for item in ports.ledger.query(release_partition(ref.id), "APPROVAL#"):
-        if isinstance(item, Approval):
-            expire_approval(ports, ref, item.stage)
+    asked = ports.ledger.query(release_partition(ref.id), "APPROVAL#")
+    for stage in [item.stage for item in asked if isinstance(item, Approval)]:
+        expire_approval(ports, ref, stage)
     for item in ports.ledger.query(release_partition(ref.id), "STAGE#"):
         if isinstance(item, Stage) and item.ended_at is None:
             ended = {
