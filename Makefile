@@ -72,7 +72,7 @@ integration_test_local: $(STAMP) ## The hooks at a local Lambda endpoint; ENDPOI
 	ENDPOINT=$(or $(ENDPOINT),auto) pytest --verbose tests/integration
 
 .PHONY: faults
-faults: $(STAMP) ## The fault campaign: a fault at every call, pairs, triples, races; some 15 minutes
+faults: $(STAMP) ## The fault campaign: a fault at every call, pairs, triples, races; some 25 minutes
 	PYTHONPATH=tests python -m faults.campaign
 
 .PHONY: demo
