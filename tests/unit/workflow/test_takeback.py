@@ -126,6 +126,15 @@ def test_an_alarm_of_before_the_shift_that_is_told_late_rings_for_nobody(live: S
     assert rung == [[]]
 
 
+def test_an_alarm_in_the_second_in_which_the_shift_began_counts(live: Story) -> None:
+    """CloudWatch may tell its time by the second."""
+    live.world.clock.advance(0.9)
+    at_the_first_bake(live, lambda: rung.append(ring(live, late=timedelta(seconds=0.8))))
+    rung: list[list[str]] = []
+    assert live.release("two") == "failed"
+    assert rung == [[f"hello-2 prod {PROD}"]]
+
+
 @pytest.mark.parametrize("deliveries", [1, 2])
 def test_killed_at_any_call_the_next_delivery_or_the_next_look_goes_on(
     live: Story, deliveries: int

@@ -63,7 +63,7 @@ def _under_it(ports: Ports, application: str, alarm: Alarm) -> Iterable[RolloutR
 
 def _judged_by(rollout: Rollout, alarm: Alarm) -> bool:
     """An event that comes late is of an alarm that was over, or counted, when the shift began."""
-    began = rollout.shifting_since or rollout.started_at
+    began = (rollout.shifting_since or rollout.started_at).replace(microsecond=0)  # as events tell
     return (
         rollout.phase in {RolloutPhase.SHIFTING, RolloutPhase.RESTORING}
         and rollout.target == alarm.target
