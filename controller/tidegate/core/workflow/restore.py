@@ -19,7 +19,6 @@ from tidegate.core.record import Live, Restored, Rollout, RolloutPhase, Shift
 from tidegate.core.stack_status import repair
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.follow import follow
-from tidegate.core.workflow.items import find
 from tidegate.core.workflow.routing import pull, write
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -210,7 +209,7 @@ def _take_back(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, b
     if state.status in _TAKEN_BACK:
         how = f"CloudFormation has taken {name} back by itself"
         return _restored(scene, rollout, _stack(how, back=True))
-    live = _live(scene)
+    live = scene.live()
     if live is None:
         why = f"{name} stays: no record says what it was"
         return _restored(scene, rollout, _stack(why, back=False))
@@ -235,16 +234,6 @@ def _begin_reverting(scene: Scene, rollout: Rollout, spec: StackSpec) -> dict[st
         return _restored(scene, rollout, _stack(how, back=True))
     scene.note(rollout, reverted=True)
     return {"done": False}
-
-
-def _live(scene: Scene) -> Live | None:
-    return find(
-        scene.ports.ledger,
-        Live,
-        application=scene.ref.release.application,
-        stage=scene.ref.stage,
-        target=scene.ref.target,
-    )
 
 
 def _live_spec(scene: Scene, live: Live, state: StackState) -> StackSpec:

@@ -17,7 +17,7 @@ from tidegate.core.errors import (
 )
 from tidegate.core.plan import Model, ReleasePlan, ReleaseRef, StagePlan, Target
 from tidegate.core.ports import Ports, StackState, TargetPorts
-from tidegate.core.record import Preview, Rollout, Shift
+from tidegate.core.record import Live, Preview, Rollout, Shift
 from tidegate.core.workflow.events import tell_rollout
 from tidegate.core.workflow.items import find, plan_of, require_lock, stage_plan
 from tidegate.core.workflow.lock import read_lock
@@ -80,6 +80,16 @@ class Scene:
         if preview is None:
             raise NotFound(f"Nothing was previewed for {self.ref.release.id} at {self.place}.")
         return preview
+
+    def live(self) -> Live | None:
+        """What the target serves by the record; None before its first release."""
+        return find(
+            self.ports.ledger,
+            Live,
+            application=self.ref.release.application,
+            stage=self.ref.stage,
+            target=self.ref.target,
+        )
 
     def state(self) -> StackState:
         """The stack as it is."""

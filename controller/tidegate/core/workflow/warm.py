@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from tidegate.core.errors import TidegateError, WarmUpFailed
 from tidegate.core.plan import ManagedAlias, OnFirstFailure
 from tidegate.core.ports import Allocation, Capacity, Ports, StackState, TargetPorts, Warmth
-from tidegate.core.record import Live, Rollout, RolloutPhase, Shift, Warm
-from tidegate.core.workflow.items import find, heed_wishes
+from tidegate.core.record import Rollout, RolloutPhase, Shift, Warm
+from tidegate.core.workflow.items import heed_wishes
 from tidegate.core.workflow.routing import alias_ref
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -89,13 +89,7 @@ def give_up_alias(scene: Scene, rollout: Rollout, shift: Shift) -> None:
 def find_warms(scene: Scene, shifts: Iterable[Shift], state: StackState) -> tuple[Warm, ...]:
     """What the managed aliases are to have, and what their stable versions have."""
     wanted = {one.alias_logical_id: one.executions for one in scene.stage.provisioned}
-    live = find(
-        scene.ports.ledger,
-        Live,
-        application=scene.plan.release.application,
-        stage=scene.ref.stage,
-        target=scene.ref.target,
-    )
+    live = scene.live()
     known = wanted.keys() | (live.provisioned.keys() if live else ())
     moving = {(shift.function, shift.alias): shift for shift in shifts}
     return tuple(
