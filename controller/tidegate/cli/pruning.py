@@ -28,8 +28,9 @@ def prune(
     """Delete old versions of an application's functions, as is done after each release.
 
     \b
-    The newest stay, as many as `keep_versions` in the manifest says, and every version that an
-    alias, a rollout, the release that is live or a stack refers to.
+    Those that served well last stay, as many as `keep_versions` in the manifest says, and every
+    version that the next `rollback --now`, an alias, a rollout, the release that is live or a stack
+    refers to. Candidates that failed do not count.
 
     \b
     Examples:

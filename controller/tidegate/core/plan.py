@@ -310,7 +310,7 @@ class StagePlan(Model):
     when_not_canaryable: WhenNotCanaryable = WhenNotCanaryable.REFUSE
     on_first_failure: OnFirstFailure = OnFirstFailure.DELETE
     forbid_irreversible: bool = False
-    keep_versions: int = Field(default=5, ge=1)  # of each function, besides those in use
+    keep_versions: int = Field(default=5, ge=1)  # of each function, that served well
     notifications: tuple[NotificationPlan, ...] = ()
 
     def target(self, target_id: str) -> Target:

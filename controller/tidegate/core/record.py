@@ -211,6 +211,13 @@ class Release(Item):
         """The name that people use: ``shop-418``."""
         return f"{self.application}-{self.number}"
 
+    @property
+    def left(self) -> str:
+        """The release that traffic was taken back from, by this one; "" for an ordinary release."""
+        if self.retreat is None or self.phase is ReleasePhase.ABORTED:
+            return ""
+        return self.retreat.of
+
 
 class Plan(Item):
     """The plan of a release, by reference from every state."""
@@ -733,7 +740,7 @@ class PrunedFunction(Model):
     """The versions of one function that nobody needs, and what became of them."""
 
     function: str  # physical name
-    spare: tuple[int, ...]  # neither among the newest nor referred to
+    spare: tuple[int, ...]  # neither among those that served well last nor referred to
     kept: tuple[int, ...] = ()
     deleted: tuple[int, ...] = ()
     failed: dict[str, str] = Field(default_factory=dict)  # version -> why it is still there

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from support.story import CANARY, PROD, Story
-from tidegate.core.errors import ServiceRefused
+from tidegate.core.errors import NotAllowedNow, ServiceRefused
 from tidegate.core.plan import Target
 from tidegate.core.ports import AliasRef
-from tidegate.core.record import Live, Pruning, ReleasePhase, Rollout, RolloutPhase, Shift
+from tidegate.core.record import (
+    Live,
+    Pruning,
+    ReleasePhase,
+    Retreat,
+    Rollout,
+    RolloutPhase,
+    Shift,
+)
 from tidegate.core.workflow.items import find, put_over
+from tidegate.core.workflow.operate import Operator
 from tidegate.core.workflow.prune import prune
+from tidegate.core.workflow.retreat import rollback_now, served_before
 
 HELLO = "hello-prod-Hello"
 
@@ -184,3 +197,116 @@ def test_a_release_after_pruning_works_and_so_does_its_restore(grown: Story) -> 
     assert grown.at(PROD).aliases.read(AliasRef(HELLO, "live")).version == "8"
     grown.error_rates = {}
     assert grown.release("code 10") == "succeeded"
+
+
+def kept_one() -> Story:
+    """Two releases have been live, and the manifest keeps no more than one version."""
+    story = Story(CANARY + "keep_versions: 1\n")
+    assert story.release("one") == "succeeded"
+    assert story.release("two") == "succeeded"
+    return story
+
+
+def fail(story: Story, *codes: str) -> None:
+    """Each of them gets traffic, errs and is taken back with its stack."""
+    for code in codes:
+        newest = left(story)[-1]
+        story.error_rates = {str(newest + 1): 0.9}
+        assert story.release(code) == "failed"
+    story.error_rates = {}
+
+
+@pytest.mark.parametrize("failures", [(), ("three", "four"), ("three", "four", "five", "six")])
+def test_the_next_rollback_now_has_its_version_whatever_failed_since(
+    failures: tuple[str, ...],
+) -> None:
+    story = kept_one()
+    fail(story, *failures)
+    pruned(story)
+    rollback_now(story.ports, Operator("ada"), "hello-2", reason="orders are counted twice")
+    assert story.serves() == {"Hello": ("1", {}), "Bye": ("1", {})}
+
+
+def test_failed_candidates_and_what_restores_published_count_for_nothing() -> None:
+    story = Story(CANARY + "keep_versions: 2\n")
+    for code in ("one", "two", "three"):
+        assert story.release(code) == "succeeded"
+    fail(story, "four", "five")
+    restored = left(story)[3:]
+    assert len(restored) > 2  # a candidate of each failure, and what the way back published
+    assert story.release("six") == "succeeded"
+    last = left(story)[-1]
+    pruned(story)
+    assert left(story) == [3, last]
+    assert story.serves()["Hello"] == (str(last), {})
+
+
+def test_failures_without_end_leak_no_versions() -> None:
+    story = Story(CANARY + "keep_versions: 2\n")
+    for code in ("one", "two", "three"):
+        assert story.release(code) == "succeeded"
+    for number in range(6):
+        fail(story, f"bad {number}")
+        pruned(story)
+        assert left(story)[:2] == [2, 3]
+        assert len(left(story)) <= 2 + 2 + 1  # those that served, the newest, and the stack's own
+
+
+def test_what_traffic_was_taken_back_from_did_not_serve_well() -> None:
+    story = kept_one()
+    rollback_now(story.ports, Operator("ada"), "hello-2", reason="orders are counted twice")
+    assert story.release("three") == "succeeded"
+    pruned(story)
+    assert left(story) == [1, 3]
+
+
+def test_a_rollback_that_moved_nothing_takes_no_good_name_away() -> None:
+    story = kept_one()
+    assert story.release("three") == "succeeded"
+    lost = story.get(3).model_copy(
+        update={
+            "number": 4,
+            "version": 0,
+            "phase": ReleasePhase.ABORTED,
+            "retreat": Retreat(of="hello-3", to="hello-2"),
+        }
+    )
+    story.world.ledger.put(lost)
+    pruned(story)
+    assert left(story) == [2, 3]
+
+
+@given(st.lists(st.sampled_from(["good", "bad", "back"]), max_size=7), st.integers(1, 3))
+@settings(max_examples=15, deadline=None)
+def test_whatever_happened_the_next_rollback_now_is_possible_after_pruning(
+    happened: list[str], keep: int
+) -> None:
+    story = Story(CANARY + f"keep_versions: {keep}\n")
+    assert story.release("first") == "succeeded"
+    for number, what in enumerate(happened):
+        if what == "good":
+            assert story.release(f"code {number}") == "succeeded"
+        elif what == "bad":
+            fail(story, f"code {number}")
+        else:
+            with suppress(NotAllowedNow):
+                rollback_now(story.ports, Operator("ada"), live_release(story), reason="worse")
+        possible = can_go_back(story)
+        pruned(story)
+        assert can_go_back(story) == possible
+
+
+def live_release(story: Story) -> str:
+    live = find(story.world.ledger, Live, application="hello", stage="prod", target=PROD)
+    assert live
+    return live.release_id
+
+
+def can_go_back(story: Story) -> bool:
+    """Whether every version is there that a traffic-only rollback would put back."""
+    live = find(story.world.ledger, Live, application="hello", stage="prod", target=PROD)
+    assert live
+    wanted = served_before(story.ports, live)
+    return bool(wanted) and all(
+        int(version) in left(story, name.partition(":")[0]) for name, version in wanted.items()
+    )

@@ -229,12 +229,10 @@ def good_before(ports: Ports, release: Release, to: str) -> Release:
         application_partition(release.application), "RELEASE#", newest_first=True
     )
     left: set[str] = set()  # by the retreats that came after
-    for item in items:
-        if isinstance(item, Release) and item.retreat:
-            left.add(item.retreat.of)
+    for item in [item for item in items if isinstance(item, Release)]:
+        left.add(item.left)
         if (
-            isinstance(item, Release)
-            and item.id not in left
+            item.id not in left
             and item.number < release.number
             and item.phase is ReleasePhase.SUCCEEDED
             and item.artifact.digest != release.artifact.digest

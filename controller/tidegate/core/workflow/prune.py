@@ -1,11 +1,14 @@
-"""Old versions go: of each function the newest are kept, and whatever anything refers to.
+"""Old versions go: of each function those are kept that served well last, and what is referred to.
 
+A version served well when a rollout succeeded with it, and no traffic was taken back from its
+release since. Candidates that failed, and versions that a restore published, count for nothing.
 Lambda bills the code of every version against one quota of the account, and deletes none by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from tidegate.core.errors import TidegateError
 from tidegate.core.plan import ManagedAlias, ReleasePlan, StagePlan, Target
@@ -17,14 +20,17 @@ from tidegate.core.record import (
     Release,
     ReleasePhase,
     Rollout,
+    RolloutPhase,
     application_partition,
 )
 from tidegate.core.stack_status import Standing, standing
-from tidegate.core.workflow.items import plan_of, put_over, rollouts_of
+from tidegate.core.workflow.items import find, plan_of, put_over, rollouts_of
+from tidegate.core.workflow.retreat import served_before
 from tidegate.core.workflow.specs import pins_in_force
 
 MOST_DELETIONS = 1500  # of one run: two minutes at the rate that Lambda allows
 _RECENT_RELEASES = 100  # whose rollouts are looked at: one at a time deploys, few wait
+_OLDEST = 1000  # releases that are looked through for versions that served well
 
 
 def prune(
@@ -93,12 +99,35 @@ def _look(ports: Ports, live: Live) -> _Found:
         said = state.status or "not there"
         return _Found(world, [], f"The stack {target.stack_name} is {said}: nothing was deleted.")
     rollouts = list(_unfinished(ports, live))
-    functions = [
-        _spare(world, state, alias, stage.keep_versions, _recorded(live, rollouts, alias, state))
-        for alias in plan.aliases
-        if alias.function in state.resources
-    ]
+    before = served_before(ports, live)
+    functions = []
+    for alias in plan.aliases:
+        if alias.function in state.resources:
+            name = f"{state.resources[alias.function]}:{alias.alias}"
+            well = list(islice(_served_well(ports, live, name), stage.keep_versions))
+            needed = {*well, *_numbers([before.get(name, "")])}
+            needed |= _recorded(live, rollouts, alias, state)
+            functions.append(_spare(world, state, alias, stage.keep_versions, needed))
     return _Found(world, [function for function in functions if function.spare])
+
+
+def _served_well(ports: Ports, live: Live, name: str) -> Iterator[int]:
+    """The versions of this function and alias that served well there, each once, the last first."""
+    seen: set[int] = set()
+    left: set[str] = set()  # by traffic that went back later
+    newest = ports.ledger.query(
+        application_partition(live.application), "RELEASE#", newest_first=True, limit=_OLDEST
+    )
+    for release in newest:
+        if not isinstance(release, Release) or release.id in left:
+            continue
+        left.add(release.left)
+        place = {"release_id": release.id, "stage": live.stage, "target": live.target}
+        rollout = find(ports.ledger, Rollout, **place)
+        if rollout and rollout.phase is RolloutPhase.SUCCEEDED:
+            new = _numbers([rollout.versions.get(name, "")]) - seen
+            seen |= new
+            yield from new
 
 
 def _place(plan: ReleasePlan, live: Live) -> tuple[StagePlan, Target]:
@@ -138,11 +167,17 @@ def _recorded(
 def _spare(
     world: TargetPorts, state: StackState, alias: ManagedAlias, keep: int, recorded: set[int]
 ) -> PrunedFunction:
-    """What of this function is neither among its newest versions nor referred to."""
+    """What of this function nothing refers to.
+
+    A version that is newer than any that the record knows may be in the making: of those the newest
+    stay.
+    """
     name = state.resources[alias.function]
     published = world.versions.published(name)
     needed = recorded | world.versions.in_use(name) | _of_stack(name, alias, state)
-    spare = [version for version in published[:-keep] if version not in needed]
+    known = max(recorded, default=0)
+    newest = {version for version in published[-keep:] if version > known}
+    spare = [version for version in published if version not in needed | newest]
     kept = [version for version in published if version not in spare]
     return PrunedFunction(function=name, spare=tuple(spare), kept=tuple(kept))
 

@@ -164,6 +164,15 @@ def _served(ports: Ports, live: Live, good: Release) -> Mapping[str, str]:
     )
 
 
+def served_before(ports: Ports, live: Live) -> Mapping[str, str]:
+    """What the next traffic-only rollback would put back there; {} when there is nothing."""
+    try:
+        good = good_before(ports, release_of(ports.ledger, ref_named(live.release_id)), "")
+        return _served(ports, live, good)
+    except NotAllowedNow:
+        return {}
+
+
 def _anew(live: Live, good: Release) -> str:
     command = f"tidegate rollback {live.release_id} --to {good.id}"
     return f"Nothing was changed. `{command}` releases it anew."
