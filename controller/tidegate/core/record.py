@@ -187,6 +187,7 @@ class Retreat(Model):
 
     of: str  # the release that was live
     to: str  # the one whose versions serve since
+    ended: str = ""  # the release that had the lock, and was aborted for it
 
 
 class Release(Item):
@@ -693,6 +694,13 @@ class Deed(Item):
     at: datetime
 
 
+class Lender(Model):
+    """Who had the lock before traffic went back, and gets it again to come to its end."""
+
+    owner: str
+    release_number: int
+
+
 class Lock(Item):
     """Who may deploy an application now. ``fence`` rises with every owner."""
 
@@ -705,6 +713,8 @@ class Lock(Item):
     fence: int = 0
     since: datetime | None = None
     guarded_at: datetime | None = None  # the guardian found the owner gone and fenced it off
+    lender: Lender | None = None
+    newest: int = 0  # release that took traffic back while another had the lock: none older follows
 
 
 class Waiter(Item):

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import pytest
 
-from support.story import CANARY, PROD, TEST, Story
-from tidegate.core.errors import AliasChangedByOthers, NotAllowedNow, RestoreFailed
+from support.story import CANARY, MANIFEST, PROD, TEST, Story
+from tidegate.core.errors import (
+    AliasChangedByOthers,
+    NotAllowedNow,
+    RecordConflict,
+    RestoreFailed,
+    Superseded,
+)
+from tidegate.core.plan import ReleaseRef
 from tidegate.core.ports import AliasRef
-from tidegate.core.record import Deed, Live, Lock, ReleasePhase, Retreat, RolloutPhase
+from tidegate.core.record import (
+    Approval,
+    Decision,
+    Deed,
+    Live,
+    Lock,
+    ReleasePhase,
+    Retreat,
+    Rollout,
+    RolloutPhase,
+)
 from tidegate.core.view import history, release_view
 from tidegate.core.workflow.guard import GRACE, guard
 from tidegate.core.workflow.items import find, plan_of
-from tidegate.core.workflow.lock import read_lock
-from tidegate.core.workflow.operate import Operator, rollback
+from tidegate.core.workflow.lock import read_lock, take_lock
+from tidegate.core.workflow.operate import Operator, approve, rollback
 from tidegate.core.workflow.prune import prune
 from tidegate.core.workflow.release import plan_release
+from tidegate.core.workflow.restore import restore_traffic
 from tidegate.core.workflow.retreat import rollback_now
+from tidegate.core.workflow.scene import RolloutRef
 from tidegate.testing.faults import Crash, Faults
 
 ADA = Operator("ada", "cli")
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
+IN_STEPS = MANIFEST.replace("strategy: all-at-once", "strategy: {canary: {weight: 10%, bake: 1m}}")
 HELLO = AliasRef("hello-prod-Hello", "live")
 
 
@@ -53,8 +76,8 @@ def test_every_alias_serves_what_it_served_before(two: Story) -> None:
     said = back(two)
     assert said == (
         "ada put the traffic of hello-2 back on the versions of hello-1, as hello-3. The stacks"
-        " still are those of hello-2: `tidegate rollback hello-3` releases hello-1 and brings them"
-        " after."
+        ' still are those of hello-2: `tidegate rollback hello-3 --reason "..."` releases'
+        " hello-1 and brings them after."
     )
     assert two.serves(TEST) == two.serves(PROD) == ALL_ON_1
     assert two.get(3).phase is ReleasePhase.SUCCEEDED
@@ -183,7 +206,7 @@ class TestRefusals:
         two.at(PROD).versions.delete("hello-prod-Hello", 1)
         said = self.refused(two)
         assert "version 1 of hello-prod-Hello is not there any more" in said
-        assert "`tidegate rollback hello-2 --to hello-1` releases it anew" in said
+        assert '`tidegate rollback hello-2 --to hello-1 --reason "..."` releases it anew' in said
         assert two.serves(TEST) == ALL_ON_2
 
     def test_versions_that_nobody_recorded(self, two: Story) -> None:
@@ -205,7 +228,12 @@ class TestRefusals:
             self.refused(two)
         )
         two.release("three")
-        assert asked[0].startswith("hello-3 is under way. `tidegate abort hello-3`")
+        assert asked[0] == (
+            f"hello-3 is validating at prod {PROD}. `tidegate abort hello-3 --reason 'orders are"
+            " counted twice'` takes it back to what hello-2 serves there. `tidegate get hello-3"
+            " --watch` shows when that is done; then `tidegate rollback hello-2 --now --reason"
+            " 'orders are counted twice'`."
+        )
 
     def test_a_stuck_release(self, two: Story) -> None:
         two.at(PROD).stacks.fail_next += ["", "no room"]
@@ -232,7 +260,7 @@ class TestRefusals:
             return put(item)  # type: ignore[type-var]
 
         two.world.ledger.put = faster  # type: ignore[method-assign, assignment]
-        assert "has begun at this moment" in self.refused(two)
+        assert "has begun, or ended, at this moment" in self.refused(two)
         assert (two.get(3).phase, two.get(3).error) == (ReleasePhase.ABORTED, "Locked")
         assert two.serves() == ALL_ON_2
 
@@ -342,3 +370,289 @@ def test_a_release_that_waits_gives_way_to_it(two: Story) -> None:
     plan_release(two.ports, artifact, "execution-8")
     back(two)
     assert two.get(4).retreat
+
+
+@pytest.fixture
+def asking() -> Story:
+    """Two releases are live in test and prod, where people must agree."""
+    story = Story(approval="approval: {approvers: 1}")
+    story.machines.while_waiting = lambda ref, stage: agree(story, ref.id)
+    assert story.release("one") == "succeeded"
+    assert story.release("two") == "succeeded"
+    return story
+
+
+def agree(story: Story, release: str) -> None:
+    approve(story.ports, Operator("bea", "cli"), release)
+
+
+class TestWhileAnotherReleaseIsUnderWay:
+    """hello-2 is live and broken; hello-3 is on its way, and moves nothing there."""
+
+    def test_it_goes_while_the_next_release_waits_for_approval(self, asking: Story) -> None:
+        said: list[str] = []
+        asking.machines.while_waiting = lambda ref, stage: said.append(back(asking))
+        assert asking.release("three") == "aborted"
+        assert asking.serves() == ALL_ON_1
+        assert asking.serves(TEST) == {"Hello": ("3", {}), "Bye": ("3", {})}
+        assert said[0].endswith(
+            " hello-3 was under way and was aborted for it: `tidegate retry hello-3 --reason"
+            ' "..."` releases it again.'
+        )
+        assert asking.get(4).phase is ReleasePhase.SUCCEEDED
+        assert read_lock(asking.world.ledger, "hello").owner == ""
+
+    def test_the_request_is_void_and_says_why(self, asking: Story) -> None:
+        refused: list[str] = []
+
+        def go_back(ref: ReleaseRef, stage: str) -> None:
+            back(asking)
+            with pytest.raises(NotAllowedNow) as refusal:  # before its machine has heard of it
+                agree(asking, ref.id)
+            refused.append(str(refusal.value))
+
+        asking.machines.while_waiting = go_back
+        asking.release("three")
+        why = (
+            "ada aborted hello-3: hello-4 puts the traffic of hello-2 back: orders are counted"
+            " twice."
+        )
+        assert (asking.get(3).error, asking.get(3).cause) == ("Aborted", why)
+        assert asking.get_stage(3, 1, "prod").cause == why
+        approval = find(asking.world.ledger, Approval, release_id="hello-3", stage="prod")
+        assert approval
+        assert approval.decision is Decision.EXPIRED
+        with pytest.raises(NotAllowedNow) as refusal:
+            agree(asking, "hello-3")
+        refused.append(str(refusal.value))
+        void = (
+            f"{why} Nobody is asked to approve it any more."
+            ' `tidegate retry hello-3 --reason "..."` releases it again.'
+        )
+        assert refused == [void, void]
+
+    def test_it_goes_while_the_next_release_is_tested(self, two: Story) -> None:
+        def test(name: str) -> str:
+            if two.serves() != ALL_ON_1:
+                back(two)
+            return "SUCCEEDED"
+
+        two.machines.tests = test
+        assert two.release("three") == "aborted"
+        assert two.serves(TEST) == two.serves(PROD) == ALL_ON_1
+        assert read_lock(two.world.ledger, "hello").owner == ""
+
+    def test_what_is_split_elsewhere_goes_back_with_it(self) -> None:
+        story = Story(IN_STEPS)
+        assert story.release("one") == "succeeded"
+        assert story.release("two") == "succeeded"
+        served = []
+
+        def meanwhile(ref: AliasRef, *_: object) -> None:
+            if ref == HELLO:  # its own way back asks for the lock, and asks again
+                with pytest.raises(RecordConflict, match="hello-4 puts traffic back"):
+                    restore_traffic(story.ports, story.ref(3, "test", TEST), {})
+
+        def go_back() -> None:
+            only_in_prod(story)
+            story.at(PROD).aliases.on_change = meanwhile
+            back(story)
+            served.append((story.serves(TEST), story.serves()))
+
+        story.machines.while_baking = at_test(story, go_back)
+        assert story.release("three") == "aborted"
+        assert served == [(ALL_ON_2, ALL_ON_1)]
+        assert story.rollout(3, "test", TEST).phase is RolloutPhase.RESTORED
+
+    @pytest.mark.parametrize("phase", ["deploying", "validating", "shifting", "verifying"])
+    def test_whatever_the_other_release_is_at_elsewhere(self, phase: str) -> None:
+        """hello-3 is in test; hello-2 is live in prod alone, for hello-1 is so in test."""
+        story = Story(IN_STEPS)
+        assert story.release("one") == "succeeded"
+        assert story.release("two") == "succeeded"
+        done: list[str] = []
+        put = story.world.ledger.put
+
+        def act(item: object) -> object:
+            kept = put(item)  # type: ignore[type-var]
+            where = getattr(item, "stage", ""), getattr(item, "phase", ""), kind_of(item)
+            if where == ("test", phase, "rollout") and item.release_id == "hello-3" and not done:  # type: ignore[attr-defined]
+                done.append(phase)
+                only_in_prod(story)
+                back(story)
+            return kept
+
+        story.world.ledger.put = act  # type: ignore[method-assign, assignment]
+        assert story.release("three") == "aborted"
+        assert done
+        assert story.serves() == ALL_ON_1
+        assert story.serves(TEST) == ALL_ON_2
+        assert story.rollout(3, "test", TEST).phase is RolloutPhase.RESTORED
+        assert read_lock(story.world.ledger, "hello").owner == ""
+        assert story.release("four") == "succeeded"
+
+    def test_nothing_older_than_it_deploys_afterwards(self, asking: Story) -> None:
+        """hello-4 waits for hello-3's lock when traffic goes back as hello-5."""
+
+        def go_back(ref: ReleaseRef, stage: str) -> None:
+            waits = plan_release(asking.ports, asking.application.build("four"), "execution-8")
+            later.append(ReleaseRef.model_validate(waits["release"]))
+            back(asking)
+
+        later: list[ReleaseRef] = []
+        asking.machines.while_waiting = go_back
+        assert asking.release("three") == "aborted"
+        with pytest.raises(Superseded, match="hello-5 took the place of hello-4"):
+            take_lock(asking.ports, later[0], "execution-8")
+
+    def test_one_that_begins_to_deploy_there_at_this_moment_goes_first_and_ends(
+        self, two: Story
+    ) -> None:
+        """Its rollout is recorded between the question and the lock."""
+        said: list[str] = []
+        put = two.world.ledger.put
+
+        def late(item: object) -> object:
+            if kind_of(item) == "lock" and len(begun) == 1:
+                begun.append(put(waiting[0]))  # type: ignore[type-var]
+            return put(item)  # type: ignore[type-var]
+
+        begun: list[object] = []
+        waiting: list[object] = []
+
+        def first(item: object) -> object:
+            if kind_of(item) == "rollout" and item.stage == "prod" and not waiting:  # type: ignore[attr-defined]
+                waiting.append(item)
+                begun[:] = [item]
+                two.world.ledger.put = late  # type: ignore[method-assign, assignment]
+                with pytest.raises(NotAllowedNow) as refusal:
+                    back(two)
+                said.append(str(refusal.value))
+                two.world.ledger.put = put  # type: ignore[method-assign]
+                return begun[1]
+            return put(item)  # type: ignore[type-var]
+
+        two.world.ledger.put = first  # type: ignore[method-assign, assignment]
+        assert two.release("three") == "aborted"
+        assert said[0] == (
+            "hello-3 has begun to deploy at this moment, and ends now. `tidegate get hello-3"
+            " --watch` shows when it has; then `tidegate rollback hello-2 --now --reason 'orders"
+            " are counted twice'`."
+        )
+        assert two.get(4).phase is ReleasePhase.ABORTED
+        assert two.serves() == ALL_ON_2
+        back(two)
+        assert two.serves() == ALL_ON_1
+
+    @pytest.mark.parametrize("phase", ["finishing", "restoring"])
+    def test_what_ends_by_itself_there_is_waited_for(self, two: Story, phase: str) -> None:
+        said: list[str] = []
+        put = two.world.ledger.put
+
+        def act(item: object) -> object:
+            kept = put(item)  # type: ignore[type-var]
+            where = getattr(item, "stage", ""), getattr(item, "phase", ""), kind_of(item)
+            if where == ("prod", phase, "rollout") and not said:
+                said.append("")
+                with pytest.raises(NotAllowedNow) as refusal:
+                    back(two)
+                said[0] = str(refusal.value)
+            return kept
+
+        two.world.ledger.put = act  # type: ignore[method-assign, assignment]
+        two.error_rates["3"] = 0.9 if phase == "restoring" else 0.0
+        two.release("three")
+        assert said[0].startswith(
+            f"hello-3 is {phase} at prod {PROD}. `tidegate get hello-3 --watch` shows when"
+        )
+
+    def test_another_way_back_goes_first(self, two: Story) -> None:
+        assert two.release("three") == "succeeded"
+        only_in_prod(two, "hello-2")
+        said: list[str] = []
+        put = two.world.ledger.put
+
+        def act(item: object) -> object:
+            kept = put(item)  # type: ignore[type-var]
+            if kind_of(item) == "lock" and item.owner and not said:  # type: ignore[attr-defined]
+                said.append("")
+                with pytest.raises(NotAllowedNow) as refusal:
+                    back(two, "hello-2")
+                said[0] = str(refusal.value)
+            return kept
+
+        two.world.ledger.put = act  # type: ignore[method-assign, assignment]
+        back(two, "hello-3")
+        assert said[0].startswith("hello-4 puts traffic back at this moment. `tidegate get hello-4")
+
+    def test_killed_at_any_call_nobody_deploys_over_it_unnoticed(self) -> None:
+        """It is asked again, or the guardian goes on; the release that waited ends as aborted."""
+        for ask_again in (True, False):
+            calls = 1
+            while not _killed_while_another_waits(calls, ask_again=ask_again):
+                calls += 2
+
+
+def kind_of(item: object) -> str:
+    return str(getattr(item, "kind", ""))
+
+
+def at_test(story: Story, act: Callable[[], object]) -> Callable[[RolloutRef, int], None]:
+    """At the first bake in test."""
+    waiting = [act]
+
+    def bake(ref: RolloutRef, seconds: int) -> None:
+        story.serve(ref, seconds)
+        if ref.stage == "test" and waiting:
+            waiting.pop()()
+
+    return bake
+
+
+def only_in_prod(story: Story, release: str = "hello-1") -> None:
+    """Another release is live in test."""
+    live = live_at(story, TEST)
+    story.world.ledger.put(live.model_copy(update={"release_id": release}))
+
+
+def _killed_while_another_waits(calls: int, *, ask_again: bool) -> bool:
+    story = Story(approval="approval: {approvers: 1}")
+    story.machines.while_waiting = lambda ref, stage: agree(story, ref.id)
+    assert story.release("one") == "succeeded"
+    assert story.release("two") == "succeeded"
+    left, ended = [calls], []
+
+    def count(name: str, _: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Crash(name)
+
+    def go_back(ref: ReleaseRef, stage: str) -> None:
+        faults = Faults()
+        faults.before_call.append(count)
+        with suppress(Crash):
+            rollback_now(faults.wrap(story.ports), ADA, "hello-2", reason="worse")
+            ended.append(True)
+        if ask_again and not ended:
+            with suppress(NotAllowedNow):  # the first one has it, and is not heard of any more
+                back(story)
+        with suppress(NotAllowedNow):
+            agree(story, ref.id)
+
+    story.machines.while_waiting = go_back
+    phase = story.release("three")
+    assert phase in {"aborted", "succeeded"}
+    for number in (4, 5):
+        story.world.executions.ended[f"rollback-now:hello-{number}"] = ""
+    for _ in range(6):
+        story.world.clock.advance(GRACE.total_seconds())
+        guard(story.ports)
+    assert read_lock(story.world.ledger, "hello").owner == ""
+    moved = any(
+        isinstance(item, Rollout) and item.phase is RolloutPhase.SUCCEEDED
+        for number in (4, 5)
+        for item in story.items(number, "ROLLOUT#")
+    )
+    assert story.serves()["Hello"] == ("3" if phase == "succeeded" else "1" if moved else "2", {})
+    assert story.serves()["Bye"] == story.serves()["Hello"]
+    return bool(ended)

@@ -66,6 +66,7 @@ def deploy(ports: Ports, ref: RolloutRef, execution: str = "") -> dict[str, bool
     if rollout.phase is not RolloutPhase.DEPLOYING:
         return {"done": True}
     if not rollout.executed:
+        check_fence(scene, rollout)
         _execute(scene, rollout)
         return {"done": False}
     state = scene.state()

@@ -114,9 +114,13 @@ def abort_cause(wish: Wish) -> str:
 
 
 def require_lock(ports: Ports, release: ReleaseRef) -> Lock:
-    """The application's lock. Raises ``LockLost`` unless the release owns it."""
+    """The application's lock. Raises ``LockLost`` unless the release owns it.
+
+    ``Aborted`` for one that lost it because an operator ended it.
+    """
     lock = find(ports.ledger, Lock, application=release.application)
     if lock is None or not lock.owner or lock.release_number != release.number:
+        heed_wishes(ports, release.id)
         found = f"{release.application}-{lock.release_number}" if lock and lock.owner else "nobody"
         raise LockLost(
             f"{release.id} does not own the lock of {release.application}: {found} does.",

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from tidegate.core.errors import Locked, Superseded
 from tidegate.core.plan import ReleaseRef, WhenLocked
 from tidegate.core.ports import Ledger, Ports
-from tidegate.core.record import Lock, ReleasePhase, Waiter, Wish, application_partition
+from tidegate.core.record import (
+    Lender,
+    Lock,
+    Release,
+    ReleasePhase,
+    Waiter,
+    Wish,
+    application_partition,
+)
 from tidegate.core.workflow.events import tell_release
 from tidegate.core.workflow.items import (
     find,
@@ -56,11 +64,22 @@ def read_lock(ledger: Ledger, application: str) -> Lock:
 
 
 def free_lock(ports: Ports, release: ReleaseRef) -> None:
-    """Give the lock back, if the release has it. The number stays: nothing older may follow."""
+    """Give the lock back, if the release has it. The number stays: nothing older may follow.
+
+    Whoever it was taken from by ``take_over`` has it again, unless that release is over.
+    """
     lock = read_lock(ports.ledger, release.application)
     if lock.owner and lock.release_number == release.number:
-        free = {"owner": "", "since": ports.clock.now(), "guarded_at": None}
-        ports.ledger.put(lock.model_copy(update=free))
+        free = {"owner": "", "since": ports.clock.now(), "guarded_at": None, "lender": None}
+        ports.ledger.put(lock.model_copy(update=free | _returned(ports.ledger, lock)))
+
+
+def _returned(ledger: Ledger, lock: Lock) -> dict[str, Any]:
+    number = lock.lender.release_number if lock.lender else 0
+    lender = find(ledger, Release, application=lock.application, number=number)
+    if lock.lender is None or lender is None or lender.phase.over:
+        return {}
+    return {**lock.lender.model_dump(), "fence": lock.fence + 1}
 
 
 def leave_queue(ledger: Ledger, release: ReleaseRef) -> None:
@@ -82,12 +101,21 @@ def take(ports: Ports, release: ReleaseRef, lock: Lock, execution: str) -> Lock:
     return ports.ledger.put(lock.model_copy(update=taken))
 
 
+def take_over(ports: Ports, release: ReleaseRef, lock: Lock, execution: str) -> Lock:
+    """Take the lock as it was read, though a release may have it that was told to end.
+
+    No release with a lower number follows, whoever frees the lock. Raises ``RecordConflict``.
+    """
+    lender = Lender(owner=lock.owner, release_number=lock.release_number) if lock.owner else None
+    lent = lock.model_copy(update={"lender": lender, "newest": release.number})
+    return take(ports, release, lent, execution)
+
+
 def _who_is_before(ledger: Ledger, release: ReleaseRef, lock: Lock, policy: WhenLocked) -> str:
     """The release to wait for; "" for none. Raises ``Superseded``."""
     waiting = _waiting(ledger, release.application)
-    newer = (
-        [*waiting, lock.release_number] if policy is WhenLocked.SUPERSEDE else [lock.release_number]
-    )
+    newer = [lock.release_number, lock.newest]
+    newer += waiting if policy is WhenLocked.SUPERSEDE else []
     if max(newer) > release.number:
         leave_queue(ledger, release)
         raise Superseded(f"{release.application}-{max(newer)} took the place of {release.id}.")

@@ -8,7 +8,7 @@ from hashlib import sha256
 from itertools import count
 
 from tidegate.core import approval as approvals
-from tidegate.core.errors import NotAllowedNow, NotFound, TidegateError
+from tidegate.core.errors import NotAllowedNow, NotFound, ReleaseStopped, TidegateError
 from tidegate.core.plan import ArtifactRef, ReleaseRef
 from tidegate.core.ports import Ports
 from tidegate.core.quantities import write_share
@@ -29,7 +29,10 @@ from tidegate.core.rollout import highest_weight
 from tidegate.core.workflow.events import tell_approval_decided, tell_operator, tell_release
 from tidegate.core.workflow.items import (
     abort_cause,
+    abort_wish,
     find,
+    heed_newer,
+    heed_wishes,
     plan_of,
     put_over,
     ref_of,
@@ -77,14 +80,24 @@ def abort(ports: Ports, operator: Operator, release_id: str, reason: str = "") -
     Returns a sentence. Raises ``NotAllowedNow`` when it is over, ``NotFound``.
     """
     release = _under_way(ports, release_id)
-    wish = find(ports.ledger, Wish, release_id=release_id, verb="abort")
-    if wish is None:
-        wish = _wish(ports, operator, release_id, "abort", reason)
-    failed = list(_take_back(ports, release))
+    wish, failed = ask_to_end(ports, operator, release, reason)
     answer_all(ports, release_id)
     back = [rollout for rollout in rollouts_of(ports.ledger, release_id) if rollout.is_back]
     where = f"Its traffic is back: {_places(back)}." if back else ""
     return " ".join(filter(None, (abort_cause(wish), where, *failed)))
+
+
+def ask_to_end(
+    ports: Ports, operator: Operator, release: Release, reason: str
+) -> tuple[Wish, list[str]]:
+    """Record that the release is to end, and put back what is split now; say what fails of that.
+
+    Whatever waits for an answer hears of it by ``answer_all``.
+    """
+    wish = abort_wish(ports, release.id)
+    if wish is None:
+        wish = _wish(ports, operator, release.id, "abort", reason)
+    return wish, list(_take_back(ports, release))
 
 
 def _take_back(ports: Ports, release: Release) -> Iterator[str]:
@@ -204,7 +217,7 @@ def rollback(
     if not release.phase.over:
         raise NotAllowedNow(
             f"{release_id} is under way: it is {release.phase}.",
-            mend=f"`tidegate abort {release_id}` takes its traffic back within seconds.",
+            mend=f'`tidegate abort {release_id} --reason "..."` takes its traffic back.',
         )
     good = good_before(ports, release, to or (release.retreat.to if release.retreat else ""))
     record_deed(ports, operator, release_id, "rollback", reason)
@@ -311,6 +324,7 @@ def _asked(ports: Ports, release_id: str, stage: str) -> Approval:
     release = release_of(ports.ledger, ref_named(release_id))
     items = ports.ledger.query(release_partition(release_id), f"APPROVAL#{stage}")
     asked = [a for a in items if isinstance(a, Approval) and stage in {"", a.stage}]
+    _refuse_ended(ports, release_id, asked)
     if not asked and release.phase.over:
         _refuse_over(release)
     if not asked:
@@ -320,6 +334,23 @@ def _asked(ports: Ports, release_id: str, stage: str) -> Approval:
             mend=f"`tidegate get {release_id}` shows what it waits for.",
         )
     return max(asked, key=lambda approval: approval.requested_at)
+
+
+def _refuse_ended(ports: Ports, release_id: str, asked: Iterable[Approval]) -> None:
+    """Raises ``NotAllowedNow`` with who ended the release, whatever is still shown to people.
+
+    What waits hears of it once more: whoever ended it may not have come so far.
+    """
+    try:
+        heed_wishes(ports, release_id)
+        if any(approval.decision is Decision.PENDING for approval in asked):
+            heed_newer(ports, release_id)
+    except ReleaseStopped as stopped:
+        answer_all(ports, release_id)
+        raise NotAllowedNow(
+            f"{stopped.message} Nobody is asked to approve it any more.",
+            mend=f'`tidegate retry {release_id} --reason "..."` releases it again.',
+        ) from stopped
 
 
 def ref_named(release_id: str) -> ReleaseRef:

@@ -44,7 +44,8 @@ def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -
     rollout = scene.rollout()
     if rollout is None or rollout.phase.over:
         return
-    refuse_other_owner(scene)
+    if rollout.shifts:
+        refuse_other_owner(scene)
     if rollout.phase is RolloutPhase.FINISHING:
         raise FinishFailed(
             f"{ref.release.id} is validated at {scene.place} and keeps all traffic; "

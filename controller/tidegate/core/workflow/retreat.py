@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from shlex import quote
 
 from tidegate.core.errors import AliasChangedByOthers, NotAllowedNow, NotFound, RecordConflict
 from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan, StrategyPlan
@@ -27,14 +28,28 @@ from tidegate.core.record import (
     application_partition,
 )
 from tidegate.core.workflow.events import tell_release
-from tidegate.core.workflow.items import find, plan_of, put_once, ref_of, release_of
+from tidegate.core.workflow.items import (
+    find,
+    plan_of,
+    put_once,
+    ref_of,
+    release_of,
+    rollouts_of,
+)
 from tidegate.core.workflow.live import succeed
-from tidegate.core.workflow.lock import read_lock, take
-from tidegate.core.workflow.operate import Operator, good_before, record_deed, ref_named
+from tidegate.core.workflow.lock import free_lock, read_lock, take_over
+from tidegate.core.workflow.operate import (
+    Operator,
+    ask_to_end,
+    good_before,
+    record_deed,
+    ref_named,
+)
 from tidegate.core.workflow.release import next_number, settle_release
 from tidegate.core.workflow.routing import describe_foreign, pull, routing, routing_of
 from tidegate.core.workflow.scene import RolloutRef, Scene, check_fence, open_scene, put_all
 from tidegate.core.workflow.stage import settle_stage
+from tidegate.core.workflow.tokens import answer_all
 
 _OLDEST = 200  # releases that are looked through for what one of them served
 
@@ -48,53 +63,128 @@ class _Leg:
     shifts: tuple[Shift, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an operator asked for, and which release has the lock at that time."""
+
+    operator: Operator
+    release: Release
+    good: Release
+    reason: str
+    holder: Release | None
+
+
 def rollback_now(
     ports: Ports, operator: Operator, release_id: str, to: str = "", reason: str = ""
 ) -> str:
     """Put every alias that this live release moved back on what an earlier good one served.
 
     ``to`` names that release; "" is the last good one that was something else. Repeated, it goes on
-    where it was cut short. Returns a sentence. Raises ``NotAllowedNow``, before anything is
-    changed, when a release is under way, this one is not live, or a version is not there any more;
-    ``RestoreFailed`` when an alias could not be put; ``AliasChangedByOthers``.
+    where it was cut short. A release under way that moves nothing where this one is live is aborted
+    for it, and what it waits for is void. Returns a sentence. Raises ``NotAllowedNow``, before
+    anything is changed, when one moves something there, this one is not live, or a version is not
+    there any more; ``RestoreFailed`` when an alias could not be put; ``AliasChangedByOthers``.
     """
     release = release_of(ports.ledger, ref_named(release_id))
     lock = read_lock(ports.ledger, release.application)
-    begun = _begun(ports, release, lock)
+    holder = _holder(ports, lock)
+    begun = holder if holder and holder.left == release.id else None
     if begun is None and (done := _done(ports, release)):
         return _sentence(operator, done)
+    again = _repeat(release, to, reason)
+    if begun is None and holder:
+        _refuse_shifting(ports, release, holder, again, reason)
     goal = begun.retreat.to if begun and begun.retreat else to
     good = good_before(ports, release, goal)
     legs = _legs(ports, release, good)
     if begun is None and not legs:
         raise NotAllowedNow(f"{release.application} serves what {good.id} served already.")
     record_deed(ports, operator, release_id, "rollback-now", reason)
-    retreat = begun or _begin(ports, release, good, legs, lock)
-    fence = read_lock(ports.ledger, release.application).fence
+    if begun is None:
+        begun = _begin(ports, _Wanted(operator, release, good, reason, holder), legs, lock)
+        if holder:
+            _give_way_to_it(ports, begun, release, holder, again)
+    lock = read_lock(ports.ledger, release.application)
+    if lock.lender:
+        answer_all(ports, f"{lock.application}-{lock.lender.release_number}")
     for leg in legs:
-        put_once(ports.ledger, _rollout(ports, retreat, leg, fence))
-    _carry_out(ports, retreat)
-    return _sentence(operator, retreat)
+        put_once(ports.ledger, _rollout(ports, begun, leg, lock.fence))
+    _carry_out(ports, begun)
+    return _sentence(operator, begun)
 
 
-def _begun(ports: Ports, release: Release, lock: Lock) -> Release | None:
-    """The way back from this release that is under way. Raises ``NotAllowedNow`` for any other."""
+def _holder(ports: Ports, lock: Lock) -> Release | None:
+    """Who has the lock. Raises ``NotAllowedNow`` for a release that is stuck."""
     if not lock.owner:
         return None
     holder = find(ports.ledger, Release, application=lock.application, number=lock.release_number)
-    name = f"{lock.application}-{lock.release_number}"
-    stuck = holder is not None and holder.phase is ReleasePhase.STUCK
-    if holder and holder.retreat and holder.retreat.of == release.id and not stuck:
-        return holder
-    if stuck:
+    if holder and holder.phase is ReleasePhase.STUCK:
         raise NotAllowedNow(
-            f"{name} is stuck, and has the lock of {lock.application}.",
-            mend=f"Set its traffic right, then `tidegate unlock {name}`.",
+            f"{holder.id} is stuck, and has the lock of {lock.application}.",
+            mend=f'Set its traffic right, then `tidegate unlock {holder.id} --reason "..."`.',
         )
+    return holder
+
+
+def _repeat(release: Release, to: str, reason: str) -> str:
+    """The command that asks for the same once more."""
+    there = f" --to {to}" if to else ""
+    return f"`tidegate rollback {release.id}{there} --now --reason {_quoted(reason)}`"
+
+
+def _quoted(reason: str) -> str:
+    return quote(reason.strip() or "...")
+
+
+def _refuse_shifting(
+    ports: Ports, release: Release, holder: Release, again: str, reason: str
+) -> None:
+    """Raises ``NotAllowedNow`` where another release moves what this one serves."""
+    watch = f"`tidegate get {holder.id} --watch` shows when that is done; then {again}."
+    if holder.retreat and not holder.phase.over:
+        raise NotAllowedNow(f"{holder.id} puts traffic back at this moment.", mend=watch)
+    for rollout in _moving(ports, release, holder):
+        said = f"{holder.id} is {rollout.phase} at {rollout.stage} {rollout.target}."
+        if rollout.phase in {RolloutPhase.RESTORING, RolloutPhase.FINISHING}:
+            raise NotAllowedNow(said, mend=watch)
+        end = f"`tidegate abort {holder.id} --reason {_quoted(reason)}`"
+        raise NotAllowedNow(
+            said, mend=f"{end} takes it back to what {release.id} serves there. {watch}"
+        )
+
+
+def _moving(ports: Ports, release: Release, holder: Release) -> list[Rollout]:
+    """The holder's rollouts that are under way where this release is live."""
+    lives = _lives(ports, release.application)
+    places = {(live.stage, live.target) for live in lives if live.release_id == release.id}
+    return [
+        rollout
+        for rollout in rollouts_of(ports.ledger, holder.id)
+        if not rollout.phase.over and (rollout.stage, rollout.target) in places
+    ]
+
+
+def _give_way_to_it(
+    ports: Ports, retreat: Release, release: Release, holder: Release, again: str
+) -> None:
+    """Leave the lock to a holder that has begun to move the same targets just before we took it.
+
+    It was told to end. From here on it finds the lock with another fence, whatever it does next.
+    """
+    if not _moving(ports, release, holder):
+        return
+    _call_off(ports, retreat)
+    answer_all(ports, holder.id)
+    free_lock(ports, ref_of(retreat))
     raise NotAllowedNow(
-        f"{name} is under way.",
-        mend=f"`tidegate abort {name}` takes its traffic back within seconds.",
+        f"{holder.id} has begun to deploy at this moment, and ends now.",
+        mend=f"`tidegate get {holder.id} --watch` shows when it has; then {again}.",
     )
+
+
+def _call_off(ports: Ports, retreat: Release) -> None:
+    ended = {"phase": ReleasePhase.ABORTED, "ended_at": ports.clock.now(), "error": "Locked"}
+    ports.ledger.put(retreat.model_copy(update=ended))
 
 
 def _done(ports: Ports, release: Release) -> Release | None:
@@ -102,6 +192,11 @@ def _done(ports: Ports, release: Release) -> Release | None:
     lives = _lives(ports, release.application)
     if any(live.release_id == release.id for live in lives):
         return None
+    if not release.phase.over:
+        raise NotAllowedNow(
+            f"{release.id} is under way: it is {release.phase}, and live nowhere yet.",
+            mend=f'`tidegate abort {release.id} --reason "..."` takes its traffic back.',
+        )
     for name in sorted({live.release_id for live in lives}):
         now = release_of(ports.ledger, ref_named(name))
         if now.retreat and now.retreat.of == release.id:
@@ -174,7 +269,7 @@ def served_before(ports: Ports, live: Live) -> Mapping[str, str]:
 
 
 def _anew(live: Live, good: Release) -> str:
-    command = f"tidegate rollback {live.release_id} --to {good.id}"
+    command = f'tidegate rollback {live.release_id} --to {good.id} --reason "..."'
     return f"Nothing was changed. `{command}` releases it anew."
 
 
@@ -195,32 +290,40 @@ def _problems(world: TargetPorts, shift: Shift) -> Iterator[str]:
         yield describe_foreign(shift, found, expected)
 
 
-def _begin(ports: Ports, release: Release, good: Release, legs: list[_Leg], lock: Lock) -> Release:
-    """Number it, keep its plan, and take the lock. Raises ``NotAllowedNow``: one was faster."""
+def _begin(ports: Ports, wanted: _Wanted, legs: list[_Leg], lock: Lock) -> Release:
+    """Number it, keep its plan, and take the lock. Raises ``NotAllowedNow``: one was faster.
+
+    A release that has the lock is told to end before it loses it, so that it ends as aborted
+    wherever it goes on. It has the lock again afterwards, until it has ended.
+    """
+    release, holder = wanted.release, wanted.holder
     number = next_number(ports.ledger, release.application)
     ref = ReleaseRef(
         id=f"{release.application}-{number}", application=release.application, number=number
     )
     ports.ledger.put(Plan(plan=_plan(plan_of(ports.ledger, release.id), ref, legs)))
     owner = f"rollback-now:{ref.id}"
+    ended = holder.id if holder and not holder.phase.over else ""
     retreat = ports.ledger.put(
         Release(
             application=release.application,
             number=number,
             phase=ReleasePhase.PROGRESSING,
-            artifact=good.artifact,
+            artifact=wanted.good.artifact,
             execution_arn=owner,
-            retreat=Retreat(of=release.id, to=good.id),
+            retreat=Retreat(of=release.id, to=wanted.good.id, ended=ended),
             started_at=ports.clock.now(),
         )
     )
+    if holder and ended:
+        why = f"{ref.id} puts the traffic of {release.id} back: {wanted.reason}"
+        ask_to_end(ports, wanted.operator, holder, why)
     try:
-        take(ports, ref, lock, owner)
+        take_over(ports, ref, lock, owner)
     except RecordConflict as conflict:
-        ended = {"phase": ReleasePhase.ABORTED, "ended_at": ports.clock.now(), "error": "Locked"}
-        ports.ledger.put(retreat.model_copy(update=ended))
+        _call_off(ports, retreat)
         raise NotAllowedNow(
-            f"A release of {release.application} has begun at this moment.",
+            f"A release of {release.application} has begun, or ended, at this moment.",
             mend=f"`tidegate list {release.application}` shows it.",
         ) from conflict
     tell_release(ports.bus, retreat)
@@ -286,8 +389,15 @@ def _put(scene: Scene) -> None:
 
 def _sentence(operator: Operator, retreat: Release) -> str:
     back = retreat.retreat or Retreat(of="", to="")
-    return (
+    said = (
         f"{operator.who} put the traffic of {back.of} back on the versions of {back.to}, as"
         f" {retreat.id}. The stacks still are those of {back.of}:"
-        f" `tidegate rollback {retreat.id}` releases {back.to} and brings them after."
+        f' `tidegate rollback {retreat.id} --reason "..."` releases {back.to} and brings them'
+        " after."
     )
+    if back.ended:
+        said += (
+            f" {back.ended} was under way and was aborted for it:"
+            f' `tidegate retry {back.ended} --reason "..."` releases it again.'
+        )
+    return said

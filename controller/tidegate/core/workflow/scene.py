@@ -19,7 +19,13 @@ from tidegate.core.plan import Model, ReleasePlan, ReleaseRef, StagePlan, Target
 from tidegate.core.ports import Ports, StackState, TargetPorts
 from tidegate.core.record import Live, Preview, Rollout, Shift
 from tidegate.core.workflow.events import tell_rollout
-from tidegate.core.workflow.items import find, plan_of, require_lock, stage_plan
+from tidegate.core.workflow.items import (
+    find,
+    heed_wishes,
+    plan_of,
+    require_lock,
+    stage_plan,
+)
 from tidegate.core.workflow.lock import read_lock
 
 _READINGS = 3  # of an alias that somebody writes at the same time
@@ -131,10 +137,12 @@ def check_fence(scene: Scene, rollout: Rollout) -> None:
     """Asked right before an alias is written: is this task still the one that moves it?
 
     A task may outlive its execution. Raises ``LockLost`` when the guardian has fenced the release
-    off, ``RecordConflict`` when the rollout's record was written since the task read it.
+    off, ``Aborted`` when an operator ended it and something else has moved traffic since,
+    ``RecordConflict`` when the rollout's record was written since the task read it.
     """
     lock = require_lock(scene.ports, scene.ref.release)
     if lock.fence != rollout.fence:
+        heed_wishes(scene.ports, scene.ref.release.id)
         raise LockLost(
             f"{scene.ref.release.id} was fenced off: the lock's number is {lock.fence}, "
             f"and the rollout at {scene.place} began with {rollout.fence}.",
@@ -148,9 +156,17 @@ def check_fence(scene: Scene, rollout: Rollout) -> None:
 
 
 def refuse_other_owner(scene: Scene) -> None:
-    """A lock that nobody has is no obstacle: the traffic is ours to make safe."""
+    """A lock that nobody has is no obstacle: the traffic is ours to make safe.
+
+    One that was taken over comes back in a moment: ``RecordConflict``, to ask again. Else
+    ``LockLost``.
+    """
     release = scene.ref.release
     lock = read_lock(scene.ports.ledger, release.application)
+    if lock.lender and lock.lender.release_number == release.number:
+        raise RecordConflict(
+            f"{release.application}-{lock.release_number} puts traffic back at this moment."
+        )
     if lock.owner and lock.release_number != release.number:
         raise LockLost(
             f"{release.application}-{lock.release_number} deploys now: "
