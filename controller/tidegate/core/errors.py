@@ -234,7 +234,14 @@ class LockLost(NeedsOperator):
 
 
 class RestoreFailed(NeedsOperator):
-    """Traffic could not be put back on the stable version after all retries."""
+    """Traffic could not be put back on the stable version after all retries.
+
+    ``aliases`` has a sentence for each that is not where it should be.
+    """
+
+    def __init__(self, message: str, *, mend: str = "", aliases: Sequence[str] = ()) -> None:
+        super().__init__(message, mend=mend)
+        self.aliases = tuple(aliases)
 
 
 class FinishFailed(NeedsOperator):

@@ -9,6 +9,7 @@ from tidegate.core.errors import (
     ApprovalVoid,
     ChangeSetStale,
     FinishFailed,
+    LockLost,
     NotCanaryable,
     StackBusy,
     StackFailed,
@@ -105,12 +106,17 @@ def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     """Take the pins off the stack, now that the aliases are where its template wants them.
 
     Raises ``FinishFailed``: the candidate is validated and keeps all traffic, whatever the stack
-    does. ``StackBusy``.
+    does. ``LockLost`` when it goes back by now, ``StackBusy``.
     """
     scene = open_scene(ports, ref)
     rollout = scene.require_rollout()
     if rollout.phase is RolloutPhase.SUCCEEDED:
         return {"done": True}
+    if rollout.phase not in {RolloutPhase.VERIFYING, RolloutPhase.FINISHING}:
+        raise LockLost(
+            f"{ref.release.id} is {rollout.phase} at {scene.place}, and does not finish any more.",
+            mend="Its execution ended, and the guardian makes the traffic safe.",
+        )
     rollout = scene.save(rollout, phase=RolloutPhase.FINISHING)
     state = scene.state()
     follow(scene, "finish")

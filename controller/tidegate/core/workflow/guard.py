@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypedDict
 
-from tidegate.core.errors import AliasChangedByOthers, RestoreFailed, TidegateError
+from tidegate.core.errors import AliasChangedByOthers, LockLost, RestoreFailed, TidegateError
 from tidegate.core.failure import Failure, release_phase, root_cause
 from tidegate.core.ports import Ports
 from tidegate.core.record import (
@@ -29,7 +29,7 @@ from tidegate.core.record import (
 )
 from tidegate.core.workflow.ending import end_stages
 from tidegate.core.workflow.events import tell_release
-from tidegate.core.workflow.items import find, ref_of, rollouts_of
+from tidegate.core.workflow.items import again_when_written, find, ref_of, rollouts_of
 from tidegate.core.workflow.live import succeed
 from tidegate.core.workflow.lock import free_lock, leave_queue, read_lock
 from tidegate.core.workflow.routing import pull
@@ -69,9 +69,13 @@ class _Watch:
         return self.ended.get(execution) or self.ports.executions.status(execution)
 
     def attempt(self, act: Callable[..., None], *subject: object) -> None:
-        """Nothing that goes wrong here keeps the rest from being made safe."""
+        """Nothing that goes wrong here keeps the rest from being made safe.
+
+        A task that writes at the same time is no reason to call a person: what it acts on is read
+        again.
+        """
         try:
-            act(self, *subject)
+            again_when_written(partial(act, self, *subject))
         except Exception as error:
             self.failed.append(str(error))
 
@@ -169,6 +173,9 @@ def _secure(watch: _Watch, release: Release, rollout: Rollout) -> None:
     """
     ref = RolloutRef(release=ref_of(release), stage=rollout.stage, target=rollout.target)
     scene = open_scene(watch.ports, ref)
+    rollout = scene.require_rollout()
+    if rollout.phase.over:
+        return
     why = _how_it_ended(watch, rollout.execution_arn or release.execution_arn)
     rollout = _take_over(scene, rollout, why)
     strangers = put_all(scene, rollout.shifts, partial(_put, scene, rollout.weight))
@@ -190,14 +197,18 @@ def _take_over(scene: Scene, rollout: Rollout, why: Failure) -> Rollout:
     now = scene.ports.clock.now()
     if rollout.phase is RolloutPhase.FINISHING:
         return scene.note(rollout, guarded_at=now, weight=1.0, left_weight=0.0)
+    if (
+        rollout.error and rollout.error != LockLost.__name__
+    ):  # which only says that we fenced it off
+        why = Failure(rollout.error, rollout.cause)
     return scene.note(
         rollout,
         phase=RolloutPhase.RESTORING,
         guarded_at=now,
         weight=0.0,
         left_weight=1.0,
-        error=rollout.error or why.error,
-        cause=rollout.cause or why.cause,
+        error=why.error,
+        cause=why.cause,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tidegate.core.errors import Aborted, LockLost, NotFound, Superseded
+from tidegate.core.errors import Aborted, LockLost, NotFound, RecordConflict, Superseded
 from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
@@ -18,6 +19,9 @@ from tidegate.core.record import (
 )
 
 ItemT = TypeVar("ItemT", bound=Item)
+Result = TypeVar("Result")
+
+_READINGS = 3  # of a record that others write at the same time
 
 
 def find(ledger: Ledger, kind: type[ItemT], **fields: Any) -> ItemT | None:
@@ -27,9 +31,26 @@ def find(ledger: Ledger, kind: type[ItemT], **fields: Any) -> ItemT | None:
 
 
 def put_over(ledger: Ledger, item: ItemT) -> ItemT:
-    """Write the item over whatever version is there, if any."""
-    present = ledger.get(type(item), item.partition, item.sort)
-    return ledger.put(item.model_copy(update={"version": present.version if present else 0}))
+    """Write the item over whatever version is there, if any; one that comes meanwhile, too."""
+
+    def put() -> ItemT:
+        present = ledger.get(type(item), item.partition, item.sort)
+        return ledger.put(item.model_copy(update={"version": present.version if present else 0}))
+
+    return again_when_written(put)
+
+
+def again_when_written(act: Callable[[], Result]) -> Result:
+    """Do what begins with reading the record; again when one of our own writers came between.
+
+    Raises ``RecordConflict`` when one always does.
+    """
+    for _ in range(_READINGS - 1):
+        try:
+            return act()
+        except RecordConflict:
+            continue
+    return act()
 
 
 def put_once(ledger: Ledger, item: ItemT) -> ItemT:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 
 from tidegate.core import approval as approvals
-from tidegate.core.errors import NotAllowedNow, NotFound, ReleaseStopped, TidegateError
+from tidegate.core.errors import (
+    NotAllowedNow,
+    NotFound,
+    ReleaseStopped,
+    RestoreFailed,
+    TidegateError,
+)
 from tidegate.core.plan import ArtifactRef, ReleaseRef
 from tidegate.core.ports import Ports
 from tidegate.core.quantities import write_share
@@ -82,32 +88,58 @@ def abort(ports: Ports, operator: Operator, release_id: str, reason: str = "") -
     release = _under_way(ports, release_id)
     wish, failed = ask_to_end(ports, operator, release, reason)
     answer_all(ports, release_id)
-    back = [rollout for rollout in rollouts_of(ports.ledger, release_id) if rollout.is_back]
-    where = f"Its traffic is back: {_places(back)}." if back else ""
-    return " ".join(filter(None, (abort_cause(wish), where, *failed)))
+    return " ".join([abort_cause(wish), *_ends(ports, release_id, failed)])
+
+
+def _ends(ports: Ports, release_id: str, failed: Mapping[str, str]) -> Iterator[str]:
+    """What the record says by now of each target where the release has begun, each once."""
+    rollouts = rollouts_of(ports.ledger, release_id)
+    back = [rollout for rollout in rollouts if rollout.is_back]
+    if back:
+        yield f"Its traffic is back: {_places(back)}."
+    for rollout in rollouts:
+        place = _places([rollout])
+        if not rollout.is_back and rollout.phase is not RolloutPhase.RESTORED:
+            yield f"{place} {_how_it_ends(rollout, failed.get(place, ''))}."
+
+
+def _how_it_ends(rollout: Rollout, failed: str) -> str:
+    if rollout.phase in {RolloutPhase.FINISHING, RolloutPhase.SUCCEEDED}:
+        return "keeps it: it was validated there"
+    if failed:
+        return f"is not all back yet, and goes on with it: {failed.rstrip('.')}"
+    if rollout.phase is RolloutPhase.RESTORING:
+        return "is going back"
+    if rollout.phase is RolloutPhase.SHIFTING and rollout.ticks:
+        return "goes back at its next evaluation"
+    if rollout.phase is RolloutPhase.VERIFYING:
+        return "has all traffic, and goes back unless it is validated at this moment"
+    return "has no traffic of it, and ends"
 
 
 def ask_to_end(
     ports: Ports, operator: Operator, release: Release, reason: str
-) -> tuple[Wish, list[str]]:
-    """Record that the release is to end, and put back what is split now; say what fails of that.
+) -> tuple[Wish, dict[str, str]]:
+    """Record that the release is to end, and put back what is split now; say what fails, by place.
 
     Whatever waits for an answer hears of it by ``answer_all``.
     """
     wish = abort_wish(ports, release.id)
     if wish is None:
         wish = _wish(ports, operator, release.id, "abort", reason)
-    return wish, list(_take_back(ports, release))
+    return wish, dict(_take_back(ports, release))
 
 
-def _take_back(ports: Ports, release: Release) -> Iterator[str]:
+def _take_back(ports: Ports, release: Release) -> Iterator[tuple[str, str]]:
     """Say what fails here. It is no obstacle: each rollout goes back by itself, too."""
     for rollout in rollouts_of(ports.ledger, release.id):
         ref = RolloutRef(release=ref_of(release), stage=rollout.stage, target=rollout.target)
         try:
             take_back(ports, ref)
+        except RestoreFailed as error:
+            yield _places([rollout]), "; ".join(error.aliases)
         except TidegateError as error:
-            yield f"{_places([rollout])} is not all back yet, and goes on with it: {error}"
+            yield _places([rollout]), error.message
 
 
 def pause(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
@@ -150,7 +182,7 @@ def promote(
     _wish(ports, operator, release_id, "promote-full" if full else "promote", reason)
     answer_all(ports, release_id)
     to = "to all traffic" if full else "to the next step"
-    return f"{operator.who} promoted {release_id} {to}: {_places(where)}."
+    return f"{operator.who} promoted {release_id} {to}: {_still(ports, where)}."
 
 
 def set_weight(
@@ -173,7 +205,7 @@ def set_weight(
         )
     _wish(ports, operator, release_id, "set-weight", reason, weight=weight)
     answer_all(ports, release_id)
-    return f"{operator.who} set {release_id} to {write_share(weight)}: {_places(where)}."
+    return f"{operator.who} set {release_id} to {write_share(weight)}: {_still(ports, where)}."
 
 
 def retry(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
@@ -387,6 +419,11 @@ def _under_way(ports: Ports, release_id: str) -> Release:
 def _shifting(ports: Ports, release_id: str) -> list[Rollout]:
     """The rollouts that shift now. Raises ``NotAllowedNow`` when none does."""
     release = _under_way(ports, release_id)
+    if wish := abort_wish(ports, release_id):
+        raise NotAllowedNow(
+            f"{abort_cause(wish)} It goes back.",
+            mend=f"`tidegate get {release_id}` shows what it does.",
+        )
     rollouts = rollouts_of(ports.ledger, release_id)
     shifting = [rollout for rollout in rollouts if rollout.phase is RolloutPhase.SHIFTING]
     if not shifting:
@@ -395,6 +432,16 @@ def _shifting(ports: Ports, release_id: str) -> list[Rollout]:
             mend=f"`tidegate get {release_id}` shows what it does.",
         )
     return shifting
+
+
+def _still(ports: Ports, where: Sequence[Rollout]) -> str:
+    """The places, each with what has become of it if it does not shift any more."""
+    now = {_places([one]): one for one in rollouts_of(ports.ledger, where[0].release_id)}
+    return ", ".join(
+        place if now[place].phase is one.phase else f"{place} is {now[place].phase} by now"
+        for one in where
+        for place in [_places([one])]
+    )
 
 
 def _places(rollouts: Iterable[Rollout]) -> str:

@@ -10,6 +10,7 @@ from tidegate.core.errors import (
     AliasConflict,
     FinishFailed,
     NeedsOperator,
+    RestoreFailed,
     StackFailed,
 )
 from tidegate.core.failure import Failure, root_cause
@@ -253,7 +254,10 @@ def _live_spec(scene: Scene, live: Live, state: StackState) -> StackSpec:
 def _stuck_because(rollout: Rollout, failure: Failure) -> Failure:
     """Why it is stuck, and what it was on its way back from."""
     known = {error.__name__ for error in NeedsOperator.__subclasses__()}
+    cause = failure.cause
+    if failure.error == RestoreFailed.__name__:
+        cause += " Set the aliases by hand: one version, no weights."
     fallback = "FinishFailed" if rollout.phase is RolloutPhase.FINISHING else "RestoreFailed"
     error = failure.error if failure.error in known else fallback
     first = f" It was going back because of {rollout.error}: {rollout.cause}"
-    return Failure(error, failure.cause + (first if rollout.error else ""))
+    return Failure(error, cause + (first if rollout.error else ""))

@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any
 
 from tidegate.core.errors import (
+    Aborted,
     AliasChangedByOthers,
     AliasConflict,
     LockLost,
     NotFound,
     RecordConflict,
     RestoreFailed,
+    TidegateError,
 )
 from tidegate.core.plan import Model, ReleasePlan, ReleaseRef, StagePlan, Target
 from tidegate.core.ports import Ports, StackState, TargetPorts
@@ -195,12 +197,17 @@ def refuse_foreign(scene: Scene, rollout: Rollout, foreign: list[str]) -> None:
 def put_all(scene: Scene, shifts: tuple[Shift, ...], put: Callable[[Shift], str]) -> list[str]:
     """Try every alias, whatever happens to the others; ``put`` says what is not ours.
 
-    Returns what it said. Raises ``RestoreFailed`` naming each alias that could not be put.
+    Returns what it said. Raises ``RestoreFailed`` naming each alias that could not be put. When
+    nothing else is wrong, whatever ``may_write`` in ``put`` raises because another of our own
+    writers has this rollout by now: ``RecordConflict``, ``LockLost``, ``Aborted``.
     """
     foreign, failed = [], []
+    taken: TidegateError | None = None
     for shift in shifts:
         try:
             stranger = _again_when_moved(partial(put, shift))
+        except (RecordConflict, LockLost, Aborted) as error:
+            taken = error
         except Exception as error:
             failed.append(f"{shift.function}:{shift.alias}: {error}")
         else:
@@ -208,8 +215,10 @@ def put_all(scene: Scene, shifts: tuple[Shift, ...], put: Callable[[Shift], str]
     if failed:
         raise RestoreFailed(
             f"Traffic is not where it is safe at {scene.place}: {'; '.join(failed)}.",
-            mend="Set the aliases by hand: one version, no weights.",
+            aliases=failed,
         )
+    if taken:
+        raise taken
     return foreign
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from tidegate.core.errors import NotFound, RecordConflict
+from tidegate.core.errors import Aborted, LockLost, NotFound, RecordConflict
 from tidegate.core.judge import and_alarms
 from tidegate.core.look import Look, moved, policy_of
 from tidegate.core.memory import remember_heard
@@ -27,7 +27,8 @@ def take_back(ports: Ports, ref: RolloutRef, firing: Sequence[str] = ()) -> bool
     ``firing`` are alarms that have begun to fire. The decision is the one that a look would take,
     on the data of the last look. It is recorded first: whatever ends this early, the next look, the
     way back of the rollout's own machine or the guardian goes on with it, and that way back judges
-    what is not ours. False: there was nothing to take back here, or a look decides by itself.
+    what is not ours. One that does so at the same time is no news: what it leaves is done here.
+    False: there was nothing to take back here, or a look decides by itself.
 
     Raises ``RestoreFailed`` naming each alias that is not back.
     """
@@ -37,11 +38,24 @@ def take_back(ports: Ports, ref: RolloutRef, firing: Sequence[str] = ()) -> bool
         return False
     rollout, tick = decided
     try:
-        put_back(scene, rollout, partial(check_fence, scene, rollout))
+        _put_back(scene, rollout)
     finally:
-        _keep(scene, tick)
-    are_back(scene, rollout)
+        put_over(scene.ports.ledger, tick)  # a tick that was about to write it does so now or never
     return True
+
+
+def _put_back(scene: Scene, rollout: Rollout) -> None:
+    """Go on with what the record says, unless all are back or the guardian has taken it over."""
+    for _ in range(_READINGS):
+        try:
+            put_back(scene, rollout, partial(check_fence, scene, rollout))
+            rollout = are_back(scene, rollout)
+        except RecordConflict:
+            rollout = scene.require_rollout()
+        except (LockLost, Aborted):
+            return
+        if rollout.guarded_at or rollout.left_weight <= 0.0:
+            return
 
 
 def _decide(scene: Scene, firing: Sequence[str]) -> tuple[Rollout, Tick] | None:
@@ -98,11 +112,3 @@ def _look(scene: Scene, rollout: Rollout, last: Tick, firing: Sequence[str]) -> 
         wishes=standing(said, rollout.heard),
         now=scene.ports.clock.now(),
     )
-
-
-def _keep(scene: Scene, tick: Tick) -> None:
-    """A look that was about to write this number does so now or never: once more is enough."""
-    try:
-        put_over(scene.ports.ledger, tick)
-    except RecordConflict:
-        put_over(scene.ports.ledger, tick)
