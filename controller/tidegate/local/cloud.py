@@ -27,6 +27,7 @@ from hypercorn.asyncio import serve
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config as ServerConfig
 
+from tidegate.local.delays import Delays
 from tidegate.local.gateway import AsgiApp, Gateway, Route
 
 DEFAULT_REGION: Final = "eu-west-1"
@@ -58,11 +59,17 @@ _CLIENT_CONFIG: Final = Config(
 
 
 class Cloud:
-    """What a plug-in is given: the endpoint, clients of it, and where to hang itself in."""
+    """What a plug-in is given: the endpoint, clients of it, and where to hang itself in.
 
-    def __init__(self, endpoint: str, state_dir: Path) -> None:
+    Plug-ins read ``delays`` each time that they are about to wait, so it can be changed meanwhile;
+    ``now`` is the clock, in seconds, by which they find what has become ready.
+    """
+
+    def __init__(self, endpoint: str, state_dir: Path, delays: Delays) -> None:
         self.endpoint = endpoint
         self.state_dir = state_dir
+        self.delays = delays
+        self.now: Callable[[], float] = time.monotonic
         self.routes: list[Route] = []
         self._on_stop: list[Callable[[], None]] = []
         self._clients: dict[tuple[str, str, str], Any] = {}
@@ -134,13 +141,18 @@ class EmbeddedAws:
     """An AWS in this process, on one port, for tests and the demo; one at a time per process.
 
     Use it as a context manager, or call `start` and `stop`. Credentials are a 12-digit account
-    number as access key and any secret.
+    number as access key and any secret. ``delays`` are those of the environment unless given.
     """
 
     def __init__(
-        self, plugins: Sequence[Plugin] | None = None, *, state_dir: Path | None = None
+        self,
+        plugins: Sequence[Plugin] | None = None,
+        *,
+        state_dir: Path | None = None,
+        delays: Delays | None = None,
     ) -> None:
         self._plugins = plugins
+        self._delays = delays or Delays.from_environment()
         self._given_state_dir = state_dir
         self._cloud: Cloud | None = None
         self._server: _ServerThread | None = None
@@ -191,7 +203,7 @@ class EmbeddedAws:
         bound_port = listener.getsockname()[1]
         state_dir = self._given_state_dir or Path(tempfile.mkdtemp(prefix="tidegate-local-"))
         state_dir.mkdir(parents=True, exist_ok=True)
-        self._cloud = Cloud(f"http://{HOST}:{bound_port}", state_dir)
+        self._cloud = Cloud(f"http://{HOST}:{bound_port}", state_dir, self._delays)
         try:
             ministack = _load_ministack(bound_port)
             for plugin in default_plugins() if self._plugins is None else self._plugins:
