@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.capacity import CapacityTime, capacity_by_hand
 from tidegate.local.cloud import EmbeddedAws
 
 _accounts = itertools.count(100_000_000_000)
@@ -15,6 +16,13 @@ def aws() -> Iterator[EmbeddedAws]:
     """The embedded AWS, one for each worker; tests keep apart by their account numbers."""
     with EmbeddedAws() as embedded:
         yield embedded
+
+
+@pytest.fixture
+def capacity_time(aws: EmbeddedAws) -> Iterator[CapacityTime]:
+    """Lets provisioned concurrency become ready, which it does not by itself."""
+    with capacity_by_hand(aws) as clock:
+        yield clock
 
 
 @pytest.fixture

@@ -56,6 +56,6 @@ def test_an_interrupt_stops_all_that_was_started(folder: Path) -> None:
     assert "answers at" in demo.stdout.readline()
     assert any("tidegate.local" in command for command in processes_in(folder))
     demo.send_signal(signal.SIGINT)
-    output, _ = demo.communicate(timeout=60)
+    output, _ = demo.communicate()
     assert demo.returncode != 0
     assert "Traceback" not in output

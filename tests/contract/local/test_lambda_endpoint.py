@@ -4,9 +4,7 @@ import base64
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 from lambda_functions import package
 
+from support.waiting import alive, wait_until
 from tidegate.core.errors import InputError, NotFound, TidegateError
 from tidegate.local.endpoint import engine
 from tidegate.local.endpoint.application import read_application
@@ -190,12 +189,8 @@ def parent_of(pid: int) -> int:
     return int(status.partition("PPid:")[2].split()[0])
 
 
-def wait_until_gone(pid: int, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    with suppress(FileNotFoundError):
-        while "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
-            assert time.monotonic() < deadline, f"process {pid} is still there"
-            time.sleep(0.02)
+def wait_until_gone(pid: int) -> None:
+    wait_until(lambda: not alive(pid))
 
 
 # What cannot be started

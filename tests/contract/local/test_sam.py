@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from statemachines import eventually
 
+from support.waiting import eventually
 from tidegate.local.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
