@@ -92,7 +92,7 @@ def install(patches: Patches, delays: Callable[[], Delays]) -> None:
     patches.replace(StateTaskService, "_normalise_response", _normalise_response)
     patches.replace(StateTaskServiceCallback, "_eval_execution", _fresh_token)
     patches.replace(StateTaskServiceCallback, "_eval_sync", lambda _original: _wait_for_job(delays))
-    patches.replace(StateTaskServiceCallback, "_eval_wait_for_task_token", _heed_both_clocks)
+    patches.replace(StateTaskServiceCallback, "_eval_wait_for_task_token", heed_both_clocks)
     for ending in ("set_ended", "set_error", "set_stop", "set_timed_out"):
         patches.replace(Environment, ending, _closing_token)
     patches.replace(StateTask, "_from_error", _timeout_or_abort)
@@ -102,7 +102,7 @@ def install(patches: Patches, delays: Callable[[], Delays]) -> None:
     patches.replace(StateTaskService, "_SERVICE_NAME_SFN_TO_BOTO_OVERRIDES", _with_more_names)
 
 
-def _heed_both_clocks(original: Original) -> Original:
+def heed_both_clocks(original: Original, clock: Callable[[], float] = time.monotonic) -> Original:
     """With a heartbeat, moto forgets the state's time limit and an answer that is there already."""
 
     def wait(
@@ -114,10 +114,10 @@ def _heed_both_clocks(original: Original) -> Original:
     ) -> Any:
         if heartbeat_endpoint is None:
             return original(self, env, timeout_seconds, callback_endpoint, heartbeat_endpoint)
-        deadline = time.monotonic() + timeout_seconds
+        deadline = clock() + timeout_seconds
         heard = heartbeat_endpoint._next_heartbeat_event
         while env.is_running() and callback_endpoint.get_outcome() is None:
-            left = deadline - time.monotonic()
+            left = deadline - clock()
             if left <= 0:
                 return CallbackOutcomeTimedOut(callback_id=callback_endpoint.callback_id)
             patience = heartbeat_endpoint._heartbeat_seconds
