@@ -8,6 +8,8 @@ import pytest
 from support.capacity import CapacityTime, capacity_by_hand
 from tidegate.local.cloud import EmbeddedAws
 
+pytest_plugins = ["support.leftovers"]
+
 _accounts = itertools.count(100_000_000_000)
 
 

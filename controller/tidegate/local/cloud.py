@@ -48,7 +48,7 @@ PLUGINS: Final = (
 _SECRET: Final = "any"  # noqa: S105 - nothing checks it
 _MINISTACK_PORT: Final = "4566"
 """What ministack believes its port to be when nobody said."""
-_START_SECONDS: Final = 20.0
+_START_SECONDS: Final = 120.0  # only what hangs takes so long
 _END_SECONDS: Final = 2.0
 _WORKERS: Final = 256
 _CLIENT_CONFIG: Final = Config(
@@ -205,7 +205,7 @@ class EmbeddedAws:
         state_dir.mkdir(parents=True, exist_ok=True)
         self._cloud = Cloud(f"http://{HOST}:{bound_port}", state_dir, self._delays)
         try:
-            ministack = _load_ministack(bound_port)
+            ministack = _load_ministack(bound_port, state_dir)
             for plugin in default_plugins() if self._plugins is None else self._plugins:
                 plugin.install(self._cloud)
             self._server = _ServerThread(ministack, self._cloud, listener)
@@ -331,7 +331,7 @@ def _readdress(earlier_port: str, port: str) -> None:
                 setattr(module, name, DEFAULT_REGION)
 
 
-def _load_ministack(port: int) -> AsgiApp:
+def _load_ministack(port: int, state_dir: Path) -> AsgiApp:
     """Import ministack set up for this machine: quiet, on our port, with no other port or Docker.
 
     It reads most of its settings from the environment at import, some later.
@@ -341,6 +341,7 @@ def _load_ministack(port: int) -> AsgiApp:
         GATEWAY_PORT=str(port),
         MINISTACK_HOST=HOST,
         MINISTACK_REGION=DEFAULT_REGION,
+        STATE_DIR=str(state_dir / "ministack"),
         SFTP_ENABLED="0",
         IOT_MTLS_ENABLED="0",
     )
