@@ -13,6 +13,16 @@ pytest_plugins = ["support.leftovers"]
 _accounts = itertools.count(100_000_000_000)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs on the embedded AWS or in processes of its own touches time; see `timed`."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if {"aws", "endpoint"} & {*fixtures} or {"cloud", "e2e"} & {
+            m.name for m in item.iter_markers()
+        }:
+            item.add_marker("timed")
+
+
 @pytest.fixture(scope="session")
 def aws() -> Iterator[EmbeddedAws]:
     """The embedded AWS, one for each worker; tests keep apart by their account numbers."""

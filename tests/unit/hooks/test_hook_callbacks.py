@@ -23,6 +23,8 @@ from tidegate.hooks import (
 from tidegate.hooks.client import events_client
 from tidegate.testing.events import make_callback
 
+pytestmark = pytest.mark.timed
+
 BUS = "arn:aws:events:eu-west-1:999999999999:event-bus/tidegate"
 
 

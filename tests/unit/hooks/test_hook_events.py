@@ -12,6 +12,8 @@ from hook_lambdas import CART, event
 from support.story import Story
 from tidegate.hooks import HookEvent, NotAHookEventError
 
+pytestmark = pytest.mark.timed
+
 
 def test_tells_release_function_and_versions() -> None:
     given = HookEvent.read(event())

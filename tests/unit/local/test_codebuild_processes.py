@@ -7,8 +7,12 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from support.waiting import alive, wait_until
 from tidegate.local.codebuild.processes import ProcessGroup
+
+pytestmark = pytest.mark.timed
 
 OWNER = """
 import os, sys

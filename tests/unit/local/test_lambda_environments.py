@@ -17,6 +17,8 @@ from tidegate.local.lambdas.packages import InvalidPackageError, PackageStore
 from tidegate.local.lambdas.pool import EnvironmentPool, NoEnvironmentError
 from tidegate.local.lambdas.runtime import Environment, RuntimeFactory, UnsupportedPlatformError
 
+pytestmark = pytest.mark.timed
+
 
 def version(number: str, code: bytes = b"", **settings: Any) -> FunctionVersion:
     arn = f"arn:aws:lambda:eu-west-1:100000000001:function:fn:{number}"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timed
+
 TESTS = Path(__file__).parents[2]
 LEAVES = {
     "a folder": (
