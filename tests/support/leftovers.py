@@ -35,6 +35,8 @@ class Leftovers:
 
     def __init__(self, base: Path) -> None:
         self.base = base
+        self.temporary = base / "tmp"
+        self.temporary.mkdir()
         self.found: list[str] = []
 
     @pytest.hookimpl(optionalhook=True)
@@ -54,7 +56,7 @@ class Leftovers:
             self.found += [f"process {pid}: {command}", *ports_of(pid, command)]
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.found += [f"in the temporary folder: {path.name}" for path in self.base.iterdir()]
+        self.found += [f"in the temporary folder: {path.name}" for path in self.temporary.iterdir()]
         if self.found and session.exitstatus in {
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
@@ -92,10 +94,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # what pytest keeps of failed tests stays where pytest has it
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     base = Path(tempfile.mkdtemp(prefix="tidegate-tests-"))
-    os.environ["TMPDIR"] = tempfile.tempdir = str(base)
+    leftovers = Leftovers(base)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(leftovers.temporary)
+    os.environ["STATE_DIR"] = str(base / "ministack")  # it keeps a key, as soon as it is imported
     if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError("processes cannot be followed here")
-    config.pluginmanager.register(Leftovers(base), "leftovers")
+    config.pluginmanager.register(leftovers, "leftovers")
 
 
 def descendants() -> list[int]:
