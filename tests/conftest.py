@@ -8,7 +8,7 @@ import pytest
 from support.capacity import CapacityTime, capacity_by_hand
 from tidegate.local.cloud import EmbeddedAws
 
-pytest_plugins = ["support.leftovers"]
+pytest_plugins = ["support.leftovers", "support.workers"]
 
 _accounts = itertools.count(100_000_000_000)
 

@@ -29,7 +29,7 @@ class Speed:
 
     def command(self, more: Sequence[str]) -> list[str]:
         """How pytest is started."""
-        workers = [] if self.one_busy_core else ["--numprocesses", "2", "--dist", "loadgroup"]
+        workers = [] if self.one_busy_core else ["--numprocesses", "2"]
         return [*_TESTS, *workers, *more]
 
 

@@ -27,7 +27,7 @@ from tidegate.core.workflow.guard import GRACE, guard
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.release import TestResult
 
-pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("statemachine")]
+pytestmark = pytest.mark.cloud
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}

@@ -58,7 +58,7 @@ from tidegate.core.workflow.lock import read_lock
 from tidegate.core.workflow.operate import Operator
 from tidegate.core.workflow.release import TestResult
 
-pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("statemachine")]
+pytestmark = pytest.mark.cloud
 
 BEA = Operator("bea")
 RELEASE = "hello-2"

@@ -21,8 +21,6 @@ from tidegate.local.endpoint.application import read_application
 from tidegate.local.endpoint.engine import Engine, NoEngineError
 from tidegate.local.endpoint.start import Choice, Endpoint, Kind, choose, running
 
-pytestmark = pytest.mark.xdist_group("lambda endpoint")
-
 LOCAL = Choice(Kind.LOCAL, "the test")
 
 TEMPLATE = """
