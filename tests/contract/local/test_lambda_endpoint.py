@@ -173,7 +173,10 @@ def test_what_needs_a_container_is_left_out_and_said(endpoint: Endpoint, build_d
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_outlives_the_endpoint(build_dir: Path, how: signal.Signals) -> None:
+def test_no_process_outlives_the_endpoint(
+    build_dir: Path, how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # what is killed cannot clean up
     with running(LOCAL, build_dir) as started:
         function = ask(started.client(), "Shop")[0]["pid"]
         server = parent_of(function)

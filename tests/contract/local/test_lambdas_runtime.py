@@ -396,16 +396,17 @@ def test_a_timeout_kills_what_the_function_started(aws: EmbeddedAws, account: st
     assert not alive(int(child[1]))
 
 
-def run_apart(ending: str) -> int:
+def run_apart(ending: str, folder: Path) -> int:
     """The process of a function in an embedded AWS of its own that ends as told."""
     script = dedent(f"""
         import os, signal, sys
+        from pathlib import Path
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from lambda_functions import Function
         from tidegate.local.cloud import EmbeddedAws
         from tidegate.local.lambdas import LambdaDataPlane
 
-        aws = EmbeddedAws([LambdaDataPlane()])
+        aws = EmbeddedAws([LambdaDataPlane()], state_dir=Path({str(folder)!r}))
         aws.start()
         function = Function.create(aws, "100000000001", {PID!r})
         print(function.invoke().payload, flush=True)
@@ -420,8 +421,8 @@ def run_apart(ending: str) -> int:
 @pytest.mark.parametrize(
     "ending", ["aws.stop()", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["stopped", "killed"]
 )
-def test_no_environment_outlives_the_embedded_aws(ending: str) -> None:
-    pid = run_apart(ending)
+def test_no_environment_outlives_the_embedded_aws(ending: str, tmp_path: Path) -> None:
+    pid = run_apart(ending, tmp_path)
 
     wait_until(lambda: not alive(pid))
 
