@@ -26,6 +26,7 @@ from support.waiting import alive
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PATIENCE: Final = "LEFTOVERS_WAIT_SECONDS"
 """The variable that says how long what was told to end may take; only what stays takes so long."""
+_SHOWN: Final = 5
 _LISTENING: Final = "0A"  # as /proc/net/tcp has it
 _KEY: Final = "left behind"  # of what a worker tells
 
@@ -56,7 +57,10 @@ class Leftovers:
             self.found += [f"process {pid}: {command}", *ports_of(pid, command)]
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.found += [f"in the temporary folder: {path.name}" for path in self.temporary.iterdir()]
+        self.found += [
+            f"in the temporary folder: {path.name}{contents_of(path)}"
+            for path in self.temporary.iterdir()
+        ]
         if self.found and session.exitstatus in {
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
@@ -116,6 +120,12 @@ def descendants() -> list[int]:
             yield from below(child)
 
     return [pid for pid in below(os.getpid()) if alive(pid)]
+
+
+def contents_of(folder: Path) -> str:
+    """Some of what is in a folder, which tells who made it."""
+    inside = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    return f", with {', '.join(sorted(inside)[:_SHOWN])}" if inside else ""
 
 
 def command_of(pid: int) -> str:
