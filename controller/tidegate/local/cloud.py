@@ -50,6 +50,7 @@ _MINISTACK_PORT: Final = "4566"
 """What ministack believes its port to be when nobody said."""
 _START_SECONDS: Final = 120.0  # only what hangs takes so long
 _END_SECONDS: Final = 2.0
+_REMOVE_SECONDS: Final = 30.0
 _WORKERS: Final = 256
 _CLIENT_CONFIG: Final = Config(
     read_timeout=910,  # the longest Lambda invocation, and a little
@@ -227,7 +228,15 @@ class EmbeddedAws:
             if server is not None:
                 server.stop()
             if self._given_state_dir is None:
-                shutil.rmtree(cloud.state_dir, ignore_errors=True)
+                _remove(cloud.state_dir)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder that what is just ending may still write to."""
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.01)
 
 
 class _ServerThread:
