@@ -55,9 +55,13 @@ fix: $(STAMP) ## Format, and mend what the linter can mend
 
 .PHONY: test
 test: $(STAMP) ## All tests, with coverage; the core must be at 100 %
-	pytest --numprocesses 2 --dist loadgroup --cov --cov-report=
+	pytest --numprocesses 2 --cov --cov-report=
 	coverage report --include 'controller/tidegate/core/*' --fail-under 100
 	coverage report --format total | xargs printf 'Coverage of everything, branches included: %s %%\n'
+
+.PHONY: test-speeds
+test-speeds: $(STAMP) ## The tests that touch time, at four speeds of the machine and of the embedded AWS
+	python tools/run_speeds.py
 
 .PHONY: bench-stacks
 bench-stacks: $(STAMP) ## Measure a stack of 100 functions at Lambda's rate; writes a section of docs/bench.md

@@ -5,9 +5,22 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.capacity import CapacityTime, capacity_by_hand
 from tidegate.local.cloud import EmbeddedAws
 
+pytest_plugins = ["support.leftovers", "support.workers"]
+
 _accounts = itertools.count(100_000_000_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs on the embedded AWS or in processes of its own touches time; see `timed`."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if {"aws", "endpoint"} & {*fixtures} or {"cloud", "e2e"} & {
+            m.name for m in item.iter_markers()
+        }:
+            item.add_marker("timed")
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +28,13 @@ def aws() -> Iterator[EmbeddedAws]:
     """The embedded AWS, one for each worker; tests keep apart by their account numbers."""
     with EmbeddedAws() as embedded:
         yield embedded
+
+
+@pytest.fixture
+def capacity_time(aws: EmbeddedAws) -> Iterator[CapacityTime]:
+    """Lets provisioned concurrency become ready, which it does not by itself."""
+    with capacity_by_hand(aws) as clock:
+        yield clock
 
 
 @pytest.fixture

@@ -4,20 +4,39 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.e2e
 
-DEMO = [str(Path(sys.executable).with_name("tidegate")), "local", "demo"]
+LOCAL = [str(Path(sys.executable).with_name("tidegate")), "local"]
+PAGE = re.compile(r"(http://127\.0\.0\.1:\d+/)#key=(\S+)")
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        DEMO, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*LOCAL, "demo", *options],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
+
+
+def down(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*LOCAL, "down"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def applications_on(page: re.Match[str]) -> str:
+    """What the page is told of the applications."""
+    headers = {"X-Tidegate-Key": page[2]}
+    request = urllib.request.Request(f"{page[1]}api/applications", headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        return str(answer.read().decode())
 
 
 def processes_in(folder: Path) -> list[str]:
@@ -36,11 +55,14 @@ def processes_in(folder: Path) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
+    """Where a demonstration runs that hears of interrupts, even where the tests do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield tmp_path
+    signal.signal(signal.SIGINT, before)
     assert processes_in(tmp_path) == []
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_four_commits_travel_as_they_have_to_and_nothing_stays(folder: Path) -> None:
     demo = start(folder)
     output, _ = demo.communicate()
@@ -50,12 +72,36 @@ def test_four_commits_travel_as_they_have_to_and_nothing_stays(folder: Path) -> 
     assert re.search(r"3 +3 +never, taken", output)
 
 
-def test_an_interrupt_stops_all_that_was_started(folder: Path) -> None:
-    demo = start(folder)
+@pytest.mark.timeout(1800)
+def test_what_is_kept_has_its_page_until_it_is_told_to_stop(folder: Path) -> None:
+    try:
+        demo = start(folder, "--keep")
+        output, _ = demo.communicate()
+        assert demo.returncode == 0, output
+        first, last = PAGE.finditer(output)
+        assert first[0] == last[0]
+        assert "hello-4" in applications_on(first)
+    finally:
+        stopped = down(folder)
+    assert stopped.returncode == 0, stopped.stderr
+    assert processes_in(folder) == []
+    with pytest.raises(urllib.error.URLError):
+        applications_on(first)
+
+
+@pytest.mark.parametrize(
+    ("options", "last_line"),
+    [([], "answers at"), (["--keep"], "The same in a browser")],
+    ids=["while it is set up", "with a page that would be kept"],
+)
+def test_an_interrupt_stops_all_that_was_started(
+    folder: Path, options: list[str], last_line: str
+) -> None:
+    demo = start(folder, *options)
     assert demo.stdout is not None
-    assert "answers at" in demo.stdout.readline()
+    assert any(last_line in line for line in demo.stdout)
     assert any("tidegate.local" in command for command in processes_in(folder))
     demo.send_signal(signal.SIGINT)
-    output, _ = demo.communicate(timeout=60)
-    assert demo.returncode != 0
+    output, _ = demo.communicate()
+    assert demo.returncode != 0, output
     assert "Traceback" not in output

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from support.waiting import stack_status
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.cli.app import app
 from tidegate.core.plan import ArtifactRef
@@ -44,9 +45,7 @@ def controller(aws: EmbeddedAws, account: str, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(name, value)
     cloudformation = aws.client("cloudformation", account=account)
     cloudformation.create_stack(StackName="delivery", TemplateBody=json.dumps(TEMPLATE))
-    cloudformation.get_waiter("stack_create_complete").wait(
-        StackName="delivery", WaiterConfig={"Delay": 1}
-    )
+    assert stack_status(cloudformation, "delivery") == "CREATE_COMPLETE"
     outputs = cloudformation.describe_stacks(StackName="delivery")["Stacks"][0]["Outputs"]
     ledger = DynamoLedger(aws.client("dynamodb", account=account), outputs[0]["OutputValue"])
     artifact = ArtifactRef(

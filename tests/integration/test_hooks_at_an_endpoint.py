@@ -10,8 +10,6 @@ import pytest
 
 from tidegate.local.endpoint.start import Endpoint, Kind
 
-pytestmark = pytest.mark.xdist_group("lambda endpoint")
-
 
 def event(
     endpoint: Endpoint, when: str, *, function: str = "HelloFunction", candidate: str = "1"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
+from support.waiting import eventually
 from tidegate.local.cloud import EmbeddedAws
 from tidegate.local.gateway import Request, Response
 
@@ -34,7 +34,6 @@ _QUICK: Final = {
     "MaxQueuePolls": "3",
     "MaxLooks": "4",
 }
-_LIMIT_SECONDS: Final = 90.0  # for a busy machine
 
 
 @dataclass(frozen=True)
@@ -340,13 +339,11 @@ def _create_machines(states: Any, account: str, outermost: str) -> dict[str, str
 
 
 def _wait(states: Any, arn: str) -> dict[str, Any]:
-    deadline = time.monotonic() + _LIMIT_SECONDS
-    while time.monotonic() < deadline:
+    def ended() -> dict[str, Any] | None:
         described: dict[str, Any] = states.describe_execution(executionArn=arn)
-        if described["status"] != "RUNNING":
-            return described
-        time.sleep(0.1)
-    raise TimeoutError(f"{arn} still runs after {_LIMIT_SECONDS:.0f} s")
+        return None if described["status"] == "RUNNING" else described
+
+    return eventually(ended)
 
 
 def _entered(states: Any, arn: str) -> list[str]:

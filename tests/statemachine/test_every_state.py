@@ -5,13 +5,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 import test_release
 import test_rollout
 import test_stage
 from scripted import DEFINITIONS, MACHINES, Theatre, definition
-
-pytestmark = pytest.mark.xdist_group("statemachine")  # each scenario is played once
 
 SCENARIOS = [*test_rollout.SCENARIOS, *test_stage.SCENARIOS, *test_release.SCENARIOS]
 

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 from scripted import ARTIFACT, RELEASE, Answer, Raises, Scenario, Theatre, TokenFails
 
-pytestmark = pytest.mark.xdist_group("statemachine")  # each scenario is played once
-
 WAITING = {"held": False, "holder": "hello-2"}
 
 

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from scripted import Answer, Raises, Refused, Scenario, Silence, Theatre, TokenFails, TokenSucceeds
 
-pytestmark = pytest.mark.xdist_group("statemachine")  # each scenario is played once
-
 BACK = ["restore-traffic", "settle-capacity", "restore-stack"]
 STILL_SHIFTING = {"promoted": False, "bake_seconds": 1}
 PROMOTED = {"promoted": True, "bake_seconds": 0}

@@ -16,8 +16,6 @@ from scripted import (
     TokenSucceeds,
 )
 
-pytestmark = pytest.mark.xdist_group("statemachine")  # each scenario is played once
-
 THIRD_TARGET = "333333333333/eu-west-1"
 NEEDS_APPROVAL = {"waves": [[TARGET]], "approval_timeout_seconds": 600}
 TWO_WAVES = {"waves": [[TARGET, OTHER_TARGET], [THIRD_TARGET]]}

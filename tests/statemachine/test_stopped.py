@@ -11,7 +11,6 @@ import copy
 import dataclasses
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ import pytest
 from scripted import MACHINES, Answer, Raises, Scenario, Silence, Theatre, TokenSucceeds, definition
 
 from support.story import CANARY, PROD, Story
+from support.waiting import wait_until
 from tidegate.aws.callbacks import StepFunctionsCallbacks
 from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.core import errors
@@ -58,7 +58,7 @@ from tidegate.core.workflow.lock import read_lock
 from tidegate.core.workflow.operate import Operator
 from tidegate.core.workflow.release import TestResult
 
-pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("statemachine")]
+pytestmark = pytest.mark.cloud
 
 BEA = Operator("bea")
 RELEASE = "hello-2"
@@ -175,10 +175,7 @@ class Act:
         script: dict[str, Any] = {name: self._answering(name) for name in tasks}
         script["unit"] = {"status": "FAILED" if self.case.failing_test else "SUCCEEDED"}
         self.theatre.play(Scenario("release", script, event=artifact, on_enter=self._enter))
-        deadline = time.monotonic() + 90
-        while any(self._status(arn) == "RUNNING" for arn in self.executions.values()):
-            assert time.monotonic() < deadline, self.executions
-            time.sleep(0.1)
+        wait_until(lambda: all(self._status(arn) != "RUNNING" for arn in self.executions.values()))
         if self.left is None:  # what was stopped lies around or within the rollout's own execution
             self.guardian()
             self.left = self.story.serves()

@@ -27,6 +27,7 @@ from hypercorn.asyncio import serve
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config as ServerConfig
 
+from tidegate.local.delays import Delays
 from tidegate.local.gateway import AsgiApp, Gateway, Route
 
 DEFAULT_REGION: Final = "eu-west-1"
@@ -47,8 +48,9 @@ PLUGINS: Final = (
 _SECRET: Final = "any"  # noqa: S105 - nothing checks it
 _MINISTACK_PORT: Final = "4566"
 """What ministack believes its port to be when nobody said."""
-_START_SECONDS: Final = 20.0
+_START_SECONDS: Final = 120.0  # only what hangs takes so long
 _END_SECONDS: Final = 2.0
+_REMOVE_SECONDS: Final = 30.0
 _WORKERS: Final = 256
 _CLIENT_CONFIG: Final = Config(
     read_timeout=910,  # the longest Lambda invocation, and a little
@@ -58,11 +60,17 @@ _CLIENT_CONFIG: Final = Config(
 
 
 class Cloud:
-    """What a plug-in is given: the endpoint, clients of it, and where to hang itself in."""
+    """What a plug-in is given: the endpoint, clients of it, and where to hang itself in.
 
-    def __init__(self, endpoint: str, state_dir: Path) -> None:
+    Plug-ins read ``delays`` each time that they are about to wait, so it can be changed meanwhile;
+    ``now`` is the clock, in seconds, by which they find what has become ready.
+    """
+
+    def __init__(self, endpoint: str, state_dir: Path, delays: Delays) -> None:
         self.endpoint = endpoint
         self.state_dir = state_dir
+        self.delays = delays
+        self.now: Callable[[], float] = time.monotonic
         self.routes: list[Route] = []
         self._on_stop: list[Callable[[], None]] = []
         self._clients: dict[tuple[str, str, str], Any] = {}
@@ -134,13 +142,18 @@ class EmbeddedAws:
     """An AWS in this process, on one port, for tests and the demo; one at a time per process.
 
     Use it as a context manager, or call `start` and `stop`. Credentials are a 12-digit account
-    number as access key and any secret.
+    number as access key and any secret. ``delays`` are those of the environment unless given.
     """
 
     def __init__(
-        self, plugins: Sequence[Plugin] | None = None, *, state_dir: Path | None = None
+        self,
+        plugins: Sequence[Plugin] | None = None,
+        *,
+        state_dir: Path | None = None,
+        delays: Delays | None = None,
     ) -> None:
         self._plugins = plugins
+        self._delays = delays or Delays.from_environment()
         self._given_state_dir = state_dir
         self._cloud: Cloud | None = None
         self._server: _ServerThread | None = None
@@ -191,9 +204,9 @@ class EmbeddedAws:
         bound_port = listener.getsockname()[1]
         state_dir = self._given_state_dir or Path(tempfile.mkdtemp(prefix="tidegate-local-"))
         state_dir.mkdir(parents=True, exist_ok=True)
-        self._cloud = Cloud(f"http://{HOST}:{bound_port}", state_dir)
+        self._cloud = Cloud(f"http://{HOST}:{bound_port}", state_dir, self._delays)
         try:
-            ministack = _load_ministack(bound_port)
+            ministack = _load_ministack(bound_port, state_dir)
             for plugin in default_plugins() if self._plugins is None else self._plugins:
                 plugin.install(self._cloud)
             self._server = _ServerThread(ministack, self._cloud, listener)
@@ -215,7 +228,15 @@ class EmbeddedAws:
             if server is not None:
                 server.stop()
             if self._given_state_dir is None:
-                shutil.rmtree(cloud.state_dir, ignore_errors=True)
+                _remove(cloud.state_dir)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder that what is just ending may still write to."""
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.01)
 
 
 class _ServerThread:
@@ -319,7 +340,7 @@ def _readdress(earlier_port: str, port: str) -> None:
                 setattr(module, name, DEFAULT_REGION)
 
 
-def _load_ministack(port: int) -> AsgiApp:
+def _load_ministack(port: int, state_dir: Path) -> AsgiApp:
     """Import ministack set up for this machine: quiet, on our port, with no other port or Docker.
 
     It reads most of its settings from the environment at import, some later.
@@ -329,6 +350,7 @@ def _load_ministack(port: int) -> AsgiApp:
         GATEWAY_PORT=str(port),
         MINISTACK_HOST=HOST,
         MINISTACK_REGION=DEFAULT_REGION,
+        STATE_DIR=str(state_dir / "ministack"),
         SFTP_ENABLED="0",
         IOT_MTLS_ENABLED="0",
     )

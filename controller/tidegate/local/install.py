@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from tidegate.core.errors import InputError, TidegateError
@@ -147,7 +148,7 @@ class Installer:
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         cloudformation.get_waiter("stack_create_complete").wait(
-            StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 600}
         )
         return self._outputs(account, stack)
 
@@ -165,11 +166,11 @@ class Installer:
             "PYTHON_VERSION": PYTHON_RUNTIME.removeprefix("python"),
         }
         sam = Path(sys.executable).with_name("sam")
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, TemporaryDirectory(prefix="tidegate-") as scratch:
             result = subprocess.run(
                 [str(sam), *arguments],
                 cwd=self.checkout,
-                env=environment,
+                env={**environment, "TMPDIR": scratch},  # it leaves folders behind
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +20,7 @@ from tidegate.core.errors import NotFound, TidegateError
 from tidegate.local.cloud import DEFAULT_REGION
 
 STATE_FILE: Final = "local.json"
+_PAGE_FILE: Final = "page.pid"
 _START_SECONDS: Final = 30
 _STOP_SECONDS: Final = 20
 
@@ -51,9 +54,27 @@ class LocalAws:
         return session.client(service, endpoint_url=self.endpoint)
 
     def stop(self) -> None:
-        """End the process and all that it started."""
+        """End the process and all that it started, and the page that is served beside it."""
+        folder = Path(self.folder)
+        with contextlib.suppress(FileNotFoundError):
+            page = int((folder / _PAGE_FILE).read_text())
+            if alive(page):  # it may have ended by itself, and its number be another's
+                _end(page)
         _end(self.pid)
-        (Path(self.folder) / STATE_FILE).unlink(missing_ok=True)
+        for file in (_PAGE_FILE, STATE_FILE):
+            (folder / file).unlink(missing_ok=True)
+
+    def serve_page(self, account: str) -> str:
+        """Serve the page of the controller in ``account`` until `stop`; gives its address.
+
+        Raises ``TidegateError`` when it does not start.
+        """
+        folder = Path(self.folder)
+        command = [sys.executable, "-m", "tidegate.local.page", "--aws", str(self.pid)]
+        environment = {**os.environ, **self.environment(account)}
+        pid, address = _begin("the page", command, folder / "page.log", environment)
+        (folder / _PAGE_FILE).write_text(str(pid))
+        return address
 
 
 def start(folder: Path, *, port: int = 4566, keep: bool = False) -> LocalAws:
@@ -71,7 +92,19 @@ def start(folder: Path, *, port: int = 4566, keep: bool = False) -> LocalAws:
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tidegate.local", "--port", str(port), "--state"]
     command += [str(folder / "state"), *([] if keep else ["--exit-with-parent"])]
-    log = folder / "aws.log"
+    pid, endpoint = _begin("the embedded AWS", command, folder / "aws.log")
+    aws = LocalAws(endpoint, pid, str(folder))
+    (folder / STATE_FILE).write_text(json.dumps(asdict(aws)))
+    return aws
+
+
+def _begin(
+    what: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Start a process in a session of its own; gives its number and the first line that it says.
+
+    Raises ``TidegateError`` when it ends instead.
+    """
     with log.open("wb") as errors:
         process = subprocess.Popen(
             command,
@@ -79,18 +112,17 @@ def start(folder: Path, *, port: int = 4566, keep: bool = False) -> LocalAws:
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,
+            env=environment,
             text=True,
         )
     assert process.stdout is not None  # noqa: S101 - we asked for a pipe
-    endpoint = process.stdout.readline().strip()
-    if not endpoint:
+    said = process.stdout.readline().strip()
+    if not said:
         process.wait(_START_SECONDS)
         raise TidegateError(
-            f"the embedded AWS ended with exit code {process.returncode}.", mend=f"See {log}."
+            f"{what} ended with exit code {process.returncode}.", mend=f"See {log}."
         )
-    aws = LocalAws(endpoint, process.pid, str(folder))
-    (folder / STATE_FILE).write_text(json.dumps(asdict(aws)))
-    return aws
+    return process.pid, said
 
 
 def find(folder: Path) -> LocalAws | None:
@@ -99,7 +131,7 @@ def find(folder: Path) -> LocalAws | None:
         aws = LocalAws(**json.loads((folder / STATE_FILE).read_text()))
     except FileNotFoundError:
         return None
-    return aws if _alive(aws.pid) else None
+    return aws if alive(aws.pid) else None
 
 
 def get(folder: Path) -> LocalAws:
@@ -111,7 +143,8 @@ def get(folder: Path) -> LocalAws:
     return aws
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether the process runs and is one of ours: numbers are used again."""
     command = Path(f"/proc/{pid}/cmdline")
     if command.parent.parent.joinpath("self").exists():
         return command.exists() and b"tidegate.local" in command.read_bytes()
@@ -127,7 +160,7 @@ def _end(pid: int) -> None:
     deadline = time.monotonic() + _STOP_SECONDS
     try:
         os.kill(pid, signal.SIGTERM)
-        while _alive(pid) and time.monotonic() < deadline:
+        while alive(pid) and time.monotonic() < deadline:
             _reap(pid)
             time.sleep(0.05)
         os.killpg(pid, signal.SIGKILL)

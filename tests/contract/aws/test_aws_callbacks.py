@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from contract.local.statemachines import StateMachines, eventually
+from contract.local.statemachines import StateMachines
 from contract.ports.callbacks import CallbacksContract
+from support.waiting import eventually
 from tidegate.aws.callbacks import StepFunctionsCallbacks
 from tidegate.aws.session import Clients
 from tidegate.local.cloud import EmbeddedAws

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from contract.local.lambda_functions import Function
-from contract.local.statemachines import StateMachines, eventually
+from contract.local.statemachines import StateMachines
+from support.waiting import eventually
 from tidegate.aws.callbacks import StepFunctionsCallbacks
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.session import Clients

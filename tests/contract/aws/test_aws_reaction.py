@@ -17,7 +17,7 @@ import pytest
 
 from contract.local.crossing import BUS, Crossing
 from contract.local.lambda_functions import Function
-from contract.local.statemachines import eventually
+from support.waiting import eventually
 from tidegate.aws.settings import Settings
 from tidegate.aws.wiring import wire
 from tidegate.core.plan import (

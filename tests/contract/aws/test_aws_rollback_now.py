@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import boto3
 import pytest
 
 from support.applications import make_application
+from support.waiting import wait_until
 from tidegate.aws.settings import Settings
 from tidegate.aws.wiring import wire
 from tidegate.build.artifact import build_and_upload
@@ -35,11 +35,30 @@ stages: [{{name: prod, account: "{account}", regions: [eu-west-1]}}]
 
 
 class _Patience(SettableClock):
-    """While the clock jumps, the embedded CloudFormation has a moment to work."""
+    """The clock jumps when the embedded AWS is at rest: none of its work takes time by it."""
+
+    def __init__(self, moment: datetime, client: Callable[[str], Any]) -> None:
+        super().__init__(moment)
+        self._client = client
 
     def advance(self, seconds: float) -> None:
-        time.sleep(0.05)
+        wait_until(self._at_rest)
         super().advance(seconds)
+
+    def _at_rest(self) -> bool:
+        cloudformation, functions = self._client("cloudformation"), self._client("lambda")
+        for stack in cloudformation.describe_stacks()["Stacks"]:
+            changes = cloudformation.list_change_sets(StackName=stack["StackName"])["Summaries"]
+            if (
+                stack["StackStatus"].endswith("_IN_PROGRESS")
+                and stack["StackStatus"] != "REVIEW_IN_PROGRESS"
+            ) or any(change["Status"].endswith(("_PENDING", "_IN_PROGRESS")) for change in changes):
+                return False
+        found = functions.list_functions(FunctionVersion="ALL")["Functions"]
+        return all(
+            (function["State"], function["LastUpdateStatus"]) == ("Active", "Successful")
+            for function in found
+        )
 
 
 class Shop:
@@ -50,7 +69,7 @@ class Shop:
     ) -> None:
         self._folder, self._bucket, self._client = folder, bucket, client
         self._account, self._releases = account, 0
-        world = MemoryWorld(clock=_Patience(datetime.now(UTC)))
+        world = MemoryWorld(clock=_Patience(datetime.now(UTC), client))
         self.ports = dataclasses.replace(
             ports, clock=world.clock, callbacks=world.callbacks, executions=world.executions
         )

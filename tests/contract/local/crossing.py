@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from cfnlint.decode.cfn_yaml import loads
 
+from support.waiting import messages, stack_status
 from tidegate.local.cloud import EmbeddedAws
 
 ROOT = Path(__file__).parents[3]
@@ -45,9 +46,7 @@ class Crossing:
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )
-        client.get_waiter("stack_create_complete").wait(
-            StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-        )
+        assert stack_status(client, stack) == "CREATE_COMPLETE"
 
     def hears(self) -> None:
         """A queue takes the place of the function that hears alarms."""
@@ -85,12 +84,7 @@ class Crossing:
         client = self.aws.client("cloudwatch", account=self.target)
         client.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="drill")
 
-    def next_event(self, seconds: int = 10) -> dict[str, Any] | None:
-        queue = self.aws.client("sqs", account=self.controller)
-        answer = queue.receive_message(QueueUrl=self.url, WaitTimeSeconds=seconds)
-        if not answer.get("Messages"):
-            return None
-        message = answer["Messages"][0]
-        queue.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+    def next_event(self) -> dict[str, Any]:
+        [message] = messages(self.aws.client("sqs", account=self.controller), self.url)
         event: dict[str, Any] = json.loads(message["Body"])
         return event

@@ -1,8 +1,7 @@
 """Git repositories that tests push to, and waiting for what a push starts."""
 
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from tidegate.local import git
@@ -40,10 +39,3 @@ class WorkingCopy:
     @property
     def commit(self) -> str:
         return self.run("rev-parse", "HEAD").strip()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)

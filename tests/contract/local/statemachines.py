@@ -4,17 +4,14 @@ import io
 import itertools
 import json
 import sys
-import time
 import zipfile
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
+from support.waiting import eventually
 from tidegate.local.cloud import EmbeddedAws
 
 ROLE_POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
-
-Found = TypeVar("Found")
 
 
 class StateMachines:
@@ -120,14 +117,3 @@ def invoke(function: str, **fields: Any) -> dict[str, Any]:
         "Output": "{% $states.result.Payload %}",
     }
     return task | ({} if "Next" in fields else {"End": True}) | fields
-
-
-def eventually(look: Callable[[], Found | None], seconds: float = 15) -> Found:
-    """What `look` finds, as soon as it finds something."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = look()
-        if found is not None:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"nothing found in {seconds} s")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from statemachines import eventually
 
+from support.waiting import eventually
 from tidegate.local.cloud import EmbeddedAws
 from tidegate.local.cloudformation import Properties, Provisioned, Resource, register_type
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from support.waiting import alive, messages, wait_until
 from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
 from tidegate.local.git import CloneReference
 
@@ -89,11 +89,8 @@ class Builds:
         return build
 
     def wait(self, identifier: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 20
-        while not (build := self.get(identifier))["buildComplete"]:
-            assert time.monotonic() < deadline, build
-            time.sleep(0.02)
-        return build
+        wait_until(lambda: self.get(identifier)["buildComplete"])
+        return self.get(identifier)
 
     def run(self, files: Mapping[str, str], **options: Any) -> dict[str, Any]:
         return self.wait(self.start(files, **options))
@@ -417,18 +414,8 @@ def test_secondary_artifacts_go_each_to_its_own_place(builds: Builds) -> None:
     assert builds.s3.get_object(Bucket=builds.bucket, Key="docs/b.txt")["Body"].read() == b"b"
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def wait_for_file(path: Path) -> int:
-    deadline = time.monotonic() + 10
-    while not path.exists() or not path.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: path.exists() and path.read_text())
     return int(path.read_text())
 
 
@@ -500,7 +487,7 @@ def test_the_bus_hears_of_the_build_s_end(builds: Builds) -> None:
     arn = f"arn:aws:sqs:{DEFAULT_REGION}:{builds.account}:ends"
     events.put_targets(Rule="ends", Targets=[{"Id": "1", "Arn": arn}])
     build = builds.run({}, buildspecOverride=spec("false"))
-    [message] = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    [message] = messages(sqs, queue)
     event = json.loads(message["Body"])
     assert event["detail-type"] == "CodeBuild Build State Change"
     assert event["detail"]["build-id"] == build["arn"]

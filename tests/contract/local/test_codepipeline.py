@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from repositories import WorkingCopy, wait_until
+from repositories import WorkingCopy
 
+from support.waiting import messages, wait_until
 from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
 
 pytestmark = pytest.mark.cloud
@@ -464,12 +465,10 @@ def test_the_bus_hears_of_the_executions(pipelines: Pipelines) -> None:
     pipelines.create(release_stage(pipelines.make_machine({"Type": "Succeed"})))
     identifier = pipelines.wait()["pipelineExecutionId"]
     states: list[str] = []
-    while len(states) < 2:
-        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]:
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-            detail = json.loads(message["Body"])["detail"]
-            assert (detail["pipeline"], detail["execution-id"]) == ("app", identifier)
-            states.append(detail["state"])
+    for message in messages(sqs, queue, 2):
+        detail = json.loads(message["Body"])["detail"]
+        assert (detail["pipeline"], detail["execution-id"]) == ("app", identifier)
+        states.append(detail["state"])
     assert sorted(states) == ["FAILED", "STARTED"]
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from repositories import WorkingCopy, wait_until
+from repositories import WorkingCopy
 
+from support.waiting import wait_until
 from tidegate.core.plan import ArtifactRef
 from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
 

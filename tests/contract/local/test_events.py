@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from statemachines import eventually
 
+from support.waiting import eventually
 from tidegate.local.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud

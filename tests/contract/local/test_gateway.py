@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.waiting import HANGS_AFTER_SECONDS
 from tidegate.local.cloud import EmbeddedAws
 from tidegate.local.gateway import Request, Response
 
@@ -25,7 +26,7 @@ class Recorder:
     def handle(self, request: Request) -> Response:
         self.requests.append(request)
         if self.together is not None:
-            self.together.wait(timeout=10)
+            self.together.wait(timeout=HANGS_AFTER_SECONDS)
         return self.answer
 
 
@@ -76,7 +77,7 @@ def test_handlers_run_side_by_side(aws: EmbeddedAws, account: str, recorder: Rec
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join()
 
     assert len(recorder.requests) == callers
     assert not recorder.together.broken

@@ -4,9 +4,7 @@ import base64
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +14,12 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 from lambda_functions import package
 
+from support.waiting import alive, wait_until
 from tidegate.core.errors import InputError, NotFound, TidegateError
 from tidegate.local.endpoint import engine
 from tidegate.local.endpoint.application import read_application
 from tidegate.local.endpoint.engine import Engine, NoEngineError
 from tidegate.local.endpoint.start import Choice, Endpoint, Kind, choose, running
-
-pytestmark = pytest.mark.xdist_group("lambda endpoint")
 
 LOCAL = Choice(Kind.LOCAL, "the test")
 
@@ -176,7 +173,10 @@ def test_what_needs_a_container_is_left_out_and_said(endpoint: Endpoint, build_d
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_outlives_the_endpoint(build_dir: Path, how: signal.Signals) -> None:
+def test_no_process_outlives_the_endpoint(
+    build_dir: Path, how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # what is killed cannot clean up
     with running(LOCAL, build_dir) as started:
         function = ask(started.client(), "Shop")[0]["pid"]
         server = parent_of(function)
@@ -190,12 +190,8 @@ def parent_of(pid: int) -> int:
     return int(status.partition("PPid:")[2].split()[0])
 
 
-def wait_until_gone(pid: int, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    with suppress(FileNotFoundError):
-        while "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
-            assert time.monotonic() < deadline, f"process {pid} is still there"
-            time.sleep(0.02)
+def wait_until_gone(pid: int) -> None:
+    wait_until(lambda: not alive(pid))
 
 
 # What cannot be started

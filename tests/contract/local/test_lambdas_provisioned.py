@@ -1,6 +1,7 @@
 """Provisioned concurrency and SnapStart of the embedded AWS: what Lambda does and refuses."""
 
-import time
+import dataclasses
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ from botocore.exceptions import ClientError
 from lambda_functions import Function
 from ministack.services import lambda_svc
 
+from support.capacity import CapacityTime
+from support.waiting import wait_until
 from tidegate.local.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
@@ -25,13 +28,6 @@ def function(aws: EmbeddedAws, account: str) -> Function:
     function.publish()
     wait_until(lambda: state(function, "1") == state(function, "2") == "Active")
     return function
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.02)
 
 
 def state(function: Function, version: str) -> str:
@@ -66,13 +62,15 @@ def error_of(action: Callable[[], object]) -> str:
     return str(refused.value.response["Error"]["Code"])
 
 
-def test_it_is_allocated_after_a_while(function: Function) -> None:
+def test_it_is_allocated_after_a_while(function: Function, capacity_time: CapacityTime) -> None:
     begun = put(function, "1")
     assert (begun["Status"], begun["AllocatedProvisionedConcurrentExecutions"]) == (
         "IN_PROGRESS",
         0,
     )
-    wait_until(lambda: get(function, "1")["Status"] == "READY")
+    assert get(function, "1")["Status"] == "IN_PROGRESS"
+    capacity_time.passes()
+    assert get(function, "1")["Status"] == "READY"
     assert get(function, "1")["AllocatedProvisionedConcurrentExecutions"] == 2
 
 
@@ -100,10 +98,13 @@ def test_an_account_has_only_so_much(function: Function) -> None:
     assert error_of(lambda: put(function, "2", 500)) == "InvalidParameterValueException"
 
 
-def test_an_alias_takes_it_along_and_cannot_meet_a_version_with_its_own(function: Function) -> None:
+def test_an_alias_takes_it_along_and_cannot_meet_a_version_with_its_own(
+    function: Function, capacity_time: CapacityTime
+) -> None:
     function.alias("live", "1")
     put(function, "live")
-    wait_until(lambda: get(function, "live")["Status"] == "READY")
+    capacity_time.passes()
+    assert get(function, "live")["Status"] == "READY"
 
     move(function, "2")
     assert get(function, "live")["Status"] == "IN_PROGRESS"
@@ -131,11 +132,19 @@ def test_an_alias_may_get_weights_and_cannot_be_changed_with_them(function: Func
     assert error_of(lambda: put(function, "live", 3)) == "InvalidParameterValueException"
 
 
-def test_the_snapshot_of_a_version_takes_a_while(aws: EmbeddedAws, account: str) -> None:
+def test_the_snapshot_of_a_version_takes_a_while(
+    aws: EmbeddedAws, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     function = Function.create(
         aws, account, CODE, Runtime="python3.12", SnapStart={"ApplyOn": "PublishedVersions"}
     )
-    published = function.client.publish_version(FunctionName=function.name)
-    assert published["State"] == "Pending"
+    with monkeypatch.context() as slow:
+        for_ever = dataclasses.replace(aws.cloud.delays, snapshot_seconds=threading.TIMEOUT_MAX)
+        slow.setattr(aws.cloud, "delays", for_ever)
+        published = function.client.publish_version(FunctionName=function.name)
+    assert published["State"] == state(function, "1") == "Pending"
     assert published["SnapStart"]["OptimizationStatus"] == "On"
-    wait_until(lambda: state(function, "1") == "Active")
+
+    function.update(CODE + "  # changed")
+    assert function.publish() == "2"
+    wait_until(lambda: state(function, "2") == "Active")

@@ -7,15 +7,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
-from lambda_functions import Function, package
+from lambda_functions import MEETING, Function, package
 
+from support.waiting import alive, wait_until
 from tidegate.local.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
@@ -30,14 +30,6 @@ def process_of(function: Function) -> int:
 
 
 PID = "import os\ndef handler(event, context): return os.getpid()"
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 @pytest.mark.parametrize("event", [{}, {"a": [1, "ü", None]}, "text", 7, [], None])
@@ -201,7 +193,7 @@ FAILURES = {
         r"apple",
     ),
     "takes too long": (
-        "import time\ndef handler(event, context): time.sleep(30)",
+        "import time\ndef handler(event, context): time.sleep(600)",
         "Sandbox.Timedout",
         r"RequestId: [-0-9a-f]{36} Error: Task timed out after 1\.00 seconds",
     ),
@@ -268,7 +260,9 @@ def test_tells_how_a_function_failed_and_lives_on(
     aws: EmbeddedAws, account: str, failure: str
 ) -> None:
     source, error_type, message = FAILURES[failure]
-    function = Function.create(aws, account, source, Timeout=1)
+    function = Function.create(
+        aws, account, source, Timeout=1 if failure == "takes too long" else 900
+    )
 
     reply = function.invoke()
 
@@ -348,17 +342,18 @@ def test_a_warm_environment_is_reused_and_keeps_its_state(aws: EmbeddedAws, acco
 
 
 def test_concurrent_invocations_have_environments_of_their_own(
-    aws: EmbeddedAws, account: str
+    aws: EmbeddedAws, account: str, tmp_path: Path
 ) -> None:
-    function = Function.create(
-        aws,
-        account,
-        "import os, time\ndef handler(event, context): time.sleep(0.3); return os.getpid()",
-    )
-    with ThreadPoolExecutor(3) as callers:
-        pids = list(callers.map(lambda _: process_of(function), range(3)))
+    function = Function.create(aws, account, MEETING, Timeout=900)
+    all_three = [str(tmp_path / str(number)) for number in range(3)]
 
-    assert len(set(pids)) == 3
+    def call(place: str) -> object:
+        return function.invoke({"makes": place, "awaits": all_three}).payload
+
+    with ThreadPoolExecutor(3) as callers:
+        pids = set(callers.map(call, all_three))
+
+    assert len(pids) == 3
 
 
 def test_new_code_and_new_configuration_get_new_environments(
@@ -377,16 +372,18 @@ def test_new_code_and_new_configuration_get_new_environments(
     assert function.invoke().payload == [2, "red"]
 
 
-def test_a_timeout_kills_what_the_handler_started(aws: EmbeddedAws, account: str) -> None:
+def test_a_timeout_kills_what_the_function_started(aws: EmbeddedAws, account: str) -> None:
     function = Function.create(
         aws,
         account,
         """
         import subprocess, time
 
+        child = subprocess.Popen(["sleep", "600"])
+
         def handler(event, context):
-            print("child", subprocess.Popen(["sleep", "600"]).pid)
-            time.sleep(30)
+            print("child", child.pid)
+            time.sleep(600)
         """,
         Timeout=1,
     )
@@ -399,23 +396,24 @@ def test_a_timeout_kills_what_the_handler_started(aws: EmbeddedAws, account: str
     assert not alive(int(child[1]))
 
 
-def run_apart(ending: str) -> int:
+def run_apart(ending: str, folder: Path) -> int:
     """The process of a function in an embedded AWS of its own that ends as told."""
     script = dedent(f"""
         import os, signal, sys
+        from pathlib import Path
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from lambda_functions import Function
         from tidegate.local.cloud import EmbeddedAws
         from tidegate.local.lambdas import LambdaDataPlane
 
-        aws = EmbeddedAws([LambdaDataPlane()])
+        aws = EmbeddedAws([LambdaDataPlane()], state_dir=Path({str(folder)!r}))
         aws.start()
         function = Function.create(aws, "100000000001", {PID!r})
         print(function.invoke().payload, flush=True)
         {ending}
     """)
     done = subprocess.run(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=60, check=False
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=False
     )
     return int(done.stdout)
 
@@ -423,20 +421,17 @@ def run_apart(ending: str) -> int:
 @pytest.mark.parametrize(
     "ending", ["aws.stop()", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["stopped", "killed"]
 )
-def test_no_environment_outlives_the_embedded_aws(ending: str) -> None:
-    pid = run_apart(ending)
+def test_no_environment_outlives_the_embedded_aws(ending: str, tmp_path: Path) -> None:
+    pid = run_apart(ending, tmp_path)
 
-    deadline = time.monotonic() + 5
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not alive(pid)
+    wait_until(lambda: not alive(pid))
 
 
 def test_a_killed_environment_is_replaced(aws: EmbeddedAws, account: str) -> None:
     function = Function.create(aws, account, PID)
     first = process_of(function)
     os.kill(first, signal.SIGKILL)
-    time.sleep(0.1)
+    wait_until(lambda: not alive(first))
 
     replies = [function.invoke() for _ in range(2)]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from repositories import wait_until
 
+from support.waiting import stack_status
 from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
 
 pytestmark = pytest.mark.cloud
@@ -51,13 +51,7 @@ def deploy(aws: EmbeddedAws, account: str, bucket: str) -> dict[str, Any]:
     client = aws.client("cloudformation", account=account)
     url = f"https://{bucket}.s3.{DEFAULT_REGION}.amazonaws.com/template.json"
     client.create_stack(StackName=bucket, TemplateURL=url)
-
-    def status() -> str:
-        found: str = client.describe_stacks(StackName=bucket)["Stacks"][0]["StackStatus"]
-        return found
-
-    wait_until(lambda: not status().endswith("_IN_PROGRESS"))
-    assert status() == "CREATE_COMPLETE"
+    assert stack_status(client, bucket) == "CREATE_COMPLETE"
     resource = client.describe_stack_resource(StackName=bucket, LogicalResourceId="Function")
     name = resource["StackResourceDetail"]["PhysicalResourceId"]
     function: dict[str, Any] = aws.client("lambda", account=account).get_function(FunctionName=name)
@@ -86,9 +80,7 @@ def test_a_template_sets_the_default_encryption_of_a_bucket(aws: EmbeddedAws, ac
     resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": properties}}
     client = aws.client("cloudformation", account=account)
     client.create_stack(StackName="s", TemplateBody=json.dumps({"Resources": resources}))
-    client.get_waiter("stack_create_complete").wait(
-        StackName="s", WaiterConfig={"Delay": 1, "MaxAttempts": 10}
-    )
+    assert stack_status(client, "s") == "CREATE_COMPLETE"
     s3 = aws.client("s3", account=account)
     answer = s3.put_object(Bucket=f"encrypted-{account}", Key="k", Body=b"")
     assert answer["ServerSideEncryption"] == "aws:kms"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from statemachines import eventually
 
+from support.waiting import eventually
 from tidegate.local.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
@@ -158,9 +158,8 @@ def application(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.timeout(120)
 def test_the_sam_cli_builds_deploys_updates_and_deletes(
-    aws: EmbeddedAws, account: str, application: Path
+    aws: EmbeddedAws, account: str, application: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     tools = Path(sys.executable).parent
     environment = {
@@ -168,6 +167,7 @@ def test_the_sam_cli_builds_deploys_updates_and_deletes(
         **aws.environment(account=account),
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
         "SAM_CLI_TELEMETRY": "0",
+        "TMPDIR": str(tmp_path_factory.mktemp("sam")),  # the SAM CLI leaves folders behind
     }
 
     def sam(*arguments: str) -> str:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-from statemachines import StateMachines, eventually
+from statemachines import StateMachines
 
+from support.waiting import eventually
 from tidegate.local.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud

@@ -15,7 +15,8 @@ from tidegate.core.ports import Change, ChangeSet, Stacks, StackSpec, StackState
 
 Specify = Callable[[str], StackSpec]
 Wait = Callable[[], None]
-LOOKS = 120
+LOOKS = 4_800
+"""Minutes, where the embedded AWS is waited for: only what hangs takes so long."""
 
 
 class StacksContract:

@@ -12,6 +12,8 @@ from hook_lambdas import CART, event
 from support.story import Story
 from tidegate.hooks import HookEvent, NotAHookEventError
 
+pytestmark = pytest.mark.timed
+
 
 def test_tells_release_function_and_versions() -> None:
     given = HookEvent.read(event())
@@ -37,10 +39,19 @@ def test_function_is_the_only_one_or_an_error_that_names_them() -> None:
 
 def test_time_is_bounded_by_the_manifest_and_by_the_function_itself() -> None:
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
-    assert 59 < HookEvent.read(event(), context).seconds_left() <= 60
-    assert 9 < HookEvent.read(event(timeout_seconds=10), context).seconds_left() <= 10
+    before = datetime.now(UTC)
+    by_itself = HookEvent.read(event(), context)
+    by_manifest = HookEvent.read(event(timeout_seconds=10), context)
+    after = datetime.now(UTC)
+    for read, seconds in ((by_itself, 60), (by_manifest, 10)):
+        assert before <= read.deadline - timedelta(seconds=seconds) <= after
+        assert (
+            max(seconds - (datetime.now(UTC) - before).total_seconds(), 0)
+            <= (read.seconds_left())
+            <= seconds
+        )
     ends = HookEvent.read(event(timeout_seconds=10)).deadline
-    assert timedelta(0) < ends - datetime.now(UTC) <= timedelta(seconds=10)
+    assert ends <= datetime.now(UTC) + timedelta(seconds=10)
 
 
 def test_event_of_before_there_was_a_timeout_in_it_is_read() -> None:

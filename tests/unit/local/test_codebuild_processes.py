@@ -5,10 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
+import pytest
+
+from support.waiting import alive, wait_until
 from tidegate.local.codebuild.processes import ProcessGroup
+
+pytestmark = pytest.mark.timed
 
 OWNER = """
 import os, sys
@@ -20,24 +24,8 @@ ProcessGroup().run(shell, cwd=Path("/"), env={"PATH": "/usr/bin:/bin"}, output=1
 """
 
 
-def ends(pid: int) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except FileNotFoundError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def pid_in(path: Path) -> int:
-    deadline = time.monotonic() + 10
-    while not path.exists() or not path.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: path.exists() and path.read_text())
     return int(path.read_text())
 
 
@@ -47,7 +35,7 @@ def test_nothing_survives_the_sudden_death_of_the_owner(tmp_path: Path) -> None:
     child = pid_in(file)
     owner.send_signal(signal.SIGKILL)
     owner.wait()
-    assert ends(child)
+    wait_until(lambda: not alive(child))
 
 
 def test_kill_ends_what_runs_and_what_is_to_come(tmp_path: Path) -> None:
@@ -73,5 +61,5 @@ def test_kill_ends_what_runs_and_what_is_to_come(tmp_path: Path) -> None:
     group.kill()
     thread.join()
     assert statuses == [-signal.SIGKILL]
-    assert ends(child)
+    wait_until(lambda: not alive(child))
     assert run("true") < 0

@@ -11,10 +11,13 @@ from typing import Any, cast
 
 import pytest
 
+from support.waiting import HANGS_AFTER_SECONDS
 from tidegate.local.lambdas.functions import FunctionVersion, pick
 from tidegate.local.lambdas.packages import InvalidPackageError, PackageStore
 from tidegate.local.lambdas.pool import EnvironmentPool, NoEnvironmentError
 from tidegate.local.lambdas.runtime import Environment, RuntimeFactory, UnsupportedPlatformError
+
+pytestmark = pytest.mark.timed
 
 
 def version(number: str, code: bytes = b"", **settings: Any) -> FunctionVersion:
@@ -109,12 +112,12 @@ def test_a_version_has_so_many_environments_and_no_more(pool: Pool) -> None:
 
 
 def test_who_waits_gets_the_next_free_environment(pool: Pool) -> None:
-    pool.pool = EnvironmentPool(pool._start, max_per_version=1, queue_seconds=10)
+    pool.pool = EnvironmentPool(pool._start, max_per_version=1, queue_seconds=HANGS_AFTER_SECONDS)
     got: list[Environment] = []
     with pool.pool.environment(version("1")) as first:
         waiting = threading.Thread(target=lambda: got.extend(pool.use("1")))
         waiting.start()
-    waiting.join(timeout=10)
+    waiting.join()
 
     assert got == [first]
 

@@ -21,7 +21,7 @@ class CloudWatchGaps:
     def install(self, cloud: Cloud) -> None:
         """Take over the metrics and alarms of `cloud`."""
         patches = Patches()
-        evaluator = AlarmEvaluator()
+        evaluator = AlarmEvaluator(interval_seconds=lambda: cloud.delays.alarm_interval_seconds)
         answer_queries(patches)
         evaluate_alarms(patches, evaluator, ChangeEvents())
         patches.replace(cloudwatch, "_evict_old_metrics", lambda _: _evict_rarely())

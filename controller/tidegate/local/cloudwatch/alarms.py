@@ -17,6 +17,7 @@ from tidegate.local.cloudwatch.evaluation import COMPARISONS, AlarmState, Criter
 from tidegate.local.cloudwatch.expressions import ExpressionError
 from tidegate.local.cloudwatch.queries import Queries
 from tidegate.local.cloudwatch.statistics import InvalidStatisticError, Reader, Series
+from tidegate.local.delays import Delays
 from tidegate.local.events import publish_service_event
 from tidegate.local.patching import Patches
 
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 Alarm = dict[str, Any]
 
-_TICK_SECONDS: Final = 1.0
 _LONGEST_CADENCE_SECONDS: Final = 60
 _EXTRA_PERIODS: Final = 2
 """CloudWatch looks a little further back than the evaluation periods when datapoints are missing.
@@ -42,7 +42,7 @@ class Finding:
 
 
 class AlarmEvaluator:
-    """Looks at every alarm about once a second, on a thread of its own.
+    """Looks at every alarm again and again, on a thread of its own.
 
     An alarm changes at the end of its periods, as in CloudWatch, and at once when what has come in
     so far decides: it was without data, or is breached for good. A state stays for a period, also
@@ -52,10 +52,17 @@ class AlarmEvaluator:
     ----------
     clock
         Seconds since the epoch.
+    interval_seconds
+        How long to wait until the next evaluation.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        interval_seconds: Callable[[], float] = lambda: Delays().alarm_interval_seconds,
+    ) -> None:
         self._clock = clock
+        self._interval_seconds = interval_seconds
         self._due: dict[str, float] = {}
         self._wake = threading.Event()
         self._stopping = False
@@ -66,7 +73,7 @@ class AlarmEvaluator:
         self._thread.start()
 
     def wake(self) -> None:
-        """Look now rather than at the end of the second."""
+        """Look now rather than at the end of the interval."""
         self._wake.set()
 
     def close(self) -> None:
@@ -86,7 +93,7 @@ class AlarmEvaluator:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._wake.wait(_TICK_SECONDS)
+            self._wake.wait(self._interval_seconds())
             self._wake.clear()
             self.look()
 

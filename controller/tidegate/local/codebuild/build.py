@@ -69,6 +69,7 @@ class Build:
         self.record = record
         self._clients = partial(cloud.client, account=record.account, region=record.region)
         self._endpoint = cloud.endpoint
+        self._delays = cloud.delays
         self._directory = directory
         self._work_dir = directory / "work"
         self._source_dir = self._work_dir / "src"
@@ -106,6 +107,7 @@ class Build:
             group=logs["groupName"],
             stream=logs["streamName"],
             file=self._directory / "build.log",
+            interval_seconds=self._delays.log_interval_seconds,
         )
         try:
             self.record.publish()

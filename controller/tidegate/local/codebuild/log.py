@@ -13,18 +13,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 logger = logging.getLogger(__name__)
 
-_FLUSH_SECONDS: Final = 1.0
 _BATCH_EVENTS: Final = 1000
 
 
 class BuildLog:
-    """A pipe that children write to, and a thread that copies it until `close`."""
+    """A pipe that children write to, and a thread that copies it until `close`.
 
-    def __init__(self, client: Any, *, group: str, stream: str, file: Path) -> None:
+    What came goes to CloudWatch Logs every ``interval_seconds``.
+    """
+
+    def __init__(
+        self, client: Any, *, group: str, stream: str, file: Path, interval_seconds: float
+    ) -> None:
         self.group = group
         self.stream = stream
         self.file = file
         self._client = client
+        self._interval_seconds = interval_seconds
         self._read, self.descriptor = os.pipe()
         self._pending: list[dict[str, Any]] = []
         self._rest = b""
@@ -53,13 +58,13 @@ class BuildLog:
             selector.register(pipe, selectors.EVENT_READ)
             flushed = time.monotonic()
             while True:
-                chunk = pipe.read(65536) if selector.select(_FLUSH_SECONDS) else None
+                chunk = pipe.read(65536) if selector.select(self._interval_seconds) else None
                 if chunk == b"" or (chunk is None and self._closing.is_set()):
                     break
                 if chunk:
                     file.write(chunk)
                     self._split(chunk)
-                if time.monotonic() - flushed >= _FLUSH_SECONDS:
+                if time.monotonic() - flushed >= self._interval_seconds:
                     self._flush()
                     flushed = time.monotonic()
         if self._rest:

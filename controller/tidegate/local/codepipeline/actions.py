@@ -13,7 +13,6 @@ from tidegate.local.codepipeline.records import ZIP, ActionRun, Artifact, Execut
 from tidegate.local.codepipeline.store import ArtifactStore
 from tidegate.local.git import CloneReference, Commit, GitError, GitHost, Repository
 
-_POLL_SECONDS: Final = 0.2
 _LITERAL_DEFAULT: Final = "{}"
 
 
@@ -39,6 +38,8 @@ class Job:
     client: Callable[[str], Any]
     """Gives the client of a service in the pipeline's account and the action's region."""
     region: str
+    interval_seconds: float
+    """Between two polls of what the action started."""
 
     def setting(self, name: str) -> str:
         """A required setting."""
@@ -53,7 +54,7 @@ class Job:
 
     def pause(self) -> None:
         """Wait before looking again; raise `AbandonedError` when nobody waits for the result."""
-        if self.execution.abandoned.wait(_POLL_SECONDS):
+        if self.execution.abandoned.wait(self.interval_seconds):
             raise AbandonedError
 
 

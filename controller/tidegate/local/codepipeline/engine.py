@@ -15,6 +15,7 @@ from tidegate.local.codepipeline.gate import Gate
 from tidegate.local.codepipeline.records import ActionRun, Execution
 from tidegate.local.codepipeline.store import ArtifactStore
 from tidegate.local.codepipeline.variables import UnknownVariableError, resolve_all
+from tidegate.local.delays import Delays
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Walk:
         providers: Mapping[ActionKey, Provider],
         client: Callable[[str, str], Any],
         region: str,
+        delays: Callable[[], Delays],
         on_change: Callable[[Execution], None],
     ) -> None:
         self._execution = execution
@@ -48,6 +50,7 @@ class Walk:
         self._providers = providers
         self._client = client
         self._region = region
+        self._delays = delays
         self._on_change = on_change
         self._thread = threading.Thread(target=self._run, name=execution.id, daemon=True)
 
@@ -167,7 +170,14 @@ class Walk:
                 f"The embedded AWS has no {kind['category']} provider {kind['provider']}",
             )
         region = run.declaration.get("region", self._region)
-        job = Job(run, execution, self._store, lambda name: self._client(name, region), region)
+        job = Job(
+            run,
+            execution,
+            self._store,
+            lambda name: self._client(name, region),
+            region,
+            self._delays().action_interval_seconds,
+        )
         provider(job)
         execution.artifacts |= {artifact.name: artifact for artifact in run.outputs}
         if namespace := run.declaration.get("namespace"):

@@ -216,6 +216,7 @@ class Pipelines:
             providers=self._providers,
             client=self._client(pipeline),
             region=pipeline.region,
+            delays=lambda: self._cloud.delays,
             on_change=pipeline.publish,
         )
         self._walks.append(walk)

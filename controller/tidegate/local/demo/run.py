@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +35,8 @@ from tidegate.local.install import (
 from tidegate.local.process import LocalAws
 from tidegate.web.server import Page, serving
 
-_METRICS_SETTLE_SECONDS: Final = 2
+_METRICS_WITHIN_SECONDS: Final = 60.0
+_EVERY_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,12 @@ class Demo:
         started = time.monotonic()
         with self._aws() as aws, ExitStack() as stack:
             story = self._set_up(aws)
-            page = stack.enter_context(serving(Page(story.backend, lambda: datetime.now(UTC))))
-            self.console.print(f"The same in a browser: {page.address()}\n", soft_wrap=True)
+            if self.keep:
+                page = aws.serve_page(CONTROLLER_ACCOUNT)
+            else:
+                here = Page(story.backend, lambda: datetime.now(UTC))
+                page = stack.enter_context(serving(here)).address()
+            self.console.print(f"The same in a browser: {page}\n", soft_wrap=True)
             begun = datetime.now(UTC)
             first = story.tell(CHAPTERS[0])
             prod = first.live["prod"]
@@ -73,15 +78,16 @@ class Demo:
                     f"From now on users send {REQUESTS_PER_SECOND:.0f} requests a second to prod."
                 )
                 endings = [first, *(story.tell(chapter) for chapter in CHAPTERS[1:])]
-            time.sleep(_METRICS_SETTLE_SECONDS)
             metrics = aws.client("cloudwatch", account)
-            served = read_served(metrics, ref, traffic.counts(), begun, datetime.now(UTC))
+            served = _settled(
+                lambda: read_served(metrics, ref, traffic.counts(), begun, datetime.now(UTC))
+            )
             print_summary(self.console, endings, served)
             alias = users().get_alias(FunctionName=ref.function, Name=ref.alias)
             problems = list(differences(endings, served, alias))
             self._conclude(problems, time.monotonic() - started)
             if self.keep:
-                self._tell_how_to_go_on(story)
+                self._tell_how_to_go_on(story, page)
         return Shown(endings, served, problems)
 
     @contextmanager
@@ -135,7 +141,7 @@ class Demo:
             f" what users saw and what Lambda recorded agree. {seconds:.0f} s in all."
         )
 
-    def _tell_how_to_go_on(self, story: Story) -> None:
+    def _tell_how_to_go_on(self, story: Story, page: str) -> None:
         application, clone = story.application, story.repository.clone
         self.console.print(
             f"""
@@ -144,12 +150,22 @@ It stays up. To go on, in this folder:
   tidegate local traffic {application} prod &      # users, so that there is something to judge
   cd {clone}
   git revert --no-edit HEAD HEAD~1         # back to what is live; then edit, git commit, git push
-  tidegate get {application} --watch               # or in a browser: tidegate dashboard
+  tidegate get {application} --watch               # or in a browser: {page}
   tidegate approve {application}
 To stop it: tidegate local down""",
             markup=False,
             soft_wrap=True,
         )
+
+
+def _settled(read: Callable[[], list[Served]]) -> list[Served]:
+    """What was served, as soon as Lambda's metrics tell of all that users saw, or after a while."""
+    deadline = time.monotonic() + _METRICS_WITHIN_SECONDS
+    served = read()
+    while not all(one.agrees for one in served) and time.monotonic() < deadline:
+        time.sleep(_EVERY_SECONDS)
+        served = read()
+    return served
 
 
 def _alias_of(live: Live) -> AliasRef:

@@ -28,6 +28,12 @@ class Served:
     seen: Counts
     recorded: Counts
 
+    @property
+    def agrees(self) -> bool:
+        """Whether the metrics tell of what users saw, and of what hooks asked."""
+        extra = self.recorded.invocations - self.seen.invocations
+        return 0 <= extra <= _HOOK_REQUESTS and self.recorded.errors == self.seen.errors
+
 
 def read_served(
     cloudwatch: Any, ref: AliasRef, seen: Mapping[str, Counts], since: datetime, until: datetime
@@ -90,8 +96,7 @@ def _of_chapter(
 
 
 def _of_version(one: Served) -> Iterator[str]:
-    extra = one.recorded.invocations - one.seen.invocations
-    if not 0 <= extra <= _HOOK_REQUESTS or one.recorded.errors != one.seen.errors:
+    if not one.agrees:
         yield (
             f"version {one.version}: users saw {_words(one.seen)},"
             f" Lambda recorded {_words(one.recorded)}"

@@ -32,7 +32,7 @@ _ENDPOINT_VARIABLE: Final = "AWS_ENDPOINT_URL_LAMBDA"
 _FUNCTION_TYPES: Final = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 _LOOPBACK: Final = "127.0.0.1"
 _SECRET: Final = "any"  # noqa: S105 - nothing checks it
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 300.0
 _STOP_SECONDS: Final = 20.0
 _LONGEST_INVOCATION_SECONDS: Final = 900
 

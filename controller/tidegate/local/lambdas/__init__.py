@@ -1,12 +1,12 @@
 """The Lambda data plane of the embedded AWS: runs function code without containers."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from tidegate.local.cloud import Cloud
 from tidegate.local.lambdas.api import InvokeRoute
-from tidegate.local.lambdas.asynchronous import RETRY_SECONDS, AsynchronousInvoker
+from tidegate.local.lambdas.asynchronous import AsynchronousInvoker
 from tidegate.local.lambdas.dataplane import DataPlane
 from tidegate.local.lambdas.functions import RandomSource, default_chance
 from tidegate.local.lambdas.internal import take_over
@@ -26,18 +26,10 @@ class LambdaDataPlane:
     ----------
     chance
         Decides which version of a weighted alias serves an invocation.
-    retry_seconds
-        How long to wait before each retry of an asynchronous event; Lambda takes minutes.
     """
 
-    def __init__(
-        self,
-        *,
-        chance: RandomSource | None = None,
-        retry_seconds: Sequence[float] = RETRY_SECONDS,
-    ) -> None:
+    def __init__(self, *, chance: RandomSource | None = None) -> None:
         self._chance = chance or default_chance()
-        self._retry_seconds = retry_seconds
 
     def install(self, cloud: Cloud) -> None:
         """Take over the invocations of `cloud`."""
@@ -47,12 +39,12 @@ class LambdaDataPlane:
         asynchronous = AsynchronousInvoker(
             dataplane,
             lambda service, account, region: cloud.client(service, account=account, region=region),
-            retry_seconds=self._retry_seconds,
+            delays=lambda: cloud.delays,
         )
         patches = Patches()
         take_over(patches, dataplane, asynchronous, self._chance)
         validate_aliases(patches)
-        provision(patches)
+        provision(patches, cloud)
         cloud.add_route(InvokeRoute(dataplane, asynchronous, self._chance))
         for stop in (factory.close, pool.close, asynchronous.close, patches.undo):
             cloud.on_stop(stop)

@@ -4,13 +4,14 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ministack.services import lambda_svc
 
+from tidegate.local.delays import Delays
 from tidegate.local.lambdas import destinations
 from tidegate.local.lambdas.dataplane import DataPlane, ThrottledError
 from tidegate.local.lambdas.functions import LATEST, Target
@@ -18,9 +19,6 @@ from tidegate.local.lambdas.runtime import Outcome
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS: Final = (1.0, 2.0)
-"""How long to wait before each retry; Lambda waits one minute, then two."""
-_THROTTLED_RETRY_SECONDS: Final = 1.0
 _WORKERS: Final = 64
 _MAX_AGE_SECONDS: Final = 21_600
 
@@ -59,8 +57,8 @@ class AsynchronousInvoker:
     ----------
     client
         Makes a boto3 client: service, account and region.
-    retry_seconds
-        How long to wait before the first retry, the second, and so on; the last repeats.
+    delays
+        How long to wait before retries.
     """
 
     def __init__(
@@ -68,11 +66,11 @@ class AsynchronousInvoker:
         dataplane: DataPlane,
         client: destinations.ClientMaker,
         *,
-        retry_seconds: Sequence[float] = RETRY_SECONDS,
+        delays: Callable[[], Delays],
     ) -> None:
         self._dataplane = dataplane
         self._client = client
-        self._retry_seconds = retry_seconds
+        self._delays = delays
         self._stopping = threading.Event()
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="lambda-async")
 
@@ -113,11 +111,12 @@ class AsynchronousInvoker:
             try:
                 return self._dataplane.invoke(target, payload, request_id=request_id)
             except ThrottledError:
-                if not self._wait(_THROTTLED_RETRY_SECONDS, deadline):
+                if not self._wait(self._delays().throttled_event_seconds, deadline):
                     return None
 
     def _delay(self, attempt: int) -> float:
-        return self._retry_seconds[min(attempt - 2, len(self._retry_seconds) - 1)]
+        retries = self._delays().event_retry_seconds
+        return retries[min(attempt - 2, len(retries) - 1)]
 
     def _wait(self, seconds: float, deadline: float) -> bool:
         """Pause; false if the event would be too old then, or the service stops."""

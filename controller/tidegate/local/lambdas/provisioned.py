@@ -8,21 +8,18 @@ of its own; here the version only waits.
 """
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import lambda_svc
 
+from tidegate.local.cloud import Cloud
 from tidegate.local.lambdas.functions import LATEST
 from tidegate.local.patching import Patches
 
-READY_SECONDS: Final = 0.5
-"""How long it takes; Lambda takes one to five minutes."""
-
 _UNRESERVED: Final = 1000 - 100  # of an account, and what Lambda keeps of it
-_READY_AT: Final = "ReadyAt"
+_BEGUN: Final = "Begun"
 _ACTIVE: Final = {
     "State": "Active",
     "StateReason": "",
@@ -35,21 +32,39 @@ _BAD_REQUEST: Final = 400
 Config = dict[str, Any]
 
 
-def provision(patches: Patches, seconds: float = READY_SECONDS) -> None:
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def provision(patches: Patches, cloud: Cloud) -> None:
     """Replace ministack's operations, which CloudFormation's aliases call too."""
-    patches.replace(lambda_svc, "_snapstart_provision_version_async", _snapshot(seconds))
-    patches.replace(lambda_svc, "_put_provisioned_concurrency", _put(seconds))
-    patches.replace(lambda_svc, "_get_provisioned_concurrency", _get)
+    patches.replace(lambda_svc, "_schedule_state_transition", _activation(cloud))
+    patches.replace(lambda_svc, "_snapstart_provision_version_async", _snapshot(cloud))
+    patches.replace(lambda_svc, "_put_provisioned_concurrency", _put(cloud))
+    patches.replace(lambda_svc, "_get_provisioned_concurrency", _get(cloud))
     patches.replace(lambda_svc, "_delete_provisioned_concurrency", _delete)
-    patches.replace(lambda_svc, "_update_alias", _moved(seconds))
+    patches.replace(lambda_svc, "_update_alias", _moved(cloud))
 
 
-def _snapshot(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _activation(cloud: Cloud) -> Wrap:
+    """A function that is made or changed is pending for a while."""
+
+    def wrap(own: Callable[..., Any]) -> Callable[..., Any]:
+        def begin(name: str, _seconds: float) -> None:
+            own(name, cloud.delays.function_seconds)
+
+        return begin
+
+    return wrap
+
+
+def _snapshot(cloud: Cloud) -> Wrap:
     """A version that is published with SnapStart is pending until its snapshot is taken."""
 
     def wrap(_own: Callable[..., Any]) -> Callable[..., Any]:
         def begin(_name: str, record: dict[str, Any]) -> None:
-            timer = threading.Timer(seconds, record["config"].update, [_ACTIVE])
+            timer = threading.Timer(
+                cloud.delays.snapshot_seconds, record["config"].update, [_ACTIVE]
+            )
             timer.daemon = True
             timer.start()
 
@@ -58,7 +73,7 @@ def _snapshot(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., An
     return wrap
 
 
-def _put(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _put(cloud: Cloud) -> Wrap:
     def wrap(own: Callable[..., Any]) -> Callable[..., Any]:
         def put(func_name: str, qualifier: str, data: Mapping[str, Any]) -> Any:
             function = lambda_svc._functions.get(func_name)
@@ -72,28 +87,34 @@ def _put(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             configs = _configs(function)
             known = configs.get(qualifier)
             if known is None or known["RequestedProvisionedConcurrentExecutions"] != wanted:
-                configs[qualifier] = _begin(wanted, seconds)
-            return json_response(_seen(function, qualifier), 202)
+                configs[qualifier] = _begin(wanted, cloud)
+            return json_response(_seen(function, qualifier, cloud), 202)
 
         return put
 
     return wrap
 
 
-def _get(own: Callable[..., Any]) -> Callable[..., Any]:
+def _get(cloud: Cloud) -> Wrap:
     """GetProvisionedConcurrencyConfig; without a qualifier, ListProvisionedConcurrencyConfigs."""
 
-    def get(func_name: str, qualifier: str | None) -> Any:
-        function = lambda_svc._functions.get(func_name)
-        if function is None or (qualifier and qualifier not in _configs(function)):
-            return own(func_name, qualifier)
-        if qualifier:
-            return json_response(_seen(function, qualifier))
-        arn = lambda_svc._func_arn(func_name)
-        listed = [{"FunctionArn": f"{arn}:{q}", **_seen(function, q)} for q in _configs(function)]
-        return json_response({"ProvisionedConcurrencyConfigs": listed})
+    def wrap(own: Callable[..., Any]) -> Callable[..., Any]:
+        def get(func_name: str, qualifier: str | None) -> Any:
+            function = lambda_svc._functions.get(func_name)
+            if function is None or (qualifier and qualifier not in _configs(function)):
+                return own(func_name, qualifier)
+            if qualifier:
+                return json_response(_seen(function, qualifier, cloud))
+            arn = lambda_svc._func_arn(func_name)
+            listed = [
+                {"FunctionArn": f"{arn}:{q}", **_seen(function, q, cloud)}
+                for q in _configs(function)
+            ]
+            return json_response({"ProvisionedConcurrencyConfigs": listed})
 
-    return get
+        return get
+
+    return wrap
 
 
 def _delete(own: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,7 +129,7 @@ def _delete(own: Callable[..., Any]) -> Callable[..., Any]:
     return delete
 
 
-def _moved(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _moved(cloud: Cloud) -> Wrap:
     """An alias takes its configuration along: refused, where the version has one of its own."""
 
     def wrap(own: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,7 +150,7 @@ def _moved(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 )
             answer = own(func_name, alias_name, data)
             if function["aliases"][alias_name]["FunctionVersion"] != before:
-                held.update(_begin(held["RequestedProvisionedConcurrentExecutions"], seconds))
+                held.update(_begin(held["RequestedProvisionedConcurrentExecutions"], cloud))
             return answer
 
         return update
@@ -142,25 +163,25 @@ def _configs(function: dict[str, Any]) -> dict[str, Config]:
     return found
 
 
-def _begin(wanted: int, seconds: float) -> Config:
+def _begin(wanted: int, cloud: Cloud) -> Config:
     return {
         "RequestedProvisionedConcurrentExecutions": wanted,
         "LastModified": lambda_svc._now_iso(),
-        _READY_AT: time.monotonic() + seconds,
+        _BEGUN: cloud.now(),
     }
 
 
-def _seen(function: dict[str, Any], qualifier: str) -> Config:
+def _seen(function: dict[str, Any], qualifier: str, cloud: Cloud) -> Config:
     """A configuration as the API shows it now."""
     config = _configs(function)[qualifier]
-    shown = {name: value for name, value in config.items() if name != _READY_AT}
+    shown = {name: value for name, value in config.items() if name != _BEGUN}
     wanted = config["RequestedProvisionedConcurrentExecutions"]
     version = _version_of(function, qualifier)
     record = function["versions"].get(version, {}).get("config", {})
     if record.get("State") == "Failed":
         nothing = {"Status": "FAILED", "StatusReason": "FUNCTION_ERROR_INIT_FAILURE"}
         return shown | _allocated(0) | nothing
-    if time.monotonic() < config[_READY_AT]:
+    if cloud.now() < config[_BEGUN] + cloud.delays.capacity_seconds:
         return shown | _allocated(0) | {"Status": "IN_PROGRESS"}
     return shown | _allocated(wanted) | {"Status": "READY"}
 

@@ -34,7 +34,7 @@ class StepFunctions:
         tokens.install(patches)
         definitions.install(patches)
         jsonata.install(patches)
-        tasks.install(patches)
+        tasks.install(patches, lambda: cloud.delays)
         maps.install(patches)
         jobs.install(patches, clients, store.find_execution)
         patches.replace(

@@ -9,7 +9,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,14 +62,12 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
+from tidegate.local.delays import Delays
 from tidegate.local.patching import Patches
 from tidegate.local.stepfunctions.jsonata import timestamp
 
 StateTaskService = service_module.StateTaskService
 Original = Callable[..., Any]
-
-_POLL_SECONDS: Final = (0.05, 0.1, 0.2, 0.3)
-"""Waits between looks at a job, the last one for good."""
 
 _TIMEOUT: Final = "States.Timeout"
 _HEARTBEAT: Final = "States.HeartbeatTimeout"
@@ -88,13 +86,13 @@ class Job:
     """Set at its end, where this process can know."""
 
 
-def install(patches: Patches) -> None:
+def install(patches: Patches, delays: Callable[[], Delays]) -> None:
     """Mend the tasks of moto's interpreter."""
     patches.replace(StateTaskService, "_normalise_parameters", _normalise_parameters)
     patches.replace(StateTaskService, "_normalise_response", _normalise_response)
     patches.replace(StateTaskServiceCallback, "_eval_execution", _fresh_token)
-    patches.replace(StateTaskServiceCallback, "_eval_sync", lambda _original: _wait_for_job)
-    patches.replace(StateTaskServiceCallback, "_eval_wait_for_task_token", _heed_both_clocks)
+    patches.replace(StateTaskServiceCallback, "_eval_sync", lambda _original: _wait_for_job(delays))
+    patches.replace(StateTaskServiceCallback, "_eval_wait_for_task_token", heed_both_clocks)
     for ending in ("set_ended", "set_error", "set_stop", "set_timed_out"):
         patches.replace(Environment, ending, _closing_token)
     patches.replace(StateTask, "_from_error", _timeout_or_abort)
@@ -104,7 +102,7 @@ def install(patches: Patches) -> None:
     patches.replace(StateTaskService, "_SERVICE_NAME_SFN_TO_BOTO_OVERRIDES", _with_more_names)
 
 
-def _heed_both_clocks(original: Original) -> Original:
+def heed_both_clocks(original: Original, clock: Callable[[], float] = time.monotonic) -> Original:
     """With a heartbeat, moto forgets the state's time limit and an answer that is there already."""
 
     def wait(
@@ -116,10 +114,10 @@ def _heed_both_clocks(original: Original) -> Original:
     ) -> Any:
         if heartbeat_endpoint is None:
             return original(self, env, timeout_seconds, callback_endpoint, heartbeat_endpoint)
-        deadline = time.monotonic() + timeout_seconds
+        deadline = clock() + timeout_seconds
         heard = heartbeat_endpoint._next_heartbeat_event
         while env.is_running() and callback_endpoint.get_outcome() is None:
-            left = deadline - time.monotonic()
+            left = deadline - clock()
             if left <= 0:
                 return CallbackOutcomeTimedOut(callback_id=callback_endpoint.callback_id)
             patience = heartbeat_endpoint._heartbeat_seconds
@@ -268,27 +266,28 @@ def _closing_token(original: Original) -> Original:
     return end
 
 
-def _wait_for_job(
-    _task: Any,
-    env: Environment,
-    sync_resolver: Job | Callable[[], Any | None],
-    **_endpoints: Any,
-) -> Any:
+def _wait_for_job(delays: Callable[[], Delays]) -> Original:
     """Stands in for `_eval_sync`: looks soon and then less often, and calls off what is aborted."""
-    job = sync_resolver if isinstance(sync_resolver, Job) else Job(sync_resolver, lambda: None)
-    for seconds in _waits():
-        if not env.is_running():
-            job.cancel()
-            return None
-        result = job.poll()
-        if result is not None:
-            return result
-        (job.ended or env.program_state_event).wait(seconds)
-    raise AssertionError("unreachable: the waits never end")
 
+    def wait(
+        _task: Any,
+        env: Environment,
+        sync_resolver: Job | Callable[[], Any | None],
+        **_endpoints: Any,
+    ) -> Any:
+        job = sync_resolver if isinstance(sync_resolver, Job) else Job(sync_resolver, lambda: None)
+        intervals = delays().job_interval_seconds
+        for seconds in itertools.chain(intervals, itertools.repeat(intervals[-1])):
+            if not env.is_running():
+                job.cancel()
+                return None
+            result = job.poll()
+            if result is not None:
+                return result
+            (job.ended or env.program_state_event).wait(seconds)
+        raise AssertionError("unreachable: the waits never end")
 
-def _waits() -> Iterator[float]:
-    return itertools.chain(_POLL_SECONDS, itertools.repeat(_POLL_SECONDS[-1]))
+    return wait
 
 
 class _TaskAborted(Exception):  # noqa: N818 - no error of the state machine

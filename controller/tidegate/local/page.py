@@ -1,0 +1,35 @@
+"""`python -m tidegate.local.page`: serves the page while an embedded AWS runs that is kept."""
+
+import argparse
+import signal
+import threading
+from datetime import UTC, datetime
+from types import FrameType
+
+from tidegate.cli.backend import Settings, connect
+from tidegate.local import process
+from tidegate.local.install import CONTROLLER_STACK
+from tidegate.web.server import Page, serving
+
+
+def main() -> None:
+    """Serve, say where on standard output, and stop with the embedded AWS or on a signal."""
+    parser = argparse.ArgumentParser(prog="python -m tidegate.local.page", description=__doc__)
+    parser.add_argument("--aws", type=int, required=True, help="process of the embedded AWS")
+    options = parser.parse_args()
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    backend = connect(Settings(stack=CONTROLLER_STACK))
+    with serving(Page(backend, lambda: datetime.now(UTC))) as server:
+        print(server.address(), flush=True)  # noqa: T201
+        while not stopping.wait(timeout=1) and process.alive(options.aws):
+            pass
+
+
+if __name__ == "__main__":
+    main()
