@@ -49,6 +49,7 @@ CORE_LIBRARIES = {
     "pydantic_core",
     "re",
     "ruamel",
+    "shlex",
     "string",
     "textwrap",
     "types",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from tidegate.core.commands import command
 from tidegate.core.errors import AliasChangedByOthers, NotAllowedNow, NotFound, RecordConflict
 from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan, StrategyPlan
 from tidegate.core.ports import AliasRef, Ports, TargetPorts
@@ -89,11 +90,11 @@ def _begun(ports: Ports, release: Release, lock: Lock) -> Release | None:
     if stuck:
         raise NotAllowedNow(
             f"{name} is stuck, and has the lock of {lock.application}.",
-            mend=f"Set its traffic right, then `tidegate unlock {name}`.",
+            mend=f"Set its traffic right, then `{command('unlock', name)}`.",
         )
     raise NotAllowedNow(
         f"{name} is under way.",
-        mend=f"`tidegate abort {name}` takes its traffic back within seconds.",
+        mend=f"`{command('abort', name)}` takes its traffic back within seconds.",
     )
 
 
@@ -165,8 +166,8 @@ def _served(ports: Ports, live: Live, good: Release) -> Mapping[str, str]:
 
 
 def _anew(live: Live, good: Release) -> str:
-    command = f"tidegate rollback {live.release_id} --to {good.id}"
-    return f"Nothing was changed. `{command}` releases it anew."
+    anew = command("rollback", live.release_id, to=good.id)
+    return f"Nothing was changed. `{anew}` releases it anew."
 
 
 def _shift(name: str, now: str, wanted: str) -> Shift:
@@ -280,5 +281,5 @@ def _sentence(operator: Operator, retreat: Release) -> str:
     return (
         f"{operator.who} put the traffic of {back.of} back on the versions of {back.to}, as"
         f" {retreat.id}. The stacks still are those of {back.of}:"
-        f" `tidegate rollback {retreat.id}` releases {back.to} and brings them after."
+        f" `{command('rollback', retreat.id)}` releases {back.to} and brings them after."
     )
