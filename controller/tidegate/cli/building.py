@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.core.commands import command
+
 if TYPE_CHECKING:
     from tidegate.cli.backend import Context
 
@@ -72,7 +74,7 @@ def build(
     )
     typer.echo(f"Built {reference.application} {reference.digest}")
     typer.echo(f"Stored s3://{reference.bucket}/{reference.prefix}")
-    typer.echo(f"Wrote {output}. To release it: tidegate release {output}")
+    typer.echo(f"Wrote {output}. To release it: {command('release', str(output))}")
 
 
 def register(app: typer.Typer) -> None:

@@ -70,8 +70,8 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
         return f"{error.filename}: {error.strerror}.", ExitCode.INPUT
     if type(error).__module__.partition(".")[0] == "botocore":
         return f"AWS: {error}", ExitCode.FAILED
-    message = f"unexpected {type(error).__name__}: {error}. `tidegate --debug` shows where."
-    return message, ExitCode.FAILED
+    where = "After `export TIDEGATE_DEBUG=1` the same command shows where."
+    return f"unexpected {type(error).__name__}: {error}. {where}", ExitCode.FAILED
 
 
 def complain(message: str) -> None:

@@ -185,7 +185,7 @@ def traffic(
 @app.command()
 def demo(
     interactive: Annotated[
-        bool, typer.Option("--interactive", help="Wait for your `tidegate approve`.")
+        bool, typer.Option("--interactive", help="Wait for your own approvals.")
     ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave it running, to commit to the example yourself.")

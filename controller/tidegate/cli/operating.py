@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.core.commands import command
 from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ StageOption = Annotated[
 def release(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="What `tidegate build` wrote.", dir_okay=False)
+        Path, typer.Argument(metavar="FILE", help="What the build wrote.", dir_okay=False)
     ] = Path("release.json"),
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow it until it is over.")
@@ -57,7 +58,7 @@ def release(
     if not release_id:
         typer.echo("It has no number yet: `tidegate list` will show it.")
         return
-    typer.echo(f"It is {release_id}. To follow it: tidegate get {release_id} --watch")
+    typer.echo(f"It is {release_id}. To follow it: {command('get', release_id, watch=True)}")
     if watch:
         from tidegate.cli.showing import follow_release, standing
 
@@ -73,7 +74,7 @@ def approve(
     """Approve a stage that waits for approval.
 
     \b
-    You approve under your IAM identity. It is bound to what `tidegate get` shows: should
+    You approve under your IAM identity. It is bound to what `get` shows: should
     the artifact or the stack change, the approval is void.
 
     \b
@@ -86,7 +87,7 @@ def approve(
     name = _the_stage(view, stage)
     _say_what_changes(view, name)
     _operate(here, "approve", view.id, name, reason)
-    typer.echo(f'To stop it: tidegate abort {view.id} --reason "..."')
+    typer.echo(f"To stop it: {command('abort', view.id)}")
 
 
 def reject(
@@ -126,7 +127,7 @@ def abort(
     here: Context = context.obj
     found = find_release(here.connect().ledger, release_id)
     _operate(here, "abort", found.id, "", reason)
-    typer.echo(f"To follow it: tidegate get {found.id} --watch")
+    typer.echo(f"To follow it: {command('get', found.id, watch=True)}")
 
 
 def read_artifact_ref(file: Path) -> ArtifactRef:
@@ -139,14 +140,15 @@ def read_artifact_ref(file: Path) -> ArtifactRef:
         return ArtifactRef.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         raise InputError(
-            f"There is no file {file}.", mend="`tidegate build` writes release.json."
+            f"There is no file {file}.",
+            mend="`tidegate build --bucket BUCKET` writes release.json.",
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(
             f"{file}: {place or 'content'}: {first['msg']}.",
-            mend="Give the release.json that `tidegate build` wrote.",
+            mend="Give the release.json that the build wrote.",
         ) from error
 
 

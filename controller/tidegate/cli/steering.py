@@ -36,10 +36,10 @@ def promote(
 
 
 def pause(context: typer.Context, release_id: ReleaseArgument, reason: ReasonOption = "") -> None:
-    """Hold the weights where they are, until `tidegate resume`.
+    """Hold the weights where they are.
 
     The candidate is watched all the same, and goes back when it is unhealthy. A paused release
-    moves by hand: `tidegate promote` takes one step.
+    moves by hand: `tidegate promote RELEASE` takes one step. `tidegate resume RELEASE` ends it.
 
     \b
     Examples:
@@ -107,7 +107,7 @@ def rollback(
     It goes through the same tests, approvals and steps. With --now every alias goes back at once to
     the version that the earlier release served, and nothing else changes: the same command without
     --now brings the stacks after. To take back what is being shifted right now, use
-    `tidegate abort`: that takes seconds.
+    `tidegate abort RELEASE --reason TEXT`: that takes seconds.
 
     \b
     Examples:

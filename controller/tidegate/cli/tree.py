@@ -8,6 +8,7 @@ from datetime import datetime
 
 from tidegate.cli import text
 from tidegate.core.analysis.words import standing
+from tidegate.core.commands import command
 from tidegate.core.record import (
     ChangeLine,
     Decision,
@@ -127,13 +128,13 @@ def release_status(view: ReleaseView) -> str:
 
 
 def _ask(view: ReleaseView, stage: StageView) -> str:
-    command = f"tidegate approve {view.id} --stage {stage.name}"
+    approve = command("approve", view.id, stage=stage.name)
     if stage.approval is None:
-        return command
+        return approve
     left = text.whole_duration((stage.approval.deadline - view.at).total_seconds())
     missing = stage.approval.needed - len(stage.approval.agreed)
     who = "1 person has" if missing == 1 else f"{missing} people have"
-    return f"{who} to decide within {left}: {command}"
+    return f"{who} to decide within {left}: {approve}"
 
 
 def _next(rollout: RolloutView, now: datetime) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from tidegate.core.commands import command
 from tidegate.core.errors import Aborted, Superseded
 from tidegate.core.plan import ArtifactRef, Model, Occasion, Target
 from tidegate.core.record import Release, Rollout, RolloutPhase, Shift
@@ -24,17 +26,14 @@ _WORDS: Final = {
     Occasion.FAILURE: "failed in",
     Occasion.STOP: "was stopped in",
 }
-_NEXT: Final = {
-    Occasion.START: "tidegate get {release} --watch",
-    Occasion.READY: "tidegate approve {release} --stage {stage}",
-    Occasion.SUCCESS: "tidegate get {release}",
-    Occasion.ROLLBACK: "tidegate get {release} --watch",
-    Occasion.FAILURE: "tidegate explain {release}",
-    Occasion.STOP: "tidegate get {release}",
+_NEXT: Final[Mapping[Occasion, Callable[[str, str], str]]] = {  # of a release and a stage
+    Occasion.START: lambda release, _: command("get", release, watch=True),
+    Occasion.READY: lambda release, stage: command("approve", release, stage=stage),
+    Occasion.SUCCESS: lambda release, _: command("get", release),
+    Occasion.ROLLBACK: lambda release, _: command("get", release, watch=True),
+    Occasion.FAILURE: lambda release, _: command("explain", release),
+    Occasion.STOP: lambda release, _: command("get", release),
 }
-_LOOK_NOW: Final = (
-    "look at its traffic now: docs/operate.md, It is stuck; then tidegate unlock {release}"
-)
 _LONGEST_SUBJECT: Final = 99  # of SNS: less than 100 characters
 _LONGEST_LINE: Final = 2000
 _COMMIT: Final = 7
@@ -60,20 +59,25 @@ def write_notice(
     """What happened, where, to what, why, and what to type next."""
     stuck = rollout is not None and rollout.phase is RolloutPhase.STUCK
     happened = "is stuck in" if stuck else _WORDS[occasion]
-    following = _LOOK_NOW if stuck else _NEXT[occasion]
+    following = _look_now(release.id) if stuck else _NEXT[occasion](release.id, stage)
     lines = [
         f"{release.id} {happened} {stage}, {target.id} (stack {target.stack_name}).",
         _commit(release.artifact),
         *_moves(rollout),
         *_why(rollout),
         *_not_back(rollout),
-        f"Next: {following.format(release=release.id, stage=stage)}",
+        f"Next: {following}",
     ]
     subject = f"{release.id} {happened} {stage} {target.id}"
     return Notice(
         subject=subject[:_LONGEST_SUBJECT],
         text="\n".join(line[:_LONGEST_LINE] for line in lines),
     )
+
+
+def _look_now(release_id: str) -> str:
+    unlock = command("unlock", release_id)
+    return f"look at its traffic now: docs/operate.md, It is stuck; then {unlock}"
 
 
 def _commit(artifact: ArtifactRef) -> str:

@@ -143,7 +143,7 @@ def test_approve_finds_the_stage_that_waits(the_shop: OpenShop) -> None:
         "  333333333333/eu-west-1  Modify Orders (AWS::Lambda::Function)",
         f"  333333333333/eu-west-1  {REPLACED}",
         "approve: done",
-        'To stop it: tidegate abort shop-7 --reason "..."',
+        "To stop it: tidegate abort shop-7 --reason 'why'",
     ]
 
 

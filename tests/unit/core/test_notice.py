@@ -102,7 +102,7 @@ def test_a_stuck_rollout_asks_for_a_person() -> None:
     stuck = rollout(RolloutPhase.STUCK, error="RestoreFailed", cause="AccessDenied.")
     notice = write_notice(Occasion.FAILURE, release(), "prod", PROD, stuck)
     assert notice.subject == "shop-4 is stuck in prod 333333333333/eu-west-1"
-    assert notice.text.endswith("then tidegate unlock shop-4")
+    assert notice.text.endswith("then tidegate unlock shop-4 --reason 'why'")
 
 
 def test_fits_what_sns_takes() -> None:

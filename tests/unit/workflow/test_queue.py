@@ -131,7 +131,7 @@ def test_stuck_release_keeps_everybody_else_out_until_a_person_resolves_it(live:
     assert take_lock(live.ports, third, "c") == {"held": False, "holder": "hello-2"}
     ada = Operator("ada")
     for verb in (abort, pause, promote):
-        with pytest.raises(NotAllowedNow, match="then `tidegate unlock hello-2`"):
+        with pytest.raises(NotAllowedNow, match="then `tidegate unlock hello-2 --reason 'why'`"):
             verb(live.ports, ada, "hello-2")
     with pytest.raises(NotAllowedNow, match="The confirmation is 'hello', not 'hello-2'"):
         unlock(live.ports, ada, "hello-2", "hello", "mended by hand")

@@ -76,8 +76,8 @@ def test_every_alias_serves_what_it_served_before(two: Story) -> None:
     said = back(two)
     assert said == (
         "ada put the traffic of hello-2 back on the versions of hello-1, as hello-3. The stacks"
-        ' still are those of hello-2: `tidegate rollback hello-3 --reason "..."` releases'
-        " hello-1 and brings them after."
+        " still are those of hello-2: `tidegate rollback hello-3 --reason 'why'` releases hello-1"
+        " and brings them after."
     )
     assert two.serves(TEST) == two.serves(PROD) == ALL_ON_1
     assert two.get(3).phase is ReleasePhase.SUCCEEDED
@@ -206,7 +206,7 @@ class TestRefusals:
         two.at(PROD).versions.delete("hello-prod-Hello", 1)
         said = self.refused(two)
         assert "version 1 of hello-prod-Hello is not there any more" in said
-        assert '`tidegate rollback hello-2 --to hello-1 --reason "..."` releases it anew' in said
+        assert "`tidegate rollback hello-2 --to hello-1 --reason 'why'` releases it anew" in said
         assert two.serves(TEST) == ALL_ON_2
 
     def test_versions_that_nobody_recorded(self, two: Story) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TypedDict
 
+from tidegate.core.commands import command
 from tidegate.core.errors import (
     ApprovalVoid,
     ChangeSetStale,
@@ -246,7 +247,7 @@ def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
         raise FinishFailed(
             f"{scene.target.stack_name} is {state.status}: {state.reason} "
             f"The validated candidate keeps all traffic.",
-            mend="Mend the stack, then `tidegate unlock` this release.",
+            mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
         )
     contents = read_contents(scene.ports.artifacts, scene.plan.artifact)
     spec = deployed_spec(scene.plan.artifact, contents, scene.stage, scene.target, pins={})

@@ -8,6 +8,7 @@ from hashlib import sha256
 from itertools import count
 
 from tidegate.core import approval as approvals
+from tidegate.core.commands import command
 from tidegate.core.errors import (
     NotAllowedNow,
     NotFound,
@@ -152,7 +153,8 @@ def pause(ports: Ports, operator: Operator, release_id: str, reason: str = "") -
     if paused is None:
         paused = _wish(ports, operator, release_id, "pause", reason)
     answer_all(ports, release_id)
-    return f"{paused.who} paused {release_id}: its weights stay until `tidegate resume`."
+    on = command("resume", release_id)
+    return f"{paused.who} paused {release_id}: its weights stay until `{on}`."
 
 
 def resume(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
@@ -201,7 +203,8 @@ def set_weight(
         raise NotAllowedNow(
             f"The weight of {release_id} may be more than {write_share(low)} and "
             f"at most {write_share(high)}, not {write_share(weight)}.",
-            mend="`tidegate abort` takes all traffic back, `tidegate promote --full` gives all.",
+            mend=f"`{command('abort', release_id)}` takes all traffic back, "
+            f"`{command('promote', release_id, full=True)}` gives all.",
         )
     _wish(ports, operator, release_id, "set-weight", reason, weight=weight)
     answer_all(ports, release_id)
@@ -249,7 +252,7 @@ def rollback(
     if not release.phase.over:
         raise NotAllowedNow(
             f"{release_id} is under way: it is {release.phase}.",
-            mend=f'`tidegate abort {release_id} --reason "..."` takes its traffic back.',
+            mend=f"`{command('abort', release_id)}` takes its traffic back.",
         )
     good = good_before(ports, release, to or (release.retreat.to if release.retreat else ""))
     record_deed(ports, operator, release_id, "rollback", reason)
@@ -300,7 +303,8 @@ def unlock(
     if release.phase is not ReleasePhase.STUCK:
         raise NotAllowedNow(
             f"{release_id} is not stuck: it is {release.phase}.",
-            mend="`tidegate abort` ends what is under way; what is over has no lock.",
+            mend=f"`{command('abort', release_id)}` ends it while it is under way; "
+            "what is over has no lock.",
         )
     if confirmation != release_id:
         raise NotAllowedNow(
@@ -409,7 +413,7 @@ def _under_way(ports: Ports, release_id: str) -> Release:
     if release.phase is ReleasePhase.STUCK:
         raise NotAllowedNow(
             f"{release.id} is stuck: {release.cause}",
-            mend=f"Set its traffic right, then `tidegate unlock {release.id}`.",
+            mend=f"Set its traffic right, then `{command('unlock', release.id)}`.",
         )
     if release.phase.over:
         _refuse_over(release)

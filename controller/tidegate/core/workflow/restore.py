@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any
 
+from tidegate.core.commands import command
 from tidegate.core.errors import (
     AliasConflict,
     FinishFailed,
@@ -51,7 +52,7 @@ def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -
         raise FinishFailed(
             f"{ref.release.id} is validated at {scene.place} and keeps all traffic; "
             f"its stack was not finished.",
-            mend="Mend the stack, then `tidegate abort` this release to free its lock.",
+            mend=f"Mend the stack, then `{command('unlock', ref.release.id)}` to free its lock.",
         )
     why = root_cause(failure)
     before = rollout.phase
@@ -204,9 +205,10 @@ def _take_back(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, b
     name = scene.target.stack_name
     if state.status.endswith("_FAILED") or (rollout.reverting and state.status in _TAKEN_BACK):
         way = repair(state.status) or "Mend the stack"
+        free = command("unlock", scene.ref.release.id)
         raise StackFailed(
             f"{name} is {state.status} and not as it was before: {state.reason}",
-            mend=f"Traffic is on the stable version. {way}, then `tidegate unlock` it.",
+            mend=f"Traffic is on the stable version. {way}, then `{free}`.",
         )
     if state.status in _TAKEN_BACK:
         how = f"CloudFormation has taken {name} back by itself"

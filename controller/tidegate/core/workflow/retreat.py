@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from shlex import quote
 
+from tidegate.core.commands import command
 from tidegate.core.errors import AliasChangedByOthers, NotAllowedNow, NotFound, RecordConflict
 from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan, StrategyPlan
 from tidegate.core.ports import AliasRef, Ports, TargetPorts
@@ -121,7 +122,7 @@ def _holder(ports: Ports, lock: Lock) -> Release | None:
     if holder and holder.phase is ReleasePhase.STUCK:
         raise NotAllowedNow(
             f"{holder.id} is stuck, and has the lock of {lock.application}.",
-            mend=f'Set its traffic right, then `tidegate unlock {holder.id} --reason "..."`.',
+            mend=f"Set its traffic right, then `{command('unlock', holder.id)}`.",
         )
     return holder
 
@@ -269,8 +270,8 @@ def served_before(ports: Ports, live: Live) -> Mapping[str, str]:
 
 
 def _anew(live: Live, good: Release) -> str:
-    command = f'tidegate rollback {live.release_id} --to {good.id} --reason "..."'
-    return f"Nothing was changed. `{command}` releases it anew."
+    anew = command("rollback", live.release_id, to=good.id)
+    return f"Nothing was changed. `{anew}` releases it anew."
 
 
 def _shift(name: str, now: str, wanted: str) -> Shift:
@@ -392,12 +393,11 @@ def _sentence(operator: Operator, retreat: Release) -> str:
     said = (
         f"{operator.who} put the traffic of {back.of} back on the versions of {back.to}, as"
         f" {retreat.id}. The stacks still are those of {back.of}:"
-        f' `tidegate rollback {retreat.id} --reason "..."` releases {back.to} and brings them'
-        " after."
+        f" `{command('rollback', retreat.id)}` releases {back.to} and brings them after."
     )
     if back.ended:
         said += (
             f" {back.ended} was under way and was aborted for it:"
-            f' `tidegate retry {back.ended} --reason "..."` releases it again.'
+            f" `{command('retry', back.ended)}` releases it again."
         )
     return said

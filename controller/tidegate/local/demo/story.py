@@ -16,6 +16,7 @@ from tidegate.cli.backend import Backend
 from tidegate.cli.reading import newest_releases, read_again
 from tidegate.cli.view import draw_release
 from tidegate.cli.watch import follow
+from tidegate.core.commands import command
 from tidegate.core.errors import TidegateError
 from tidegate.core.record import Live, Release, application_partition
 from tidegate.core.view import ReleaseView, StageView
@@ -122,12 +123,12 @@ class Story:
 
     def _decide(self, view: ReleaseView, stage: StageView) -> None:
         """Approve for the user, who has seen above what it is about; or leave it to them."""
-        command = f"tidegate approve {view.id} --stage {stage.name}"
+        approve = command("approve", view.id, stage=stage.name)
         if self.interactive:
             enter = 'eval "$(.venv/bin/tidegate local env)"'
-            self.console.print(f"Your turn, in another terminal:  {enter}; {command}")
+            self.console.print(f"Your turn, in another terminal:  {enter}; {approve}")
             return
-        self.console.print(f"[dim]$[/dim] {command}")
+        self.console.print(f"[dim]$[/dim] {approve}")
         answer = self.backend.operate("approve", view.id, stage.name, "as the demonstration does")
         self.console.print(answer, markup=False)
 
