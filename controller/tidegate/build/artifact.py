@@ -23,6 +23,7 @@ from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
+from tidegate.build.regions import aws_partitions
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
 from tidegate.build.template import Template, of_type, read_template
 from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults
@@ -30,6 +31,8 @@ from tidegate.core.errors import ArtifactError, InputError
 from tidegate.core.manifest import Manifest, StageSpec, parse_manifest
 from tidegate.core.plan import ArtifactRef, ReleaseRef
 from tidegate.core.planning import make_plan
+from tidegate.core.regions import partition_of, unlisted_regions
+from tidegate.core.yamltext import dotted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -51,6 +54,8 @@ class Artifact:
 
     contents: ArtifactContents
     files: Mapping[str, Path]
+    warnings: tuple[str, ...] = ()
+    """What may be wrong on this machine's word only: an artifact is the same everywhere."""
 
     @property
     def digest(self) -> str:
@@ -100,7 +105,7 @@ def build_artifact(
     """
     manifest = manifest or folder / MANIFEST
     output = output or folder / OUTPUT_FOLDER
-    parsed = parse_manifest(_read_manifest(manifest), str(manifest))
+    parsed = parse_manifest(_read_manifest(manifest), str(manifest), aws_partitions())
     template = template or folder / parsed.template
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
@@ -133,6 +138,7 @@ def build_artifact(
         contents,
         {key: store.path(key) for key in store.digests}
         | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
+        tuple(f"{manifest}: {one}" for one in unlisted_regions(parsed, aws_partitions())),
     )
 
 
@@ -158,6 +164,7 @@ def region_buckets(
     if not artifact.packages:
         return {}
     home = _region_of(bucket, s3)
+    _check_partition(artifact.contents.manifest, bucket, home)
     buckets = {}
     for stage in artifact.contents.manifest.stages:
         for region in chain.from_iterable(stage.region_waves):
@@ -205,7 +212,7 @@ def build_and_upload(
     buckets = region_buckets(artifact, bucket, region_bucket, s3)
     reference = artifact.reference(bucket, built_from, buckets)
     if tell is not None:
-        for notice in artifact.contents.notices:
+        for notice in (*artifact.warnings, *artifact.contents.notices):
             tell(notice)
     for region, there in buckets.items():
         _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
@@ -247,6 +254,22 @@ def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
                 f'{path} has no topic "{notification.topic}" to tell people through.',
                 mend=f"Give an ARN, or a logical id: {', '.join(known) or 'there is none'}.",
             )
+
+
+def _check_partition(manifest: Manifest, bucket: str, home: str) -> None:
+    """The controller's partition, which is its bucket's, is the one of the stages."""
+    partitions = aws_partitions()
+    ours = partition_of(home, partitions)
+    for number, stage in enumerate(manifest.stages):
+        for region, at in stage.places():
+            theirs = partition_of(region, partitions)
+            if ours and theirs != ours:
+                raise InputError(
+                    f"tidegate.yaml: {dotted(('stages', number, *at))}: {region} is in partition"
+                    f" {theirs}, and {bucket}, the controller's bucket, is in {home}, in {ours}.",
+                    mend=f"No role can be assumed across partitions: release to {theirs} with a"
+                    " controller that is installed there.",
+                )
 
 
 def _read_manifest(path: Path) -> str:

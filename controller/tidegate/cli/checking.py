@@ -105,7 +105,10 @@ def _traffic(here: Context, requests_per_second: float | None, live: list[str]) 
 def make_offline_plan(
     manifest: Path, template: Path | None
 ) -> tuple[ReleasePlan, ArtifactContents]:
-    """The plan of a release of what lies in the manifest's folder. Raises ``InputError``."""
+    """The plan of a release of what lies in the manifest's folder. Raises ``InputError``.
+
+    What may be wrong with it goes to standard error.
+    """
     from tidegate.build.artifact import build_artifact
     from tidegate.build.source import Revision
     from tidegate.core.plan import ReleaseRef
@@ -115,6 +118,8 @@ def make_offline_plan(
         built = build_artifact(
             manifest.parent, manifest, template=template, output=Path(folder) / "build"
         )
+    for warning in built.warnings:
+        typer.echo(f"Warning: {warning}", err=True)
     application = built.contents.application
     release = ReleaseRef(id=f"{application}-0", application=application, number=0)
     reference = built.reference("none", Revision(commit="none"))

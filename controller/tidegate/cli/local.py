@@ -40,12 +40,13 @@ def up(
       tidegate local up ~/shop && git -C ~/shop push "$PWD/.tidegate/origin.git" main
       eval "$(tidegate local env)"
     """
+    from tidegate.build.regions import aws_partitions
     from tidegate.core.manifest import parse_manifest
     from tidegate.local import git, install, process
 
     _end_on_sigterm()
     path = application / "tidegate.yaml" if application else None
-    manifest = parse_manifest(path.read_text(), str(path)) if path else None
+    manifest = parse_manifest(path.read_text(), str(path), aws_partitions()) if path else None
     aws = process.start(FOLDER, port=port, keep=True)
     try:
         installer = install.Installer(aws, install.find_checkout(), FOLDER / "install.log")

@@ -42,9 +42,14 @@ def init(
       tidegate init
       tidegate init services/shop --test-account 222222222222 --prod-account 333333333333
     """
+    from tidegate.build.regions import aws_partitions
     from tidegate.cli.checking import make_offline_plan
     from tidegate.cli.scaffold import Place, scaffold
+    from tidegate.core.errors import InputError
+    from tidegate.core.regions import unknown_region
 
+    if said := unknown_region(target_region, aws_partitions()):
+        raise InputError(f"--target-region: {said[0]}", mend=said[1])
     folder = folder.resolve()
     template = template or _find_template(folder)
     places = [

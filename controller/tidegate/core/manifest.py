@@ -5,7 +5,7 @@ Each class is a part of the file; the text below each key is its description in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
@@ -49,8 +49,9 @@ from tidegate.core.quantities import (
     read_duration,
     write_duration,
 )
+from tidegate.core.regions import Partition, RegionProblem, region_problems
 from tidegate.core.strategy import Spec, StrategySpec
-from tidegate.core.yamltext import read_yaml
+from tidegate.core.yamltext import YamlDocument, dotted, read_yaml
 
 
 def _check_account(value: Any) -> Any:
@@ -537,7 +538,7 @@ class StageSpec(Spec):
         """The regions in waves, however they were written."""
         return self.waves or (self.regions or (),)
 
-    def _places(self) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    def places(self) -> Iterator[tuple[str, tuple[str | int, ...]]]:
         """Each region with the path that leads to it."""
         for index, region in enumerate(self.regions or ()):
             yield region, ("regions", index)
@@ -553,7 +554,7 @@ class StageSpec(Spec):
                 f"expected either `regions` or `waves`, found {found}.",
                 "Write `regions: [eu-west-1]`, or `waves: [[eu-west-1], [us-east-1]]`.",
             )
-        _check_distinct("regions", "A stage deploys once to each region.", self._places())
+        _check_distinct("regions", "A stage deploys once to each region.", self.places())
         return self
 
 
@@ -596,17 +597,35 @@ class Manifest(Spec):
         return self
 
 
-def parse_manifest(text: str, path: str = "tidegate.yaml") -> Manifest:
+def parse_manifest(
+    text: str, path: str = "tidegate.yaml", partitions: Sequence[Partition] = ()
+) -> Manifest:
     """The manifest in this YAML text; ``path`` is for messages.
 
-    Raises ``ManifestError`` for the first thing that is wrong, by line; it lists all others.
+    Its regions must be of one of these ``partitions``; without any they are not checked. Raises
+    ``ManifestError`` for the first thing that is wrong, by line; it lists all others.
     """
     document = read_yaml(text, path)
     try:
-        return Manifest.model_validate(document.data)
+        manifest = Manifest.model_validate(document.data)
     except ValidationError as error:
         problems = explain(error, document, Manifest)
+    else:
+        found = region_problems(manifest, partitions) if partitions else ()
+        problems = [_region_error(one, document) for one in found]
+        if not problems:
+            return manifest
     raise ManifestError.first_of(problems)
+
+
+def _region_error(found: RegionProblem, document: YamlDocument) -> ManifestError:
+    return ManifestError(
+        found.message,
+        path=document.path,
+        line=document.line(found.at),
+        key=dotted(found.at),
+        mend=found.mend,
+    )
 
 
 class _SchemaWriter(GenerateJsonSchema):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tidegate.build.artifact import expand_for_stages
 from tidegate.build.package import PackageStore, package_code
+from tidegate.build.regions import aws_partitions
 from tidegate.build.template import Template, read_template
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import InputError
@@ -69,7 +70,7 @@ class TemplateApplication:
             text = self.manifest.read_text(encoding="utf-8")
         except OSError as error:
             raise InputError(f"{self.manifest} cannot be read: {error}.") from error
-        return parse_manifest(text, str(self.manifest))
+        return parse_manifest(text, str(self.manifest), aws_partitions())
 
 
 class _NamedPackages(PackageStore):

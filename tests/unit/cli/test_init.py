@@ -247,6 +247,14 @@ def test_says_what_it_cannot_begin_with(project: Project, template: str, complai
     assert not (folder / "tidegate.yaml").exists()
 
 
+def test_writes_nothing_for_a_region_that_there_is_not(project: Project) -> None:
+    folder = project("plain")
+    done = init(folder, "--target-region", "eux-west-1")
+    assert done.exit_code == 2
+    assert "Did you mean eu-west-1?" in done.output.replace("\n", " ")
+    assert not (folder / "tidegate.yaml").exists()
+
+
 def test_asks_for_a_template_when_there_is_none(tmp_path: Path) -> None:
     done = init(tmp_path)
     assert done.exit_code == 2

@@ -185,3 +185,21 @@ def test_build_stores_the_artifact_and_writes_what_a_release_starts_with(example
     )
     assert f"{written['prefix']}/artifact.json" == bucket.keys[-1]
     assert f"tidegate release {release}" in result.stdout
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan"])
+def test_a_region_that_there_is_not_is_refused(verb: str, example: Path) -> None:
+    result = run(verb, edited(example, "tidegate.yaml", "[eu-west-1]", "[xx-nowhere-9]"))
+
+    assert result.exit_code == 2
+    assert 'regions[0]: there is no region "xx-nowhere-9"' in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan"])
+def test_a_region_that_may_be_new_is_a_warning(verb: str, example: Path) -> None:
+    result = run(verb, edited(example, "tidegate.yaml", "[eu-west-1]", "[eu-wets-1]"))
+
+    assert result.exit_code == 0
+    assert "Warning: " in result.stderr
+    assert "regions[0]: eu-wets-1 is not in the list" in result.stderr
+    assert "Did you mean eu-west-1? If it is new, all is well." in result.stderr

@@ -1,0 +1,126 @@
+"""Which regions there are, and which of them one controller can reach.
+
+Regions come in partitions (``aws``, ``aws-cn``, ``aws-us-gov``). Accounts, roles and ARNs end at a
+partition's border. The list is an argument: it changes with each release of AWS's libraries.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from tidegate.core.quantities import describe
+from tidegate.core.yamltext import Path, dotted
+
+if TYPE_CHECKING:
+    from tidegate.core.manifest import Manifest, StageSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Regions with accounts and roles in common."""
+
+    id: str  # "aws-cn"
+    pattern: str  # of the names of its regions, those of the future included
+    regions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionProblem:
+    """What is wrong with the value at ``at`` in the manifest."""
+
+    at: Path
+    message: str
+    mend: str
+
+
+def partition_of(region: str, partitions: Iterable[Partition]) -> str:
+    """The id of the region's partition; "" when no region of any partition is named like it."""
+    return next((one.id for one in partitions if re.fullmatch(one.pattern, region)), "")
+
+
+def unknown_region(region: str, partitions: Sequence[Partition]) -> tuple[str, str] | None:
+    """The message and the mend when no region is named so; None when one is, or could be."""
+    if partition_of(region, partitions):
+        return None
+    hint = _suggestion(region, _listed(partitions))
+    return (
+        f"there is no region {describe(region)}.",
+        hint.strip() or "Write its code, such as eu-west-1.",
+    )
+
+
+def region_problems(manifest: Manifest, partitions: Sequence[Partition]) -> Iterator[RegionProblem]:
+    """What no release could deploy to: no region at all, or one of another partition.
+
+    One controller assumes the roles of all stages, and no role can be assumed across partitions
+    (IAM User Guide, "Roles terms and concepts", Delegation). So a manifest keeps to one partition.
+    """
+    first: tuple[StageSpec, str, str] | None = None
+    for number, stage in enumerate(manifest.stages):
+        place = ("stages", number)
+        for region, at in stage.places():
+            if unknown := unknown_region(region, partitions):
+                yield RegionProblem((*place, *at), *unknown)
+                continue
+            partition = partition_of(region, partitions)
+            first = first or (stage, region, partition)
+            if partition != first[2]:
+                message = f"{region} is in the partition {partition}, and {_place(first, stage)}."
+                yield RegionProblem((*place, *at), message, _ONE_PARTITION)
+            elif of_role := _other_partition(stage.role, partition):
+                yield RegionProblem(
+                    (*place, "role"),
+                    f"the role is in the partition {of_role}, and {region} is in {partition}.",
+                    f"Name a role `arn:{partition}:iam::{stage.account}:role/...`.",
+                )
+                break
+
+
+def unlisted_regions(manifest: Manifest, partitions: Sequence[Partition]) -> tuple[str, ...]:
+    """One sentence for each region that is named like one, but is not in the list.
+
+    It may be newer than the list, so it is no error.
+    """
+    listed = _listed(partitions)
+    return tuple(
+        f"{dotted(('stages', number, *at))}: {region} is not in the list of regions that came with"
+        f" botocore.{_suggestion(region, listed)} If it is new, all is well."
+        for number, stage in enumerate(manifest.stages)
+        for region, at in stage.places()
+        if region not in listed and partition_of(region, partitions)
+    )
+
+
+_ONE_PARTITION = (
+    "No role can be assumed across partitions. Keep the regions of one partition here, and release"
+    " to the other with a manifest, a pipeline and a controller of its own."
+)
+
+
+def _place(first: tuple[StageSpec, str, str], stage: StageSpec) -> str:
+    """Where the partition was said that all others must agree with."""
+    of_first, region, partition = first
+    where = "the same stage" if of_first is stage else f"the stage {of_first.name}"
+    if of_first is not stage and of_first.account == stage.account:
+        where += f", which has the same account {stage.account},"
+    return f"{region} of {where} is in {partition}"
+
+
+def _other_partition(role: str | None, partition: str) -> str:
+    """The partition of the role's ARN where it is not this one."""
+    of_role = role.split(":")[1] if role else partition
+    return "" if of_role == partition else of_role
+
+
+def _suggestion(region: str, listed: Iterable[str]) -> str:
+    near = difflib.get_close_matches(region, sorted(listed), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _listed(partitions: Iterable[Partition]) -> set[str]:
+    return set(chain.from_iterable(one.regions for one in partitions))
