@@ -12,14 +12,14 @@ from support.story import CANARY, PROD, Story
 from tidegate.core.errors import AliasConflict, NotFound, RestoreFailed, ServiceUnavailable
 from tidegate.core.explain import explain_release
 from tidegate.core.ports import AliasRef
-from tidegate.core.record import Call, RolloutPhase, Tick
+from tidegate.core.record import Call, Rollout, RolloutPhase, Tick
 from tidegate.core.workflow.alarm import Alarm, hear_alarm
 from tidegate.core.workflow.guard import GRACE, guard
 from tidegate.core.workflow.operate import Operator, abort
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.core.workflow.shift import tick
 from tidegate.core.workflow.takeback import take_back
-from tidegate.testing.faults import Crash, Faults
+from tidegate.testing.faults import Crash, Faults, Way
 
 ADA = Operator("ada", "cli")
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
@@ -70,6 +70,39 @@ def test_the_bake_ends_with_the_error_and_no_look_follows(live: Story) -> None:
     answers = [a for a in live.world.callbacks.answers.values() if a.get("Error") == "Unhealthy"]
     assert len(answers) == 1
     assert [tick.action for tick in ticks(live)] == ["set-weight", "restore"]
+
+
+@pytest.mark.parametrize("calls_late", range(1, 7))
+@pytest.mark.parametrize("who", ["alarm", "operator"])
+def test_a_decision_whose_record_is_still_on_its_way_fails_the_bake(
+    live: Story, who: str, calls_late: int
+) -> None:
+    """Whenever that write arrives, nobody is asked for one more look before traffic is back."""
+    answered: list[dict[str, Any]] = []
+
+    def act() -> None:
+        faults, waiting = Faults(), set(live.world.callbacks.waiting)
+        ports = faults.wrap(live.ports)
+        faults.before_call.append(lambda name, args: lose_the_intent(faults, name, args))
+        if who == "alarm":
+            with pytest.raises(RestoreFailed):
+                hear_alarm(ports, Alarm("HelloErrors", PROD, live.world.clock.now()))
+        else:
+            abort(ports, ADA, "hello-2", "wrong prices")
+        faults.deliver_all()
+        answered.extend(dict(live.world.callbacks.answers[token]) for token in waiting)
+
+    def lose_the_intent(faults: Faults, name: str, args: tuple[Any, ...]) -> None:
+        if name == "ledger.put" and isinstance(args[0], Rollout):
+            faults.before_call.clear()
+            faults.befall_next(Way.LATE, much=calls_late)
+
+    at_the_first_bake(live, act)
+    assert live.release("two") == ("failed" if who == "alarm" else "aborted")
+    assert [one.get("Error") for one in answered] == ["Unhealthy" if who == "alarm" else "Aborted"]
+    assert [tick.action for tick in ticks(live)] == ["set-weight"]
+    assert live.serves() == ALL_ON_1
+    assert live.rollout(2).phase is RolloutPhase.RESTORED
 
 
 def test_what_was_decided_is_told_with_the_data_of_the_last_look(live: Story) -> None:

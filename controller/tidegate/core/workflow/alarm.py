@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidegate.core.errors import RestoreFailed, TidegateError
+from tidegate.core.errors import RestoreFailed, TidegateError, Unhealthy
+from tidegate.core.failure import Failure
 from tidegate.core.ports import Ports
 from tidegate.core.record import Application, Call, Release, Rollout, RolloutPhase, Token
 from tidegate.core.workflow.items import find, put_over, ref_of, rollouts_of
@@ -84,8 +85,14 @@ def _ring(ports: Ports, ref: RolloutRef, alarm: Alarm) -> None:
     put_over(ports.ledger, Call(**key, why=why, at=ports.clock.now()))
     try:
         take_back(ports, ref, [alarm.name])
-    finally:
-        purpose = bake_purpose(ref.stage, ref.target)
-        token = find(ports.ledger, Token, release_id=ref.release.id, purpose=purpose)
-        if token:
-            answer_bake(ports, token)
+    except Exception:
+        _end_bake(ports, ref, Failure(Unhealthy.__name__, why))
+        raise
+    _end_bake(ports, ref)
+
+
+def _end_bake(ports: Ports, ref: RolloutRef, decided: Failure | None = None) -> None:
+    purpose = bake_purpose(ref.stage, ref.target)
+    token = find(ports.ledger, Token, release_id=ref.release.id, purpose=purpose)
+    if token:
+        answer_bake(ports, token, decided)

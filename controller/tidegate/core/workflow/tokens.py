@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tidegate.core.errors import Aborted
+from tidegate.core.failure import Failure
 from tidegate.core.ports import Ports
 from tidegate.core.record import (
     Approval,
@@ -93,19 +95,22 @@ def failed_cause(run: HookRun) -> str:
     return f"{run.when} hook {run.function} failed: {run.cause}"
 
 
-def answer_bake(ports: Ports, token: Token) -> None:
+def answer_bake(ports: Ports, token: Token, decided: Failure | None = None) -> None:
     """End the bake now, if something was said that the rollout's last look did not know of.
 
-    A rollout that goes back already fails its bake: no look is needed any more. Else the next look
-    knows of it, whatever it makes of it, so nothing ends two bakes. The token is kept
-    before what was said is read, and what is said is kept before the token is read: neither of two
-    concurrent callers can miss the other.
+    A rollout that goes back already fails its bake: no look is needed any more. ``decided`` is why
+    the caller wants it back, and it fails the bake whatever the record says: a write that nobody
+    answered may be in it, or on its way to it. Else the next look knows of what was said, whatever
+    it makes of it, so nothing ends two bakes. The token is kept before what was said is read, and
+    what is said is kept before the token is read: neither of two concurrent callers can miss the
+    other.
     """
     _, stage, target = token.purpose.split("#", 2)
     rollout = find(ports.ledger, Rollout, release_id=token.release_id, stage=stage, target=target)
     known = rollout.heard if rollout else ()
-    if rollout and rollout.error:
-        ports.callbacks.fail(token.token, rollout.error, rollout.cause)
+    why = Failure(rollout.error, rollout.cause) if rollout and rollout.error else decided
+    if why:
+        ports.callbacks.fail(token.token, why.error, why.cause)
     elif any(said.mark not in known for said in said_to(ports, token.release_id, stage, target)):
         ports.callbacks.succeed(token.token, {})
 
@@ -135,7 +140,8 @@ def _answer(ports: Ports, token: Token) -> None:
     elif token.purpose.startswith(_HOOK):
         _fail_aborted(ports, token)
     else:
-        answer_bake(ports, token)
+        wish = abort_wish(ports, token.release_id)
+        answer_bake(ports, token, Failure(Aborted.__name__, abort_cause(wish)) if wish else None)
 
 
 def _answer_abort(ports: Ports, token: Token) -> None:
