@@ -8,7 +8,7 @@ from contract.ports.capacity import CapacityContract
 from contract.ports.functions import FunctionsContract
 from contract.ports.stacks import Wait
 from contract.ports.versions import VersionsContract
-from support.capacity import CapacityTime
+from support.capacity_time import CapacityTime
 from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.capacity import LambdaCapacity
 from tidegate.aws.functions import TIMED_OUT, LambdaFunctions

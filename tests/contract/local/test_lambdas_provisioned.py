@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from lambda_functions import Function
 from ministack.services import lambda_svc
 
-from support.capacity import CapacityTime
+from support.capacity_time import CapacityTime
 from support.waiting import wait_until
 from tidegate.local.cloud import EmbeddedAws
 

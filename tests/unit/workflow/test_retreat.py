@@ -396,8 +396,8 @@ class TestWhileAnotherReleaseIsUnderWay:
         assert asking.serves() == ALL_ON_1
         assert asking.serves(TEST) == {"Hello": ("3", {}), "Bye": ("3", {})}
         assert said[0].endswith(
-            " hello-3 was under way and was aborted for it: `tidegate retry hello-3 --reason"
-            ' "..."` releases it again.'
+            " hello-3 was under way and was aborted for it: `tidegate retry hello-3`"
+            " releases it again."
         )
         assert asking.get(4).phase is ReleasePhase.SUCCEEDED
         assert read_lock(asking.world.ledger, "hello").owner == ""
@@ -427,7 +427,7 @@ class TestWhileAnotherReleaseIsUnderWay:
         refused.append(str(refusal.value))
         void = (
             f"{why} Nobody is asked to approve it any more."
-            ' `tidegate retry hello-3 --reason "..."` releases it again.'
+            " `tidegate retry hello-3` releases it again."
         )
         assert refused == [void, void]
 

@@ -385,7 +385,7 @@ def _refuse_ended(ports: Ports, release_id: str, asked: Iterable[Approval]) -> N
         answer_all(ports, release_id)
         raise NotAllowedNow(
             f"{stopped.message} Nobody is asked to approve it any more.",
-            mend=f'`tidegate retry {release_id} --reason "..."` releases it again.',
+            mend=f"`{command('retry', release_id)}` releases it again.",
         ) from stopped
 
 

@@ -196,7 +196,7 @@ def _done(ports: Ports, release: Release) -> Release | None:
     if not release.phase.over:
         raise NotAllowedNow(
             f"{release.id} is under way: it is {release.phase}, and live nowhere yet.",
-            mend=f'`tidegate abort {release.id} --reason "..."` takes its traffic back.',
+            mend=f"`{command('abort', release.id)}` takes its traffic back.",
         )
     for name in sorted({live.release_id for live in lives}):
         now = release_of(ports.ledger, ref_named(name))
