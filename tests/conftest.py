@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.capacity import CapacityTime, capacity_by_hand
+from support.capacity_time import CapacityTime, capacity_by_hand
 from tidegate.local.cloud import EmbeddedAws
 
 pytest_plugins = ["support.leftovers", "support.workers"]
