@@ -93,17 +93,23 @@ def _served(alias: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_bare(arn: str) -> bool:
-    """The ARN has no qualifier, or one that means the unpublished code."""
+    """The ARN has no qualifier, or one that means the unpublished code; so does a mere ``*``."""
     parts = arn.split(":")
-    return len(parts) == _ARN_PARTS or parts[_ARN_PARTS:] == [_LATEST]
+    return len(parts) <= _ARN_PARTS or parts[_ARN_PARTS:] == [_LATEST]
 
 
 def _allowed(policy: Mapping[str, Any]) -> Iterator[str]:
-    """Whom the policy lets call the function. A statement that denies lets in nobody."""
+    """Whom the policy lets call the bare function. A statement that denies lets in nobody."""
     for statement in policy.get("Statement", ()):
-        if statement["Effect"] == "Allow":
+        if statement["Effect"] == "Allow" and any(map(_is_bare, _resources(statement))):
             principal = statement["Principal"]
             who = (
                 principal if isinstance(principal, str) else ", ".join(map(str, principal.values()))
             )
             yield f"its policy lets {who} call it without the alias"
+
+
+def _resources(statement: Mapping[str, Any]) -> list[str]:
+    """What a statement is for. One that does not say so is for all of the function."""
+    named = statement.get("Resource", "*")
+    return [named] if isinstance(named, str) else list(named)

@@ -40,6 +40,7 @@ from tidegate.testing.traffic import Traffic
 from tidegate.testing.workers import Worker, let_work
 
 _CALM = Traffic()
+_MINUTES_BEFORE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,7 @@ class _Rehearsal:
         self._machines.tests = lambda name: "SUCCEEDED" if tests(name) else "FAILED"
         if not approve:
             self._machines.while_waiting = _say_nothing
+        self._serve_before()
         began = self.world.clock.now()
         phase = self._machines.release(self._store(2), "rehearsal")
         number = 2 if self._live_versions else 1
@@ -239,6 +241,34 @@ class _Rehearsal:
             person = operate.Operator(who=f"person-{number + 1}", source="test")
             operate.approve(self.ports, person, ref.id, stage)
 
+    def _serve_before(self) -> None:
+        """Users have asked what is live for an hour: what durations are usual comes from there."""
+        now = self.world.clock.now()
+        for place in self._live_versions:
+            for minute in range(_MINUTES_BEFORE):
+                self._serve_stable(place, now - timedelta(minutes=minute + 2), 60)
+
+    def _serve_elsewhere(self, ref: RolloutRef, seconds: int) -> None:
+        """Users ask what is live where the release has not come to yet."""
+        partition = release_partition(ref.release.id)
+        begun = {
+            f"{r.stage}/{r.target}"
+            for r in self.world.ledger.query(partition)
+            if isinstance(r, Rollout)
+        }
+        for place in self._live_versions:
+            if place.rpartition("/")[0] not in begun:
+                self._serve_stable(place, self.world.clock.now(), seconds)
+
+    def _serve_stable(self, place: str, at: datetime, seconds: int) -> None:
+        _, _, rest = place.partition("/")
+        target, _, function = rest.rpartition("/")
+        requests, _ = self._traffic.requests(seconds, 0.0)
+        failed = round(requests * self._traffic.share_failing(candidate=False, weight=0.0))
+        took = self._traffic.durations(requests, candidate=False, weight=0.0)
+        metrics = self.world.targets.at(target).metrics
+        metrics.record(function, self._live_versions[place], at, requests, failed, took)
+
     def _serve(self, ref: RolloutRef, seconds: int) -> None:
         """Users ask while the candidate bakes."""
         stage = self.plan.stage(ref.stage)
@@ -252,6 +282,7 @@ class _Rehearsal:
         )
         if rollout is None:
             return
+        self._serve_elsewhere(ref, seconds)
         metrics, weight = self._at(target).metrics, rollout.weight
         code = self._code_of(stage, target)
         for shift in rollout.shifts:
@@ -262,10 +293,11 @@ class _Rehearsal:
             )
             for version, requests in both:
                 handler = code(shift.function, version)
-                share = self._failing(handler, version == shift.candidate, weight)
-                failed = round(requests * share)
+                candidate = version == shift.candidate
+                failed = round(requests * self._failing(handler, candidate, weight))
+                took = self._traffic.durations(requests, candidate=candidate, weight=weight)
                 now = self.world.clock.now()
-                metrics.record(shift.function, version, now, requests, failed)
+                metrics.record(shift.function, version, now, requests, failed, took)
         for alarm, from_weight in self._traffic.alarms_from.items():
             firing = weight >= from_weight
             metrics.alarms |= {alarm: firing, f"physical-{alarm}": firing}

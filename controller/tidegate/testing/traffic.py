@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Any
 
 Rate = float | Callable[[float], float]
-"""A share from 0 to 1, or what gives one for the weight that the candidate has."""
+"""A share such as 0.1, or what gives one for the weight that the candidate has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class Traffic:
     stable_errors: Rate = 0.0
     payloads: Sequence[Any] = ()
     alarms_from: Mapping[str, float] = field(default_factory=dict)
+    durations_ms: Sequence[float] = (80.0, 90.0, 100.0, 110.0, 120.0)
+    """How long requests take, in turn, in milliseconds: what ``checks.latency`` compares."""
+    candidate_slower: Rate = 0.0
+    """How much longer the candidate takes: 0.5 is half as long again."""
 
     def requests(self, seconds: float, weight: float) -> tuple[int, int]:
         """How many requests the stable version and the candidate get."""
@@ -34,4 +39,13 @@ class Traffic:
     def share_failing(self, *, candidate: bool, weight: float) -> float:
         """What share of a version's requests fails."""
         rate = self.candidate_errors if candidate else self.stable_errors
-        return rate(weight) if callable(rate) else rate
+        return _at(rate, weight)
+
+    def durations(self, requests: int, *, candidate: bool, weight: float) -> Iterator[float]:
+        """How long each of so many requests to a version takes, in milliseconds."""
+        factor = 1 + (_at(self.candidate_slower, weight) if candidate else 0)
+        return (ms * factor for ms in islice(cycle(self.durations_ms), requests))
+
+
+def _at(rate: Rate, weight: float) -> float:
+    return rate(weight) if callable(rate) else rate

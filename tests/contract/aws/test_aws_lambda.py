@@ -87,6 +87,13 @@ class TestLambdaVersions(VersionsContract):
             Action="lambda:InvokeFunction",
             Principal="s3.amazonaws.com",
         )
+        functions.add_permission(
+            FunctionName=published,
+            Qualifier="live",
+            StatementId="two",
+            Action="lambda:InvokeFunction",
+            Principal="apigateway.amazonaws.com",
+        )
 
         assert versions.bypasses(published) == [
             f"the event source arn:aws:sqs:eu-west-1:{account}:bare calls it without the alias",

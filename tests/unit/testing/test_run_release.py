@@ -141,6 +141,17 @@ def test_alarm_that_fires_brings_the_stable_version_back(tmp_path: Path) -> None
     assert ran.weights("prod") == [0.1, 0.5]
 
 
+def test_durations_are_compared_where_the_manifest_asks_for_it(tmp_path: Path) -> None:
+    manifest = tmp_path / "tidegate.yaml"
+    text = MANIFEST.read_text()
+    manifest.write_text(text.replace("    checks:\n", "    checks:\n      latency: {}\n"))
+    fine = run_release(TEMPLATE, manifest)
+    assert fine.succeeded, fine.cause
+    slower = run_release(TEMPLATE, manifest, traffic=Traffic(candidate_slower=0.5))
+    assert (slower.phase, slower.error) == ("failed", "Unhealthy")
+    assert slower.serving["prod"] == STABLE["prod"]
+
+
 def test_nobody_agrees() -> None:
     ran = run(approve=False)
     assert ran.error == "ApprovalExpired"

@@ -10,6 +10,7 @@ from tidegate.local.lambdas.asynchronous import AsynchronousInvoker
 from tidegate.local.lambdas.dataplane import DataPlane
 from tidegate.local.lambdas.functions import RandomSource, default_chance
 from tidegate.local.lambdas.internal import take_over
+from tidegate.local.lambdas.policies import separate_policies
 from tidegate.local.lambdas.pool import EnvironmentPool
 from tidegate.local.lambdas.provisioned import provision
 from tidegate.local.lambdas.runtime import RuntimeFactory
@@ -44,6 +45,7 @@ class LambdaDataPlane:
         patches = Patches()
         take_over(patches, dataplane, asynchronous, self._chance)
         validate_aliases(patches)
+        separate_policies(patches)
         provision(patches, cloud)
         cloud.add_route(InvokeRoute(dataplane, asynchronous, self._chance))
         for stop in (factory.close, pool.close, asynchronous.close, patches.undo):
