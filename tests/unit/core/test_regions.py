@@ -78,8 +78,8 @@ def test_lists_every_region_that_is_wrong() -> None:
             [stage("prod", ONE, "regions: [cn-north-1, us-gov-west-1]")],
             "stages[0].regions[1]",
             (
-                "us-gov-west-1 is in the partition aws-us-gov, and cn-north-1 of the same stage is in"
-                " aws-cn."
+                "us-gov-west-1 is in the partition aws-us-gov, and cn-north-1 of the same stage is"
+                " in aws-cn."
             ),
         ),
         (
@@ -97,8 +97,8 @@ def test_lists_every_region_that_is_wrong() -> None:
             ],
             "stages[1].regions[0]",
             (
-                "cn-north-1 is in the partition aws-cn, and eu-west-1 of the stage test, which has the"
-                " same account 111111111111, is in aws."
+                "cn-north-1 is in the partition aws-cn, and eu-west-1 of the stage test, which has"
+                " the same account 111111111111, is in aws."
             ),
         ),
     ],
