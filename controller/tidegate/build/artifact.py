@@ -22,6 +22,7 @@ from tidegate.build.callbacks import find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
+from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
 from tidegate.build.regions import aws_partitions
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
@@ -111,7 +112,7 @@ def build_artifact(
     output.mkdir(parents=True)
 
     store = PackageStore(output / "packages", f"applications/{parsed.application}/packages")
-    sam = read_template(template)
+    sam = read_for_stages(template, parsed)
     package_code(sam, template, store)
     expansion = expand_for_stages(sam, str(template), parsed)
     _check_topics(parsed, expansion.template, str(template))
@@ -226,6 +227,12 @@ def artifact_prefix(contents: ArtifactContents) -> str:
     """Where an artifact's own objects lie in the artifact bucket."""
     digest = contents.digest().removeprefix("sha256:")
     return f"applications/{contents.application}/artifacts/{digest}"
+
+
+def read_for_stages(template: Path, manifest: Manifest) -> Template:
+    """The template with its loops written out for the stages. Raises ``TemplateError``."""
+    settings = [_setting(stage, manifest) for stage in manifest.stages]
+    return expand_loops(read_template(template), str(template), settings)
 
 
 def expand_for_stages(sam: Template, path: str, manifest: Manifest) -> Expansion:

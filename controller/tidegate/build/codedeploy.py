@@ -14,6 +14,7 @@ from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import TemplateError
 from tidegate.core.manifest import TOPIC_ARN
 from tidegate.core.plan import NotificationPlan, Occasion, Step
+from tidegate.core.strategy import NAMED
 
 T = TypeVar("T")
 
@@ -21,6 +22,7 @@ _UPDATE: Final = "CodeDeployLambdaAliasUpdate"
 _PREFIX: Final = "CodeDeployDefault.Lambda"
 _SAM_ROLE: Final = "CodeDeployServiceRole"
 _CONFIG: Final = "AWS::CodeDeploy::DeploymentConfig"
+_GENTLE: Final = "Canary10Percent5Minutes"  # to propose where no function has a better one
 _OF_DEPLOYMENT: Final = "Deployment"
 TOPIC: Final = "AWS::SNS::Topic"
 _HOOKS: Final = {"pre_traffic": "BeforeAllowTrafficHook", "post_traffic": "AfterAllowTrafficHook"}
@@ -50,16 +52,17 @@ class CodeDeploy:
         self._updates: dict[str, Mapping[str, Any]] = {
             logical_id: policy[_UPDATE]
             for logical_id, resource in template["Resources"].items()
-            if _UPDATE in (policy := _policy(resource)) and logical_id not in absent
+            if isinstance((policy := _policy(resource)).get(_UPDATE), dict)
+            and logical_id not in absent
         }
         self._groups = list(_unique(_targets(self._updates, "DeploymentGroupName")))
 
-    def defaults(self, decided: Collection[str] = ()) -> TemplateDefaults:
-        """What it was told, but for the fields that the manifest has ``decided``.
+    def defaults(self, decided: Collection[str] = (), stage: str = "") -> TemplateDefaults:
+        """What it was told, but for the fields that the manifest has ``decided`` for the stage.
 
         Raises ``TemplateError`` for what is known only in a stack.
         """
-        strategy, steps = ("", None) if "strategy" in decided else self._strategy()
+        strategy, steps = ("", None) if "strategy" in decided else self._strategy(stage)
         hooks = {
             field: () if field in decided else self._hooks(key) for field, key in _HOOKS.items()
         }
@@ -90,28 +93,60 @@ class CodeDeploy:
             report.remove(logical_id, "CodeDeploy's: Tidegate shifts the traffic")
         self._remove_conditions(conditions)
 
-    def _strategy(self) -> tuple[str, tuple[Step, ...] | None]:
-        configs = [self._group(group).get("DeploymentConfigName") for group in self._groups]
-        found = _unique(self._config(config) for config in configs)
+    def _strategy(self, stage: str) -> tuple[str, tuple[Step, ...] | None]:
+        by_group = {
+            group: self._config(self._group(group).get("DeploymentConfigName"))
+            for group in self._groups
+        }
+        found = _unique(by_group.values())
         if len(found) > 1:
-            names = ", ".join(name for name, _ in found)
-            raise TemplateError(
-                f"{self._path}: the functions' `DeploymentPreference` differ ({names}), and all"
-                " functions of a stack shift together.",
-                mend="Write the stage's `strategy` in the manifest, or give them the same `Type`.",
-            )
+            raise self._difference({group: name for group, (name, _) in by_group.items()}, stage)
         return found[0] if found else ("", None)
+
+    def _difference(self, types: Mapping[str, str], stage: str) -> TemplateError:
+        """What to write where functions have different types, in one file or the other."""
+        said = ", ".join(f"{self._functions_of(group)} {name}" for group, name in types.items())
+        gentle = next((name for name in types.values() if NAMED.get(name)), _GENTLE)
+        return TemplateError(
+            f"{self._path}: the functions' `DeploymentPreference.Type` differ ({said}), and all"
+            " functions of a stack shift together.",
+            mend=f"""Write one for all in tidegate.yaml, such as
+
+stages:
+  - name: {stage or "<name>"}
+    strategy: {gentle}
+
+or in {self._path}, and remove `Type` from the functions' own `DeploymentPreference`:
+
+Globals:
+  Function:
+    DeploymentPreference:
+      Type: {gentle}
+""",
+        )
+
+    def _functions_of(self, group: str) -> str:
+        """The functions whose aliases the deployment group moves, by their logical ids."""
+        aliases = (
+            alias
+            for alias, update in self._updates.items()
+            if target_of(update.get("DeploymentGroupName")) == group
+        )
+        resources = self._template["Resources"]
+        named = (resources[alias].get("Properties", {}).get("FunctionName") for alias in aliases)
+        return " and ".join(filter(None, map(target_of, named))) or group
 
     def _config(self, config: Any) -> tuple[str, tuple[Step, ...] | None]:
         """The name of a deployment configuration, and its steps where the template has them."""
         resource = self._template["Resources"].get(target_of(config), {})
         if resource.get("Type") == _CONFIG:
-            return target_of(config), self._steps(target_of(config), resource["Properties"])
-        if isinstance(config, Mapping) and isinstance(argument := config.get("Fn::Sub"), list):
-            text, variables = argument
-            for name, value in variables.items():
-                text = text.replace(f"${{{name}}}", str(value))
-            config = text
+            properties = resource.get("Properties", {})
+            return target_of(config), self._steps(target_of(config), properties)
+        match config:
+            case {"Fn::Sub": [str(text), dict(variables)]}:
+                for name, value in variables.items():
+                    text = text.replace(f"${{{name}}}", str(value))
+                config = text
         if not isinstance(config, str):
             raise self._only_in_a_stack("Type", config, "strategy")
         return config.removeprefix(_PREFIX), None
@@ -121,7 +156,7 @@ class CodeDeploy:
         routing = properties.get("TrafficRoutingConfig") or {}
         try:
             return tuple(_steps(routing))
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise self._only_in_a_stack(
                 "Type", f"{logical_id}, which has {shown(routing)}", "strategy"
             ) from None
@@ -130,10 +165,12 @@ class CodeDeploy:
         names = []
         for group in self._groups:
             configuration = self._group(group).get("AlarmConfiguration") or {}
+            if not isinstance(configuration, dict) or "Fn::If" in configuration:
+                raise self._only_in_a_stack("Alarms", configuration, "alarms")
             if _is_false(configuration.get("Enabled", True)):
                 continue
             alarms = configuration.get("Alarms", [])
-            if "Fn::If" in configuration or not isinstance(alarms, list):
+            if not isinstance(alarms, list) or not all(isinstance(a, dict) for a in alarms):
                 raise self._only_in_a_stack("Alarms", configuration, "alarms")
             names += [self._name(a.get("Name"), "Alarms", "alarms") for a in alarms]
         return tuple(_unique(names))
@@ -263,9 +300,9 @@ def _steps(routing: Mapping[str, Any]) -> Iterator[Step]:
         raise ValueError(routing["Type"])
 
 
-def _occasions(trigger: Mapping[str, Any]) -> list[Occasion]:
+def _occasions(trigger: Any) -> list[Occasion]:
     """CodeDeploy's events of deployments; those of instances have no meaning in Lambda."""
-    events = trigger.get("TriggerEvents")
+    events = trigger.get("TriggerEvents") if isinstance(trigger, Mapping) else None
     names = events if isinstance(events, list) else []
     words = [name.removeprefix(_OF_DEPLOYMENT).lower() for name in names if isinstance(name, str)]
     return [occasion for occasion in Occasion if occasion in words]

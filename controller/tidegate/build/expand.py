@@ -27,6 +27,7 @@ from tidegate.build.package import BUCKET_PARAMETER
 from tidegate.build.pins import find_aliases, pin
 from tidegate.build.report import Report
 from tidegate.build.sam import alias_names, shifting_is_off, transform
+from tidegate.build.sam_values import give_known_values
 from tidegate.build.template import Template, add, of_type, shown
 from tidegate.build.values import Values
 from tidegate.core.artifact import TemplateDefaults
@@ -63,6 +64,8 @@ def expand_template(
 ) -> Expansion:
     """Expand a template whose code is packaged. Raises ``TemplateError``."""
     report = Report()
+    by_stage = {setting.stage: setting.parameters for setting in settings}
+    template = give_known_values(template, path, by_stage)
     _refuse_changing_aliases(template, path, settings)
     defaults = {setting.stage: _defaults(template, path, setting) for setting in settings}
     expanded = transform(template, path)
@@ -109,7 +112,9 @@ def _defaults(template: Template, path: str, setting: Setting) -> TemplateDefaul
     values = Values(template, setting.parameters)
     expanded = transform(template, path, setting.parameters)
     absent = _absent(expanded, values)
-    defaults = CodeDeploy(expanded, path, absent, setting.parameters).defaults(setting.decided)
+    defaults = CodeDeploy(expanded, path, absent, setting.parameters).defaults(
+        setting.decided, setting.stage
+    )
     if not defaults.strategy and shifting_is_off(template, setting.parameters):
         defaults = TemplateDefaults(enabled=False)
     provisioned = tuple(find_capacity(expanded, values, path, absent))

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from tidegate.build.callbacks import find_callbacks
 from tidegate.build.expand import Expansion, Setting, expand_template
+from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.sam import transform
+from tidegate.build.sam_values import give_known_values
 from tidegate.build.template import Template, read_template
 from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.strategy import NAMED
@@ -67,8 +69,9 @@ def migrate_template(path: Path, parameters: Mapping[str, str]) -> Migration:
     """
     with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
         store = PackageStore(Path(folder) / "packages", "packages")
-        template = read_template(path)
+        template = expand_loops(read_template(path), str(path), [Setting("", parameters)])
         package_code(template, path, store)
+        template = give_known_values(template, str(path), {"": parameters})
         before = transform(template, str(path), parameters)
         expansion = expand_template(template, str(path), [Setting("", parameters)])
         defaults = expansion.defaults[""]

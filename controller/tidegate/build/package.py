@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tidegate.build.template import Template
+from tidegate.build.template import Template, shown
 from tidegate.core.errors import TemplateError
 
 BUCKET_PARAMETER: Final = "TidegateArtifactBucket"
@@ -27,9 +27,10 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _EXECUTABLE: Final = 0o755
 _PLAIN: Final = 0o644
 _BLOCK: Final = 1 << 20
+_APPLICATION: Final = "AWS::Serverless::Application"
 _NESTED: Final = {
     "AWS::CloudFormation::Stack": "TemplateURL",
-    "AWS::Serverless::Application": "Location",
+    _APPLICATION: "Location",
 }
 
 
@@ -195,6 +196,15 @@ def _needs_no_package(resource_type: str, properties: dict[str, Any]) -> bool:
 def _refuse_nested(resource_type: str, properties: dict[str, Any], place: str) -> None:
     name = _NESTED.get(resource_type)
     value = properties.get(name) if name else None
+    if resource_type == _APPLICATION and isinstance(value, dict) and "ApplicationId" in value:
+        raise TemplateError(
+            f"{place}.Location: SAM asks the Serverless Application Repository for the template of"
+            f" {shown(value['ApplicationId'])}, with credentials, for one account and region; a"
+            " build has neither.",
+            mend="Store that template in a bucket (`aws serverlessrepo"
+            " create-cloud-formation-template` gives a link to it), and write its address:"
+            " `Location: https://...`. Or deploy it as a stack of its own.",
+        )
     if isinstance(value, str) and "://" not in value:
         raise TemplateError(
             f"{place}.{name}: the template inside the template, {value}, is not released with it.",

@@ -90,7 +90,7 @@ def _alias_name(template: Template, alias: str, name: Any, path: str) -> str:
     """The alias's name; a parameter stands for its default."""
     if isinstance(name, str):
         return name
-    default = template["Parameters"].get(target_of(name), {}).get("Default")
+    default = template.get("Parameters", {}).get(target_of(name), {}).get("Default")
     if not isinstance(default, str):
         raise TemplateError(
             f"{path}: {alias}.Name is {name!r}, and a release must know the alias's name.",

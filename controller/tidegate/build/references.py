@@ -61,12 +61,17 @@ def _first(attribute: Any) -> str:
 def _substituted(argument: Any) -> Iterator[str]:
     text, local = argument, set()
     if isinstance(argument, list) and argument:
-        text, local = argument[0], set(argument[1] if len(argument) > 1 else ())
+        text, local = argument[0], {name for part in argument[1:2] for name in _keys(part)}
     for match in _VARIABLE.finditer(str(text)):
         name = match[1].strip().partition(".")[0]
         if name not in local:
             yield name
 
 
+def _keys(value: Any) -> Iterator[str]:
+    return iter(value if isinstance(value, Mapping) else ())
+
+
 def _names(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else [v for v in value if isinstance(v, str)]
+    names = value if isinstance(value, list) else [value]
+    return [name for name in names if isinstance(name, str)]

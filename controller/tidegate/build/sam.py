@@ -1,8 +1,8 @@
 """Runs the SAM transform as a build must: once, for every account, region and stage.
 
 References to parameters, to the region and to the partition stay references, where SAM would put in
-the values of the one stack that it is asked to expand for. The few properties from which SAM makes
-names and decisions take a parameter's default.
+the values of the one stack that it is asked to expand for. The few properties from which the build
+makes names and decisions take a parameter's value; what else SAM must know, ``sam_values`` finds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import boto3
@@ -102,43 +103,50 @@ def _properties_of_functions(template: Template) -> Iterator[dict[str, Any]]:
     yield from (properties for properties in (shared, *found) if isinstance(properties, dict))
 
 
-def _expand(template: Template, path: str) -> Template:
-    unresolved = dict.fromkeys(template.get("Parameters") or {}, _UNRESOLVED)
+@dataclass(frozen=True, slots=True)
+class SamRefusal:
+    """Why SAM does not expand a template, and the logical ids that it names."""
+
+    cause: str
+    resources: tuple[str, ...] = ()
+
+
+def try_transform(template: Template) -> SamRefusal | None:
+    """What SAM says against a settled template whose parameters it does not know; None: nothing."""
     try:
-        return _translate(copy.deepcopy(template), unresolved)
-    except ExceptionWithMessage as error:
-        if _depends_on_parameters(template):
-            raise TemplateError(
-                f"{path}: SAM must know the value of a parameter to expand the template, and"
-                f" stages differ in it: {_causes(error)}",
-                mend="Write the value out in that property.",
-            ) from error
+        _translate(template)
+    except Exception as error:
+        return _refusal(error)
+    return None
+
+
+def _expand(template: Template, path: str) -> Template:
+    try:
+        return _translate(template)
+    except Exception as error:
         raise TemplateError(
-            f"{path}: SAM cannot expand the template: {_causes(error)}",
+            f"{path}: SAM cannot expand the template: {_refusal(error).cause}",
             mend="Run `sam validate --lint` to see it in place.",
         ) from error
 
 
-def _depends_on_parameters(template: Template) -> bool:
-    """SAM can expand the template once its parameters have their defaults."""
-    try:
-        _translate(copy.deepcopy(template), {})
-    except ExceptionWithMessage:
-        return False
-    return True
-
-
-def _translate(template: Template, parameters: Mapping[str, Any]) -> Template:
+def _translate(template: Template) -> Template:
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # below, it is about its own metrics
     translator = Translator(None, Parser(), boto_session=boto3.Session(region_name=_REGION))
-    pseudo = dict.fromkeys(("AWS::Region", "AWS::Partition"), _UNRESOLVED)
+    unresolved = ("AWS::Region", "AWS::Partition", *(template.get("Parameters") or {}))
     expanded: Template = translator.translate(
-        template, {**parameters, **pseudo}, passthrough_metadata=True
+        copy.deepcopy(template), dict.fromkeys(unresolved, _UNRESOLVED), passthrough_metadata=True
     )
     return expanded
 
 
-def _causes(error: ExceptionWithMessage) -> str:
+def _refusal(error: Exception) -> SamRefusal:
+    """SAM's own words; on odd input, it raises nearly anything."""
     if isinstance(error, InvalidDocumentException):
-        return " ".join(sorted(cause.message for cause in error.causes))
-    return str(error.message)
+        named = (getattr(cause, "_logical_id", "") for cause in error.causes)
+        return SamRefusal(
+            " ".join(sorted(cause.message for cause in error.causes)), tuple(filter(None, named))
+        )
+    if isinstance(error, ExceptionWithMessage):
+        return SamRefusal(str(error.message))
+    return SamRefusal(f"it fails on something in it ({type(error).__name__}: {error}).")

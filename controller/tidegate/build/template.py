@@ -9,14 +9,17 @@ from typing import Any, Final, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from tidegate.build.shape import check_shape
 from tidegate.core.errors import TemplateError
 
 Template = dict[str, Any]
 
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+_STANDARD: Final = "tag:yaml.org,2002:"
+_TEXT: Final = "tag:yaml.org,2002:str"
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
 _LONGEST_SHOWN: Final = 80
 _WITHOUT_PREFIX: Final = {"Ref", "Condition"}
@@ -37,24 +40,21 @@ def read_template(path: Path) -> Template:
 
 
 def parse_template(text: str, path: str = "template.yaml") -> Template:
-    """The template in this text; ``path`` is for messages. Raises ``TemplateError``."""
+    """The template in this text; ``path`` is for messages. Raises ``TemplateError``.
+
+    Sections and resources are what ``check_shape`` says; loops are still in it.
+    """
     yaml = YAML(typ="safe", pure=True)
     yaml.version = (1, 1)  # CloudFormation's
     yaml.Constructor = _Constructor
     try:
         template = yaml.load(text)
-    except YAMLError as error:
+    except Exception as error:  # on odd input the parser raises nearly anything
         raise TemplateError(
             f"{_place(path, error)}: the template is not valid YAML: {_problem(error)}.",
             mend="Run `sam validate --lint` to see it in place.",
         ) from error
-    if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
-        raise TemplateError(
-            f"{path}: the template has no `Resources`.",
-            mend="Name a SAM or CloudFormation template in the manifest: `template: <path>`.",
-        )
-    for logical_id, resource in template["Resources"].items():
-        _check_resource(resource, f"{path}: Resources.{logical_id}")
+    check_shape(template, path)
     return {section: value for section, value in template.items() if value is not None}
 
 
@@ -89,7 +89,14 @@ def add(template: Template, section: str, name: str, path: str, value: Template)
 
 
 class _Constructor(SafeConstructor):
-    """Makes intrinsic functions of short tags, and leaves dates as they are written."""
+    """Makes intrinsic functions of short tags, and leaves keys and dates as they are written."""
+
+    def flatten_mapping(self, node: Any) -> Any:
+        """CloudFormation's keys are texts: ``200`` is no number there, ``on`` no truth value."""
+        super().flatten_mapping(node)
+        for key, _ in node.value:
+            if isinstance(key, ScalarNode) and str(key.tag).startswith(_STANDARD):
+                key.tag = _TEXT
 
 
 def _construct_intrinsic(constructor: SafeConstructor, suffix: str, node: Node) -> dict[str, Any]:
@@ -118,23 +125,12 @@ _Constructor.add_constructor(_BOOLEAN, _construct_boolean)
 _Constructor.add_constructor(_TIMESTAMP, SafeConstructor.construct_yaml_str)
 
 
-def _check_resource(resource: Any, place: str) -> None:
-    if isinstance(resource, dict) and isinstance(resource.get("Type"), str):
-        if isinstance(resource.get("Properties", {}), dict):
-            return
-        place += ".Properties"
-    raise TemplateError(
-        f"{place} is not what CloudFormation knows: a resource has a `Type` and a map of"
-        " `Properties`.",
-        mend="See to its indentation; loops (`Fn::ForEach`) are not supported.",
-    )
-
-
-def _place(path: str, error: YAMLError) -> str:
+def _place(path: str, error: Exception) -> str:
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     return f"{path}:{mark.line + 1}" if mark is not None else path
 
 
-def _problem(error: YAMLError) -> str:
+def _problem(error: Exception) -> str:
     problem = error.problem if isinstance(error, MarkedYAMLError) else None
-    return (problem or str(error)).strip().splitlines()[0].rstrip(".")
+    lines = (problem or str(error)).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

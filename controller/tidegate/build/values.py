@@ -9,6 +9,8 @@ from typing import Any, Final
 from tidegate.build.template import Template
 
 NO_VALUE: Final = {"Ref": "AWS::NoValue"}
+_IN_PARAMETER_STORE: Final = "AWS::SSM::Parameter::"  # the parameter is a name, `Ref` its value
+_LIST: Final = re.compile(r"CommaDelimitedList|List<.*>")
 _VARIABLE: Final = re.compile(r"\$\{([^!}]+)\}")
 
 
@@ -20,9 +22,12 @@ class Values:
 
     def __init__(self, template: Template, parameters: Mapping[str, str]) -> None:
         declared = template.get("Parameters") or {}
-        defaults = {name: p["Default"] for name, p in declared.items() if "Default" in p}
-        known = {name: value for name, value in parameters.items() if name in declared}
-        self._parameters: dict[str, Any] = {**defaults, **known}
+        self._parameters: dict[str, Any] = {
+            name: _typed(parameters.get(name, parameter.get("Default")), parameter.get("Type"))
+            for name, parameter in declared.items()
+            if (name in parameters or "Default" in parameter)
+            and not str(parameter.get("Type")).startswith(_IN_PARAMETER_STORE)
+        }
         self._conditions: Mapping[str, Any] = template.get("Conditions") or {}
         self._mappings: Mapping[str, Any] = template.get("Mappings") or {}
         self._functions: dict[str, Callable[[Any], Any]] = {
@@ -69,11 +74,15 @@ class Values:
         return {"Fn::FindInMap": argument} if found is None else found
 
     def _sub(self, argument: Any) -> Any:
-        text, local = argument, {}
-        if isinstance(argument, list):
-            text, local = argument[0], self.resolve(argument[1])
-        known = {**self._parameters, **local}
-        names = _VARIABLE.findall(str(text))
+        match argument:
+            case str(text):
+                local: Any = {}
+            case [str(text), dict(variables)]:
+                local = self.resolve(variables)
+            case _:
+                return {"Fn::Sub": argument}
+        known = {**self._parameters, **local} if isinstance(local, dict) else {}
+        names = _VARIABLE.findall(text)
         if not all(isinstance(known.get(name), str) for name in names):
             return {"Fn::Sub": argument}
         return _VARIABLE.sub(lambda match: known[match[1]], text)
@@ -95,6 +104,13 @@ class Values:
                 truth = _all([None if t is None else not t for t in map(self._truth, inner)])
                 return None if truth is None else not truth
         return None
+
+
+def _typed(value: Any, parameter_type: Any) -> Any:
+    """What ``Ref`` gives of a parameter: a list when its type is one."""
+    if isinstance(value, str) and _LIST.fullmatch(str(parameter_type)):
+        return [item.strip() for item in value.split(",")] if value else []
+    return value
 
 
 def _all(truths: list[bool | None]) -> bool | None:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from tidegate.build.expand import Expansion, Setting, expand_template
+from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.sam import SAM_TRANSFORM, macros, settle
 from tidegate.build.template import Template, of_type, parse_template
@@ -65,12 +66,12 @@ def scaffold(folder: Path, template: Path, application: str, places: list[Place]
     """What to write into ``folder``, where ``template`` lies. Raises ``InputError``."""
     path = folder / template
     text = path.read_text(encoding="utf-8")
-    sam = parse_template(text, str(path))
+    sam = _read(text, path, places)
     added: list[str] = []
     expansion = _expand(sam, path, places)
     if not expansion.aliases:
         text = _publish(text, sam, path, added)
-        sam = parse_template(text, str(path))
+        sam = _read(text, path, places)
         expansion = _expand(sam, path, places)
     hook = _free_name(sam) if _takes_a_hook(sam, expansion) else ""
     project = _Project(application, template, sam, expansion, hook)
@@ -82,6 +83,13 @@ def scaffold(folder: Path, template: Path, application: str, places: list[Place]
         files[project.hook_folder / "app.py"] = _hook_code(project)
         files[project.hook_folder / "Makefile"] = _HOOK_MAKEFILE.replace("HOOK", hook)
     return Scaffold(files, text, tuple(added))
+
+
+def _read(text: str, path: Path, places: list[Place]) -> Template:
+    """The template with its loops written out. Raises ``TemplateError``."""
+    sam = parse_template(text, str(path))
+    settings = [Setting(place.stage, _values(sam, place.stage)) for place in places]
+    return expand_loops(sam, str(path), settings)
 
 
 def _expand(sam: Template, path: Path, places: list[Place]) -> Expansion:

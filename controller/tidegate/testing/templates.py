@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.build.artifact import expand_for_stages
+from tidegate.build.artifact import expand_for_stages, read_for_stages
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.regions import aws_partitions
-from tidegate.build.template import Template, read_template
+from tidegate.build.template import Template
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import InputError
 from tidegate.core.manifest import Manifest, parse_manifest
@@ -50,7 +50,7 @@ class TemplateApplication:
 
     def _build(self, generation: int) -> tuple[ArtifactContents, bytes]:
         manifest = self._manifest()
-        sam = read_template(self.template)
+        sam = read_for_stages(self.template, manifest)
         package_code(sam, self.template, _NamedPackages(generation))
         _change_inline_code(sam, generation)
         expansion = expand_for_stages(sam, str(self.template), manifest)

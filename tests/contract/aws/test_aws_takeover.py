@@ -17,6 +17,7 @@ from tidegate.aws.capacity import LambdaCapacity
 from tidegate.aws.session import Clients
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.build.artifact import build_and_upload
+from tidegate.build.loops import expand_loops
 from tidegate.build.template import read_template
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.plan import ArtifactRef, Target
@@ -59,7 +60,7 @@ class Application:
     def configure(self, **properties: Any) -> None:
         """Give all functions these properties."""
         path = self._folder / "template.yaml"
-        template = read_template(path)
+        template = expand_loops(read_template(path))
         for resource in template["Resources"].values():
             if resource["Type"] in FUNCTIONS:
                 resource["Properties"] = {**resource.get("Properties", {}), **properties}

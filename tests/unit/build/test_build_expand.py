@@ -220,12 +220,12 @@ def test_leaves_other_macros_to_cloudformation() -> None:
         ),
         (
             (
-                SAM + "Parameters: {Keep: {Type: String, Default: Retain}}\n"
+                SAM + "Parameters: {Keep: {Type: String}}\n"
                 "Resources:\n"
                 "  L: {Type: AWS::Serverless::LayerVersion,\n"
                 "    Properties: {ContentUri: s3://b/k, RetentionPolicy: !Ref Keep}}\n"
             ),
-            r"must know the value of a parameter.*\[L\].*Write the value out",
+            r"L\.RetentionPolicy is .*, whose value SAM must know .*, and Keep has none\.",
         ),
         (
             (
@@ -244,7 +244,7 @@ def test_says_why_a_template_cannot_be_taken_over(text: str, complaint: str) -> 
 @pytest.mark.parametrize(
     ("preference", "complaint"),
     [
-        ({"Type": "AllAtOnce"}, "`DeploymentPreference` differ"),
+        ({"Type": "AllAtOnce"}, "`DeploymentPreference.Type` differ"),
         ({"Type": {"Fn::ImportValue": "type"}}, "Type` is .* known only in a stack"),
         ({"Hooks": {"PreTraffic": {"Fn::ImportValue": "hook"}}}, "Hooks` is .* known only in a"),
         ({"Alarms": [{"Fn::ImportValue": "a"}]}, "Alarms` is .* known only in a stack"),
@@ -259,6 +259,29 @@ def test_says_what_of_codedeploy_it_cannot_follow(
 
     with pytest.raises(TemplateError, match=complaint):
         expand("codedeploy", change)
+
+
+def test_says_what_to_write_where_functions_shift_differently(expand: Expand) -> None:
+    def change(template: Any) -> None:
+        template["Resources"]["Orders"]["Properties"] = {
+            "DeploymentPreference": {"Type": "AllAtOnce"}
+        }
+
+    with pytest.raises(TemplateError) as caught:
+        expand("codedeploy", change)
+
+    assert "(Orders AllAtOnce, Reports Canary10Percent5Minutes)" in caught.value.message
+    assert caught.value.mend == (
+        "Write one for all in tidegate.yaml, such as\n\n"
+        "stages:\n"
+        "  - name: prod\n"
+        "    strategy: Canary10Percent5Minutes\n\n"
+        "or in template.yaml, and remove `Type` from the functions' own `DeploymentPreference`:\n\n"
+        "Globals:\n"
+        "  Function:\n"
+        "    DeploymentPreference:\n"
+        "      Type: Canary10Percent5Minutes\n"
+    )
 
 
 def test_refuses_a_reference_to_what_it_removes(expand: Expand) -> None:

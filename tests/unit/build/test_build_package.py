@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.applications import write
+from tidegate.build.expand import expand_template
 from tidegate.build.package import PackageStore, files_under, package_code, write_zip
 from tidegate.build.template import parse_template
 from tidegate.core.errors import TemplateError
@@ -99,3 +100,39 @@ def test_refuses_a_local_template_inside_the_template(tmp_path: Path, store: Pac
         TemplateError, match=r"template\.yaml: Sub\.Location: .* sub\.yaml, is not released with"
     ):
         package_code(template, tmp_path / "template.yaml", store)
+
+
+def test_refuses_what_only_the_application_repository_knows(
+    tmp_path: Path, store: PackageStore
+) -> None:
+    template = parse_template(
+        "Resources:\n"
+        "  Auth:\n"
+        "    Type: AWS::Serverless::Application\n"
+        "    Properties: {Location: {ApplicationId: arn:x:auth, SemanticVersion: 1.0.0}}\n"
+    )
+
+    with pytest.raises(
+        TemplateError,
+        match=r"template\.yaml: Auth\.Location: SAM asks the Serverless Application Repository for"
+        r" the template of arn:x:auth.* `Location: https://\.\.\.`",
+    ):
+        package_code(template, tmp_path / "template.yaml", store)
+
+
+def test_takes_a_template_in_a_bucket_without_credentials(
+    tmp_path: Path, store: PackageStore
+) -> None:
+    template = parse_template(
+        "Transform: AWS::Serverless-2016-10-31\n"
+        "Resources:\n"
+        "  Auth:\n"
+        "    Type: AWS::Serverless::Application\n"
+        "    Properties: {Location: https://bucket.s3.amazonaws.com/auth.yaml}\n"
+    )
+
+    package_code(template, tmp_path / "template.yaml", store)
+
+    stack = expand_template(template).template["Resources"]["Auth"]
+    assert stack["Type"] == "AWS::CloudFormation::Stack"
+    assert stack["Properties"]["TemplateURL"] == "https://bucket.s3.amazonaws.com/auth.yaml"

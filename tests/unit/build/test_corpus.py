@@ -6,6 +6,7 @@ from sam_expansion import comparable, differing, sam
 from support.applications import NAMES, MakeApplication
 from tidegate.build.artifact import build_artifact
 from tidegate.build.expand import Expansion, expand_template
+from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.template import Template, read_template
 
@@ -16,7 +17,7 @@ def packaged(
 ) -> Template:
     """One of the templates, its code packaged."""
     folder = application(request.param)
-    template = read_template(folder / "template.yaml")
+    template = expand_loops(read_template(folder / "template.yaml"))
     package_code(template, folder / "template.yaml", store)
     return template
 
