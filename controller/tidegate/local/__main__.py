@@ -3,12 +3,10 @@
 import argparse
 import logging
 import os
-import signal
-import threading
 from pathlib import Path
-from types import FrameType
 
 from tidegate.local.cloud import EmbeddedAws
+from tidegate.local.process import told_to_stop
 
 
 def main() -> None:
@@ -16,13 +14,7 @@ def main() -> None:
     options = _parser().parse_args()
     logging.basicConfig(level=logging.WARNING)
     parent = os.getppid()
-    stopping = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopping = told_to_stop()
     aws = EmbeddedAws(state_dir=options.state)
     aws.start(options.port)
     try:

@@ -1,10 +1,7 @@
 """`python -m tidegate.local.page`: serves the page while an embedded AWS runs that is kept."""
 
 import argparse
-import signal
-import threading
 from datetime import UTC, datetime
-from types import FrameType
 
 from tidegate.cli.backend import Settings, connect
 from tidegate.local import process
@@ -17,13 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tidegate.local.page", description=__doc__)
     parser.add_argument("--aws", type=int, required=True, help="process of the embedded AWS")
     options = parser.parse_args()
-    stopping = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopping = process.told_to_stop()
     backend = connect(Settings(stack=CONTROLLER_STACK))
     with serving(Page(backend, lambda: datetime.now(UTC))) as server:
         print(server.address(), flush=True)  # noqa: T201

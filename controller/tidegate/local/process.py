@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import boto3
@@ -141,6 +143,18 @@ def get(folder: Path) -> LocalAws:
             "no embedded AWS is running here.", mend="Start one with `tidegate local up`."
         )
     return aws
+
+
+def told_to_stop() -> threading.Event:
+    """Set once this process gets SIGTERM or SIGINT, which then do nothing else."""
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopping
 
 
 def alive(pid: int) -> bool:
