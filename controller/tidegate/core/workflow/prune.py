@@ -7,8 +7,7 @@ Lambda bills the code of every version against one quota of the account, and del
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
 
 from tidegate.core.errors import TidegateError
 from tidegate.core.plan import ManagedAlias, ReleasePlan, StagePlan, Target
@@ -100,20 +99,39 @@ def _look(ports: Ports, live: Live) -> _Found:
         return _Found(world, [], f"The stack {target.stack_name} is {said}: nothing was deleted.")
     rollouts = list(_unfinished(ports, live))
     before = served_before(ports, live)
+    aliases = {
+        f"{state.resources[alias.function]}:{alias.alias}": alias
+        for alias in plan.aliases
+        if alias.function in state.resources
+    }
+    well = _served_well(ports, live, aliases, stage.keep_versions)
     functions = []
-    for alias in plan.aliases:
-        if alias.function in state.resources:
-            name = f"{state.resources[alias.function]}:{alias.alias}"
-            well = list(islice(_served_well(ports, live, name), stage.keep_versions))
-            needed = {*well, *_numbers([before.get(name, "")])}
-            needed |= _recorded(live, rollouts, alias, state)
-            functions.append(_spare(world, state, alias, stage.keep_versions, needed))
+    for name, alias in aliases.items():
+        needed = well[name] | _numbers([before.get(name, "")])
+        needed |= _recorded(live, rollouts, alias, state)
+        functions.append(_spare(world, state, alias, stage.keep_versions, needed))
     return _Found(world, [function for function in functions if function.spare])
 
 
-def _served_well(ports: Ports, live: Live, name: str) -> Iterator[int]:
-    """The versions of this function and alias that served well there, each once, the last first."""
-    seen: set[int] = set()
+def _served_well(
+    ports: Ports, live: Live, names: Iterable[str], most: int
+) -> Mapping[str, set[int]]:
+    """The last versions that served well there, so many of each function and alias.
+
+    The releases are read once for all of them, and no further back than is needed.
+    """
+    well: dict[str, set[int]] = {name: set() for name in names}
+    for rollout in _succeeded(ports, live):
+        for name, versions in well.items():
+            if len(versions) < most:
+                versions.update(_numbers([rollout.versions.get(name, "")]))
+        if all(len(versions) >= most for versions in well.values()):
+            break
+    return well
+
+
+def _succeeded(ports: Ports, live: Live) -> Iterator[Rollout]:
+    """The rollouts that succeeded there and that no traffic went back from, the last first."""
     left: set[str] = set()  # by traffic that went back later
     newest = ports.ledger.query(
         application_partition(live.application), "RELEASE#", newest_first=True, limit=_OLDEST
@@ -125,9 +143,7 @@ def _served_well(ports: Ports, live: Live, name: str) -> Iterator[int]:
         place = {"release_id": release.id, "stage": live.stage, "target": live.target}
         rollout = find(ports.ledger, Rollout, **place)
         if rollout and rollout.phase is RolloutPhase.SUCCEEDED:
-            new = _numbers([rollout.versions.get(name, "")]) - seen
-            seen |= new
-            yield from new
+            yield rollout
 
 
 def _place(plan: ReleasePlan, live: Live) -> tuple[StagePlan, Target]:
