@@ -28,7 +28,7 @@ from tidegate.core.record import Live, ReleasePhase, RolloutPhase
 from tidegate.core.workflow.alarm import Alarm, hear_alarm
 from tidegate.core.workflow.deploy import finish
 from tidegate.core.workflow.guard import GRACE, guard
-from tidegate.core.workflow.items import again_when_written, find
+from tidegate.core.workflow.items import again_when, find
 from tidegate.core.workflow.lock import read_lock
 from tidegate.core.workflow.operate import Operator, abort, set_weight
 from tidegate.core.workflow.release import settle_release
@@ -230,5 +230,5 @@ def test_what_is_written_all_the_time_is_a_conflict_in_the_end() -> None:
         raise RecordConflict("written")
 
     with pytest.raises(RecordConflict):
-        again_when_written(conflict)
+        again_when(RecordConflict, conflict)
     assert len(tries) == 3

@@ -13,7 +13,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypedDict
 
-from tidegate.core.errors import AliasChangedByOthers, LockLost, RestoreFailed, TidegateError
+from tidegate.core.errors import (
+    AliasChangedByOthers,
+    LockLost,
+    RecordConflict,
+    RestoreFailed,
+    TidegateError,
+)
 from tidegate.core.failure import Failure, release_phase, root_cause
 from tidegate.core.ports import Ports
 from tidegate.core.record import (
@@ -29,7 +35,7 @@ from tidegate.core.record import (
 )
 from tidegate.core.workflow.ending import end_stages
 from tidegate.core.workflow.events import tell_release
-from tidegate.core.workflow.items import again_when_written, find, ref_of, rollouts_of
+from tidegate.core.workflow.items import again_when, find, ref_of, rollouts_of
 from tidegate.core.workflow.live import succeed
 from tidegate.core.workflow.lock import free_lock, leave_queue, read_lock
 from tidegate.core.workflow.routing import pull
@@ -75,7 +81,7 @@ class _Watch:
         again.
         """
         try:
-            again_when_written(partial(act, self, *subject))
+            again_when(RecordConflict, partial(act, self, *subject))
         except Exception as error:
             self.failed.append(str(error))
 
@@ -197,9 +203,8 @@ def _take_over(scene: Scene, rollout: Rollout, why: Failure) -> Rollout:
     now = scene.ports.clock.now()
     if rollout.phase is RolloutPhase.FINISHING:
         return scene.note(rollout, guarded_at=now, weight=1.0, left_weight=0.0)
-    if (
-        rollout.error and rollout.error != LockLost.__name__
-    ):  # which only says that we fenced it off
+    # LockLost only says that we fenced it off
+    if rollout.error and rollout.error != LockLost.__name__:
         why = Failure(rollout.error, rollout.cause)
     return scene.note(
         rollout,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tidegate.core.errors import Aborted, LockLost, NotFound, RecordConflict, Superseded
+from tidegate.core.errors import (
+    Aborted,
+    LockLost,
+    NotFound,
+    RecordConflict,
+    Superseded,
+    TidegateError,
+)
 from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
@@ -21,7 +28,7 @@ from tidegate.core.record import (
 ItemT = TypeVar("ItemT", bound=Item)
 Result = TypeVar("Result")
 
-_READINGS = 3  # of a record that others write at the same time
+_READINGS = 3  # of what others write at the same time
 
 
 def find(ledger: Ledger, kind: type[ItemT], **fields: Any) -> ItemT | None:
@@ -37,18 +44,18 @@ def put_over(ledger: Ledger, item: ItemT) -> ItemT:
         present = ledger.get(type(item), item.partition, item.sort)
         return ledger.put(item.model_copy(update={"version": present.version if present else 0}))
 
-    return again_when_written(put)
+    return again_when(RecordConflict, put)
 
 
-def again_when_written(act: Callable[[], Result]) -> Result:
-    """Do what begins with reading the record; again when one of our own writers came between.
+def again_when(conflict: type[TidegateError], act: Callable[[], Result]) -> Result:
+    """Do what begins with reading; again, at once, when somebody's write came between.
 
-    Raises ``RecordConflict`` when one always does.
+    Raises the ``conflict`` when one always does.
     """
     for _ in range(_READINGS - 1):
         try:
             return act()
-        except RecordConflict:
+        except conflict:
             continue
     return act()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from shlex import quote
 
 from tidegate.core.commands import command
 from tidegate.core.errors import AliasChangedByOthers, NotAllowedNow, NotFound, RecordConflict
@@ -129,26 +128,25 @@ def _holder(ports: Ports, lock: Lock) -> Release | None:
 
 def _repeat(release: Release, to: str, reason: str) -> str:
     """The command that asks for the same once more."""
-    there = f" --to {to}" if to else ""
-    return f"`tidegate rollback {release.id}{there} --now --reason {_quoted(reason)}`"
+    return f"`{command('rollback', release.id, to=to, now=True, reason=_given(reason))}`"
 
 
-def _quoted(reason: str) -> str:
-    return quote(reason.strip() or "...")
+def _given(reason: str) -> str:
+    return reason.strip() or "..."
 
 
 def _refuse_shifting(
     ports: Ports, release: Release, holder: Release, again: str, reason: str
 ) -> None:
     """Raises ``NotAllowedNow`` where another release moves what this one serves."""
-    watch = f"`tidegate get {holder.id} --watch` shows when that is done; then {again}."
+    watch = f"`{command('get', holder.id, watch=True)}` shows when that is done; then {again}."
     if holder.retreat and not holder.phase.over:
         raise NotAllowedNow(f"{holder.id} puts traffic back at this moment.", mend=watch)
     for rollout in _moving(ports, release, holder):
         said = f"{holder.id} is {rollout.phase} at {rollout.stage} {rollout.target}."
         if rollout.phase in {RolloutPhase.RESTORING, RolloutPhase.FINISHING}:
             raise NotAllowedNow(said, mend=watch)
-        end = f"`tidegate abort {holder.id} --reason {_quoted(reason)}`"
+        end = f"`{command('abort', holder.id, reason=_given(reason))}`"
         raise NotAllowedNow(
             said, mend=f"{end} takes it back to what {release.id} serves there. {watch}"
         )
@@ -179,7 +177,7 @@ def _give_way_to_it(
     free_lock(ports, ref_of(retreat))
     raise NotAllowedNow(
         f"{holder.id} has begun to deploy at this moment, and ends now.",
-        mend=f"`tidegate get {holder.id} --watch` shows when it has; then {again}.",
+        mend=f"`{command('get', holder.id, watch=True)}` shows when it has; then {again}.",
     )
 
 

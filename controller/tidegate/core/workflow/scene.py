@@ -22,6 +22,7 @@ from tidegate.core.ports import Ports, StackState, TargetPorts
 from tidegate.core.record import Live, Preview, Rollout, Shift
 from tidegate.core.workflow.events import tell_rollout
 from tidegate.core.workflow.items import (
+    again_when,
     find,
     heed_wishes,
     plan_of,
@@ -29,8 +30,6 @@ from tidegate.core.workflow.items import (
     stage_plan,
 )
 from tidegate.core.workflow.lock import read_lock
-
-_READINGS = 3  # of an alias that somebody writes at the same time
 
 
 class RolloutRef(Model):
@@ -205,7 +204,7 @@ def put_all(scene: Scene, shifts: tuple[Shift, ...], put: Callable[[Shift], str]
     taken: TidegateError | None = None
     for shift in shifts:
         try:
-            stranger = _again_when_moved(partial(put, shift))
+            stranger = again_when(AliasConflict, partial(put, shift))
         except (RecordConflict, LockLost, Aborted) as error:
             taken = error
         except Exception as error:
@@ -220,13 +219,3 @@ def put_all(scene: Scene, shifts: tuple[Shift, ...], put: Callable[[Shift], str]
     if taken:
         raise taken
     return foreign
-
-
-def _again_when_moved(put: Callable[[], str]) -> str:
-    """Somebody wrote the alias between our read and our write: read it again at once."""
-    for _ in range(_READINGS - 1):
-        try:
-            return put()
-        except AliasConflict:
-            continue
-    return put()
