@@ -61,6 +61,18 @@ def test_keeps_the_newest_and_deletes_the_others(grown: Story) -> None:
     assert kept.functions == pruning.functions
 
 
+def test_counts_the_versions_of_each_function_by_themselves(grown: Story) -> None:
+    bye = "hello-prod-Bye:live"
+    for number in (5, 6, 7):  # which changed nothing but the other function
+        rollout = grown.rollout(number)
+        assert bye in rollout.versions
+        versions = {**rollout.versions, bye: "4"}
+        put_over(grown.world.ledger, rollout.model_copy(update={"versions": versions}))
+    pruned(grown)
+    assert left(grown) == [6, 7, 8]
+    assert left(grown, "hello-prod-Bye") == [3, 4, 8]
+
+
 def test_a_dry_run_says_the_same_and_deletes_nothing(grown: Story) -> None:
     dry = pruned(grown, dry_run=True)
     assert dry.dry_run
