@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import boto3
@@ -168,16 +169,26 @@ def _write_template(build_dir: Path, endpoint: str) -> None:
 
 @contextmanager
 def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server, in a process group that ends with this block."""
+    """Run a server, in a process group that ends with this block, as its temporary folder does."""
+    with TemporaryDirectory(prefix="tidegate-", ignore_cleanup_errors=True) as scratch:
+        process = _begin(command, log, scratch)
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _begin(command: list[str], log: Path, scratch: str) -> subprocess.Popen[bytes]:
     variables = {
         **os.environ,
         "AWS_ACCESS_KEY_ID": ACCOUNT,  # none of the person's own reach a function under test
         "AWS_SECRET_ACCESS_KEY": _SECRET,
         "AWS_SESSION_TOKEN": "",
         "SAM_CLI_TELEMETRY": "0",
+        "TMPDIR": scratch,  # `sam local` leaves files behind
     }
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             env=variables,
             stdin=subprocess.DEVNULL,
@@ -185,10 +196,6 @@ def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    try:
-        yield process
-    finally:
-        _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
