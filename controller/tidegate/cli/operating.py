@@ -86,7 +86,7 @@ def approve(
     view = _awaiting(here, release_id, stage)
     name = _the_stage(view, stage)
     _say_what_changes(view, name)
-    _operate(here, "approve", view.id, name, reason)
+    typer.echo(here.connect().operate("approve", view.id, name, reason, shown=_shown(view, name)))
     typer.echo(f"To stop it: {command('abort', view.id)}")
 
 
@@ -175,6 +175,12 @@ def _the_stage(view: ReleaseView, stage: str) -> str:
             f"{view.id} waits for approval of {' and '.join(names)}.", mend="Name one with --stage."
         )
     return names[0]
+
+
+def _shown(view: ReleaseView, stage: str) -> str:
+    """The digest of what this stage asks for; "" when it asks for nothing."""
+    asked = (s.approval for s in view.stages if s.name == stage and s.approval)
+    return next((approval.digest for approval in asked), "")
 
 
 def _say_what_changes(view: ReleaseView, stage: str) -> None:

@@ -138,6 +138,7 @@ class ApprovalView(Model):
 
     decision: Decision
     mood: Mood
+    digest: str  # of what was shown: an approval is bound to it
     needed: int  # how many distinct people must agree
     author_may_approve: bool
     requested_at: datetime
@@ -424,6 +425,7 @@ def _approval(approval: Approval) -> ApprovalView:
     return ApprovalView(
         decision=approval.decision,
         mood=_DECISION_MOODS[approval.decision],
+        digest=approval.digest,
         needed=approval.approvers,
         author_may_approve=approval.author_may_approve,
         requested_at=approval.requested_at,
