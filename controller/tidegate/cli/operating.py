@@ -190,6 +190,8 @@ def _say_what_changes(view: ReleaseView, stage: str) -> None:
     typer.echo(f"{view.id} in {stage}: {text.commit(artifact.commit)} {artifact.subject}")
     rollouts = [r for s in view.stages if s.name == stage for r in s.rollouts]
     for rollout in rollouts:
+        for gate in rollout.gates:
+            typer.echo(f"  {rollout.target}  changes its own gates: {gate}")
         for change in rollout.changes:
             lost = f": {change.irreversible}, irreversible" if change.irreversible else ""
             what = f"{change.change} {change.logical_id} ({change.type}){lost}"

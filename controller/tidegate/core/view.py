@@ -201,6 +201,7 @@ class RolloutView(Model):
     operations: tuple[OperationView, ...] = ()  # oldest first
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     notifications: tuple[NotificationView, ...] = ()
+    gates: tuple[str, ...] = ()  # what the commit changes of its own gates
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
     functions: tuple[FunctionLine, ...] = ()
@@ -492,7 +493,7 @@ def _firing_before(preview: Preview | None, rollout: Rollout | None) -> tuple[st
     return rollout.baseline_alarms
 
 
-_SHOWN = ("changes", "parameters", "functions", "warms")
+_SHOWN = ("gates", "changes", "parameters", "functions", "warms")
 
 
 def _shown(preview: Preview | None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from tidegate.core.record import Approval, Deed, HookRun
 from tidegate.core.workflow.items import find
 from tidegate.handlers import operate
 from tidegate.handlers.task import Call, Event, Task, logger, task
+from tidegate.testing.application import BUCKET
 
 REF = {"id": "hello-2", "application": "hello", "number": 2}
 AT_PROD = {"release": REF, "stage": "prod", "target": PROD}
@@ -171,7 +172,7 @@ def test_every_task_of_a_release_by_its_events(live: Story, identity: list[str])
     release = planned["release"]
     assert release == REF
     assert planned["stages"] == ["test", "prod"]
-    assert planned["tests"][0]["source"].startswith("artifacts/applications/hello/artifacts/")
+    assert planned["tests"][0]["source"].startswith(f"{BUCKET}/applications/hello/artifacts/")
 
     assert enter(live, release, "test", TEST)["approval_timeout_seconds"] == 0
     ref = deploy(live, release, "test", TEST)
