@@ -10,12 +10,13 @@ import pytest
 from support.story import MANIFEST, PROD, Story
 from tidegate.cli.tree import release_node
 from tidegate.core.errors import ArtifactError, ManifestError
+from tidegate.core.gates import changed_gates
 from tidegate.core.manifest import parse_manifest
-from tidegate.core.plan import ArtifactRef, ReleaseRef
+from tidegate.core.plan import ArtifactRef, ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.record import Preview
 from tidegate.core.view import release_view
 from tidegate.core.workflow.artifacts import check_place
-from tidegate.core.workflow.items import find
+from tidegate.core.workflow.items import find, plan_of
 from tidegate.core.workflow.operate import Operator, approve
 
 TWO = "approval: {approvers: 2, author_may_approve: false}"
@@ -91,6 +92,46 @@ def test_no_commit_opens_its_own_gates_unseen(story: Story, old: str, new: str, 
     manifest = MANIFEST.replace("APPROVAL", TWO)
     assert old in manifest
     assert said in previewed(story, manifest.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"role_arn": "arn:aws:iam::333333333333:role/mine"},
+            "role arn:aws:iam::333333333333:role/mine, not ",
+        ),
+        ({"stack_name": "other"}, "stack other, not hello-prod"),
+        ({"region": "us-east-1"}, "goes to 333333333333/us-east-1, as it did not"),
+    ],
+)
+def test_no_stage_goes_elsewhere_unseen(story: Story, settings: dict[str, str], said: str) -> None:
+    before = plan_of(story.world.ledger, "hello-1")
+    prod = before.stage("prod")
+    moved = prod.waves[0][0].model_copy(update=settings)
+    (gate,) = changed_gates(before, replaced(before, prod, waves=((moved,),)), "prod")
+    assert gate.startswith(said)
+
+
+def test_nothing_that_cannot_be_undone_is_permitted_unseen(story: Story) -> None:
+    before = plan_of(story.world.ledger, "hello-1")
+    strict = replaced(before, before.stage("prod"), forbid_irreversible=True)
+    (gate,) = changed_gates(strict, before, "prod")
+    assert gate == "what cannot be undone is no longer forbidden"
+
+
+def test_a_stage_that_is_new_has_no_gates_that_changed(story: Story) -> None:
+    before = plan_of(story.world.ledger, "hello-1")
+    first, second = before.stages
+    less = before.model_copy(update={"stages": (first,)})
+    assert list(changed_gates(less, before, second.name)) == []
+
+
+def replaced(plan: ReleasePlan, stage: StagePlan, **settings: Any) -> ReleasePlan:
+    """The plan, with these settings of the stage."""
+    other = stage.model_copy(update=settings)
+    stages = tuple(other if one.name == stage.name else one for one in plan.stages)
+    return plan.model_copy(update={"stages": stages})
 
 
 def test_the_person_who_is_asked_reads_it_first(story: Story) -> None:
