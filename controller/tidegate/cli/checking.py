@@ -36,7 +36,11 @@ def validate(
       tidegate validate
       tidegate validate services/hello/tidegate.yaml
     """
-    plan, _ = make_offline_plan(file, template)
+    from tidegate.core.advice import not_done
+
+    plan, contents = make_offline_plan(file, template)
+    for said in not_done(plan, contents):
+        typer.echo(f"Warning: {said}", err=True)
     stages = ", ".join(stage.name for stage in plan.stages)
     typer.echo(f"{file} is valid: {plan.release.application}, stages {stages}.")
 

@@ -192,6 +192,8 @@ def _say_what_changes(view: ReleaseView, stage: str) -> None:
     for rollout in rollouts:
         for gate in rollout.gates:
             typer.echo(f"  {rollout.target}  changes its own gates: {gate}")
+        for said in rollout.unheeded:
+            typer.echo(f"  {rollout.target}  {said}")
         for change in rollout.changes:
             lost = f": {change.irreversible}, irreversible" if change.irreversible else ""
             what = f"{change.change} {change.logical_id} ({change.type}){lost}"

@@ -6,13 +6,26 @@ from collections.abc import Iterator
 
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.plan import HookPlan, ReleasePlan, StagePlan
+from tidegate.core.unheeded import unheeded
 
 METRIC_PERIOD_SECONDS = 60  # the grain of Lambda's metrics: a shorter bake is judged by nothing
 
 
 def advise(plan: ReleasePlan, contents: ArtifactContents) -> tuple[str, ...]:
     """One sentence for each thing worth a second look; none when there is nothing to say."""
-    return (*contents.notices, *_on_aliases(plan, contents), *_on_tests(plan), *_on_stages(plan))
+    return (
+        *contents.notices,
+        *not_done(plan, contents),
+        *_on_aliases(plan, contents),
+        *_on_tests(plan),
+        *_on_stages(plan),
+    )
+
+
+def not_done(plan: ReleasePlan, contents: ArtifactContents) -> Iterator[str]:
+    """What the template asks for and the release will not do, stage by stage."""
+    for stage in plan.stages:
+        yield from unheeded(contents.defaults_of(stage.name), stage)
 
 
 def _on_aliases(plan: ReleasePlan, contents: ArtifactContents) -> Iterator[str]:

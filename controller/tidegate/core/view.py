@@ -202,6 +202,7 @@ class RolloutView(Model):
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     notifications: tuple[NotificationView, ...] = ()
     gates: tuple[str, ...] = ()  # what the commit changes of its own gates
+    unheeded: tuple[str, ...] = ()  # what the template asks for and the release will not do
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
     functions: tuple[FunctionLine, ...] = ()
@@ -493,7 +494,7 @@ def _firing_before(preview: Preview | None, rollout: Rollout | None) -> tuple[st
     return rollout.baseline_alarms
 
 
-_SHOWN = ("gates", "changes", "parameters", "functions", "warms")
+_SHOWN = ("gates", "unheeded", "changes", "parameters", "functions", "warms")
 
 
 def _shown(preview: Preview | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from tidegate.core.record import (
     StagePhase,
     release_partition,
 )
+from tidegate.core.unheeded import unheeded
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.baseline import firing_now, refuse_firing
 from tidegate.core.workflow.ending import expire_approval
@@ -112,6 +113,7 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
         "firing": firing_now(world, where, before),
         "warms": preview_warms(world, prospect, live.provisioned if live else {}),
         "gates": _gates(ports, plan, where, live),
+        "unheeded": tuple(unheeded(contents.defaults_of(stage), where)),
     }
     made = put_over(ports.ledger, item.model_copy(update=seen))
     if where.forbid_irreversible:
