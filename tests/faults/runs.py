@@ -123,7 +123,7 @@ def release(story: Story, code: str, role: str = "role") -> str:
 def leave_to_the_guardian(story: Story, faults: Faults) -> None:
     """What is denied is permitted again some day, and then nothing is left behind either."""
     _let_the_guardian_run(story)
-    if faults.permit_all():
+    while faults.permit_all():
         _let_the_guardian_run(story)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -127,7 +126,7 @@ class Faults:
     def __init__(self, faults: Iterable[Fault] = (), clock: SettableClock | None = None) -> None:
         self._faults = {fault.at: fault for fault in faults}
         self._clock = clock or SettableClock()
-        self._throttled: dict[str, datetime] = {}  # until when
+        self._throttled: dict[str, float] = {}  # until so many seconds have passed
         self._denied: set[str] = set()
         self._late: list[tuple[int, Callable[[], object]]] = []
         self.calls: list[str] = []
@@ -155,7 +154,7 @@ class Faults:
         act = _Act(name, lambda: method(*args, **kwargs))
         if name in self._denied:
             raise ServiceRefused(f"{name} is denied.")
-        if name in self._throttled and self._clock.now() < self._throttled[name]:
+        if self._clock.elapsed < self._throttled.get(name, 0.0):
             raise ServiceUnavailable(f"{name} is throttled.")
         fault = self._faults.get(len(self.calls))
         if fault is None:
@@ -182,7 +181,7 @@ class Faults:
             case Way.RAISES:
                 raise getattr(errors, fault.error)(f"{act.name} went wrong, as it may.")
             case Way.THROTTLED:
-                self._throttled[act.name] = self._clock.now() + timedelta(seconds=fault.much)
+                self._throttled[act.name] = self._clock.elapsed + fault.much
                 raise ServiceUnavailable(f"{act.name} is throttled.")
             case Way.DENIED:
                 self._denied.add(act.name)

@@ -45,8 +45,8 @@ from tidegate.core.workflow.warm import keep_warm_what_serves
 GRACE = timedelta(seconds=90)
 """How long a task may outlive its execution: longer than any function that shifts may run."""
 
-PATIENCE = timedelta(minutes=10)
-"""How long the guardian tries by itself before it calls a person: what hinders it may pass."""
+PATIENCE = timedelta(minutes=15)
+"""How long the guardian tries by itself before it calls a person: longer than what passes."""
 
 _NEWEST = 20  # releases of an application that may have been stopped since the last run
 _RUNNING = {"RUNNING", "PENDING_REDRIVE"}
