@@ -22,6 +22,7 @@ from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
+from tidegate.build.lint import NoLinter, check_faults
 from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
 from tidegate.build.regions import aws_partitions
@@ -214,17 +215,34 @@ def build_and_upload(
     built_from = find_revision(folder, environment, **(revision or {}))
     artifact = build_artifact(folder, manifest, template=template, output=output)
     _check(artifact, artifact.reference(bucket, built_from))
+    unlooked = look_for_faults(artifact, template)
     buckets = region_buckets(artifact, bucket, region_bucket, s3)
     reference = artifact.reference(bucket, built_from, buckets)
     if tell is not None:
-        for notice in (*artifact.warnings, *artifact.contents.notices):
-            tell(notice)
+        for notice in (*artifact.warnings, *artifact.contents.notices, unlooked):
+            if notice:
+                tell(notice)
     for region, there in buckets.items():
         _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
     upload(artifact, bucket, s3)
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
+
+
+def look_for_faults(artifact: Artifact, template: Path | None = None) -> str:
+    """Whether CloudFormation would take the template, while its file is there.
+
+    Returns a sentence when that cannot be looked for, else "". Raises ``TemplateError``.
+    """
+    manifest = artifact.contents.manifest
+    regions = {region for stage in manifest.stages for region, _ in stage.places()}
+    expanded = artifact.files[f"{artifact.prefix}/{TEMPLATE_FILE}"].read_text(encoding="utf-8")
+    try:
+        check_faults(json.loads(expanded), str(template or manifest.template), sorted(regions))
+    except NoLinter as missing:
+        return str(missing)
+    return ""
 
 
 def artifact_prefix(contents: ArtifactContents) -> str:

@@ -31,7 +31,7 @@ def validate(
     """Check a manifest and its template.
 
     Both are read as a build reads them, and so is the code of hooks that were written for
-    CodeDeploy. Nothing is sent anywhere.
+    CodeDeploy. cfn-lint says what CloudFormation would refuse. Nothing is sent anywhere.
 
     \b
     Examples:
@@ -40,8 +40,8 @@ def validate(
     """
     from tidegate.core.advice import not_done
 
-    built = _build(file, template)
-    plan, contents = _offline_plan(built), built.contents
+    built, plan = _build(file, template)
+    contents = built.contents
     for said in not_done(plan, contents):
         typer.echo(f"Warning: {said}", err=True)
     if built.failing:
@@ -121,33 +121,28 @@ def make_offline_plan(
 
     What may be wrong with it goes to standard error.
     """
-    built = _build(manifest, template)
-    return _offline_plan(built), built.contents
+    built, plan = _build(manifest, template)
+    return plan, built.contents
 
 
-def _build(manifest: Path, template: Path | None) -> Artifact:
-    """An artifact whose files are gone. What may be wrong with it goes to standard error."""
-    from tidegate.build.artifact import build_artifact
+def _build(manifest: Path, template: Path | None) -> tuple[Artifact, ReleasePlan]:
+    """An artifact whose files are gone, and the plan of a release without number and commit."""
+    from tidegate.build.artifact import build_artifact, look_for_faults
+    from tidegate.build.source import Revision
+    from tidegate.core.plan import ReleaseRef
+    from tidegate.core.planning import make_plan
 
     with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
         built = build_artifact(
             manifest.parent, manifest, template=template, output=Path(folder) / "build"
         )
-    for warning in built.warnings:
+        application = built.contents.application
+        release = ReleaseRef(id=f"{application}-0", application=application, number=0)
+        plan = make_plan(release, built.reference("none", Revision("none")), built.contents)
+        unlooked = look_for_faults(built, template)
+    for warning in filter(None, (*built.warnings, unlooked)):
         typer.echo(f"Warning: {warning}", err=True)
-    return built
-
-
-def _offline_plan(built: Artifact) -> ReleasePlan:
-    """The plan of a release that has no number and no commit."""
-    from tidegate.build.source import Revision
-    from tidegate.core.plan import ReleaseRef
-    from tidegate.core.planning import make_plan
-
-    application = built.contents.application
-    release = ReleaseRef(id=f"{application}-0", application=application, number=0)
-    reference = built.reference("none", Revision(commit="none"))
-    return make_plan(release, reference, built.contents)
+    return built, plan
 
 
 def register(app: typer.Typer) -> None:

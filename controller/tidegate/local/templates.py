@@ -6,12 +6,10 @@ or template format errors in CloudFormation?", AWS re:Post.)
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from tidegate.build.references import references
+from tidegate.build.references import references, shared_exports
 from tidegate.build.template import walk
 
 Template = Mapping[str, Any]
@@ -30,7 +28,7 @@ def refuse_what_aws_refuses(template: Template, conditions: Conditions) -> None:
         return
     _refuse_unknown_conditions(template)
     _refuse_unknown_names(template, conditions)
-    _refuse_shared_exports(template.get("Outputs") or {})
+    _refuse_shared_exports(template)
 
 
 def refuse_unknown_conditions_of_conditions(template: Template) -> None:
@@ -88,16 +86,8 @@ def _refuse_unknown_names(template: Template, conditions: Conditions) -> None:
             )
 
 
-def _refuse_shared_exports(outputs: Mapping[str, Any]) -> None:
-    names = [
-        json.dumps(export["Name"], sort_keys=True)
-        for output in outputs.values()
-        if isinstance(output, Mapping)
-        and isinstance(export := output.get("Export"), Mapping)
-        and "Name" in export
-    ]
-    shared = {name.strip('"') for name, times in Counter(names).items() if times > 1}
-    if shared:
+def _refuse_shared_exports(template: Template) -> None:
+    if shared := shared_exports(dict(template)):
         raise ValueError(
             "Template format error: The Outputs section contains duplicate Export names:"
             f" {_listed(shared)}. Specify a unique name for each export."

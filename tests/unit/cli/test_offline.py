@@ -75,8 +75,9 @@ def test_validate_names_application_and_stages(example: Path) -> None:
         ("tidegate.yaml", "[PreTrafficHook]", "[PreTraficHook]", "PreTraficHook"),
         ("functions/template.yaml", "AutoPublishAlias: live", "Timeout: 5", "AutoPublishAlias"),
         ("tidegate.yaml", "version: 1", "version: [1", "tidegate.yaml:"),
+        ("functions/template.yaml", "!Ref Stage", "!Ref Stge", 'no Stge, did you mean "Stage"?'),
     ],
-    ids=["strategy", "weights", "no template", "no such hook", "no alias", "no yaml"],
+    ids=["strategy", "weights", "no template", "no such hook", "no alias", "no yaml", "no name"],
 )
 def test_validate_says_in_one_message_what_is_wrong_and_where(
     example: Path, file: str, old: str, new: str, said: str
