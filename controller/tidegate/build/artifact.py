@@ -26,6 +26,7 @@ from tidegate.build.lint import NoLinter, check_faults
 from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
 from tidegate.build.regions import aws_partitions
+from tidegate.build.slips import find_slips
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
 from tidegate.build.template import Template, of_type, read_template
 from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults
@@ -57,7 +58,7 @@ class Artifact:
     contents: ArtifactContents
     files: Mapping[str, Path]
     warnings: tuple[str, ...] = ()
-    """What may be wrong on this machine's word only: an artifact is the same everywhere."""
+    """What may be wrong, by what the manifest or this machine says: no part of the artifact."""
     failing: tuple[str, ...] = ()
     """What a release of it is known to fail with: ``contents`` has it among its notices."""
 
@@ -143,7 +144,13 @@ def build_artifact(
         contents,
         {key: store.path(key) for key in store.digests}
         | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
-        tuple(f"{manifest}: {one}" for one in unlisted_regions(parsed, aws_partitions())),
+        tuple(
+            f"{manifest}: {one}"
+            for one in (
+                *unlisted_regions(parsed, aws_partitions()),
+                *find_slips(parsed, expansion.template),
+            )
+        ),
         failing,
     )
 

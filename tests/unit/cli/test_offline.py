@@ -105,6 +105,26 @@ def test_what_the_template_asks_for_and_is_not_done_is_said(tmp_path: Path) -> N
     assert re.search(r"tells +Deployments: failure", of_prod)
 
 
+def test_alarms_and_dimensions_that_are_nearly_resources_are_asked_about(tmp_path: Path) -> None:
+    folder = make_application(tmp_path, "guide")
+    manifest = folder / "tidegate.yaml"
+    manifest.write_text(f"""{GUIDE}    checks:
+      alarms: [AliasErorMetricGreaterThanZeroAlarm, of-another-stack]
+      metrics:
+        - name: sent
+          stat: {{namespace: AWS/SNS, metric: Sent, dimensions: {{TopicName: Deploymnts}}}}
+          at_least: 1
+        - name: other
+          stat: {{namespace: AWS/SNS, metric: Sent, dimensions: {{TopicName: Deployments}}}}
+          at_least: 1
+""")
+    said = run("validate", manifest).stderr
+    asked = [line for line in said.splitlines() if "did you mean that?" in line]
+    assert len(asked) == 2
+    assert 'the template has "AliasErrorMetricGreaterThanZeroAlarm": did you mean' in asked[0]
+    assert 'dimension TopicName "Deploymnts", and the template has "Deployments"' in asked[1]
+
+
 def test_validate_of_no_file_is_an_input_error(tmp_path: Path) -> None:
     result = run("validate", tmp_path / "tidegate.yaml")
     assert (result.exit_code, "no such manifest" in result.stderr) == (2, True)
