@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.console import Output, show
+from tidegate.cli.terminal import say
 from tidegate.cli.traffic import RateOption, live_profile
 from tidegate.core.errors import InputError
 
@@ -38,7 +39,7 @@ def validate(
     """
     plan, _ = make_offline_plan(file, template)
     stages = ", ".join(stage.name for stage in plan.stages)
-    typer.echo(f"{file} is valid: {plan.release.application}, stages {stages}.")
+    say(f"{file} is valid: {plan.release.application}, stages {stages}.")
 
 
 def plan(
@@ -119,7 +120,7 @@ def make_offline_plan(
             manifest.parent, manifest, template=template, output=Path(folder) / "build"
         )
     for warning in built.warnings:
-        typer.echo(f"Warning: {warning}", err=True)
+        say(f"Warning: {warning}", err=True)
     application = built.contents.application
     release = ReleaseRef(id=f"{application}-0", application=application, number=0)
     reference = built.reference("none", Revision(commit="none"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.console import Output
+from tidegate.cli.terminal import say, say_json
 from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,12 +43,11 @@ def migrate(
 
     migration = migrate_template(template, dict(_parameters(parameter or ())))
     if output is Output.JSON:
-        typer.echo(json.dumps(migration.to_json(), indent=2, ensure_ascii=False))
+        say_json(migration.to_json())
         return
-    for line in _words(migration):
-        typer.echo(line)
+    say(*_words(migration))
     if diff:
-        typer.echo(f"\n{migration.diff}", nl=False)
+        say("", *migration.diff.splitlines())
 
 
 def _parameters(given: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -67,10 +66,12 @@ def _words(migration: Migration) -> Iterator[str]:
         yield f"{change.resource} ({change.type}) is {change.change}"
         yield from (f"  {reason}" for reason in change.reasons)
     if migration.notices:
-        yield "\nNot taken over, or not as it was:"
+        yield ""
+        yield "Not taken over, or not as it was:"
         yield from (f"  {notice}" for notice in migration.notices)
     else:
-        yield "\nEverything is taken over."
+        yield ""
+        yield "Everything is taken over."
 
 
 def _defaults(defaults: TemplateDefaults) -> Iterator[str]:
