@@ -199,8 +199,11 @@ def _begin(command: list[str], log: Path, scratch: str) -> subprocess.Popen[byte
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Have it stop as on Ctrl-C, which lets `sam local` remove its containers; then make it."""
-    process.send_signal(signal.SIGINT)
+    """Ask it to stop, which lets `sam local` remove its containers; then make it.
+
+    Not by SIGINT: what a shell starts with `&` ignores it, and so does all that this starts.
+    """
+    process.terminate()
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
