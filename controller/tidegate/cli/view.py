@@ -199,9 +199,10 @@ def _entry(entry: HistoryEntry) -> Group:
 
 
 def _retreat(retreat: Retreat) -> str:
+    ended = f"; {retreat.ended} was under way, and was aborted for it" if retreat.ended else ""
     return (
         f"only: from {retreat.of} back to the versions of {retreat.to};"
-        f" the stacks stayed with {retreat.of}"
+        f" the stacks stayed with {retreat.of}{ended}"
     )
 
 
