@@ -474,6 +474,8 @@ class Rollout(Item):
     versions: dict[str, str] = Field(default_factory=dict)  # "function:alias" -> what serves since
     reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
     reverted: bool = False  # CloudFormation has begun to take the stack back
+    retries: int = 0  # of the update that finishes the stack, or takes it back
+    retry_at: datetime | None = None  # when the next one is due
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     started_at: datetime
     ended_at: datetime | None = None

@@ -42,7 +42,8 @@ from tidegate.core.workflow.release import plan_release
 from tidegate.core.workflow.restore import restore_traffic
 from tidegate.core.workflow.retreat import rollback_now
 from tidegate.core.workflow.scene import RolloutRef
-from tidegate.testing.faults import Crash, Faults
+from tidegate.testing.faults import Faults
+from tidegate.testing.retries import Crash
 from tidegate.testing.turns import Turns
 
 ADA = Operator("ada", "cli")
@@ -333,6 +334,7 @@ class TestRefusals:
 
     def test_a_stuck_release(self, two: Story) -> None:
         two.at(PROD).stacks.fail_next += ["", "no room"]
+        two.at(PROD).stacks.refuse_rollback = True
         assert two.release("three") == "stuck"
         assert self.refused(two).startswith("hello-3 is stuck")
 
