@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from tidegate.build.callbacks import find_callbacks
+from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
@@ -57,6 +57,8 @@ class Artifact:
     files: Mapping[str, Path]
     warnings: tuple[str, ...] = ()
     """What may be wrong on this machine's word only: an artifact is the same everywhere."""
+    failing: tuple[str, ...] = ()
+    """What a release of it is known to fail with: ``contents`` has it among its notices."""
 
     @property
     def digest(self) -> str:
@@ -119,6 +121,7 @@ def build_artifact(
     _write_json(output / TEMPLATE_FILE, expansion.template)
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
+    failing = tuple(map(str, _callbacks(expansion, parsed, store)))
     contents = ArtifactContents(
         schema_version=1,
         application=parsed.application,
@@ -131,7 +134,7 @@ def build_artifact(
         defaults=expansion.defaults[parsed.stages[0].name],
         stage_defaults=_differing(expansion.defaults),
         event_metrics=event_metrics(expansion.template, expansion.aliases),
-        notices=(*expansion.report.notices, *_callbacks(expansion, parsed, store)),
+        notices=(*expansion.report.notices, *failing),
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
     own = (TEMPLATE_FILE, SOURCE_FILE, CONTENTS_FILE)
@@ -140,6 +143,7 @@ def build_artifact(
         {key: store.path(key) for key in store.digests}
         | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
         tuple(f"{manifest}: {one}" for one in unlisted_regions(parsed, aws_partitions())),
+        failing,
     )
 
 
@@ -300,7 +304,7 @@ def _setting(stage: StageSpec, manifest: Manifest) -> Setting:
     return Setting(stage.name, stage.parameters, decided)
 
 
-def _callbacks(expansion: Expansion, manifest: Manifest, store: PackageStore) -> Iterator[str]:
+def _callbacks(expansion: Expansion, manifest: Manifest, store: PackageStore) -> Iterator[Callback]:
     """What to mend in hooks that were written for CodeDeploy."""
     defaults = expansion.defaults.values()
     by_template = [hook for d in defaults for hook in (*d.pre_traffic, *d.post_traffic)]

@@ -69,6 +69,7 @@ class PackageStore:
     folder: Path
     prefix: str  # "applications/<application>/packages"
     digests: dict[str, str] = field(default_factory=dict)  # key -> SHA-256, hexadecimal
+    sources: dict[str, Path] = field(default_factory=dict)  # key -> the folder or file of code
 
     def add_code(self, source: Path) -> str:
         """Store a folder or file of code as a zip; the key."""
@@ -76,7 +77,9 @@ class PackageStore:
             return self.add_file(source, suffix=".zip")
         partial = self._partial()
         write_zip(partial, _tree(source, ignored_folder=self.folder.parent))
-        return self._keep(partial, ".zip")
+        key = self._keep(partial, ".zip")
+        self.sources[key] = source
+        return key
 
     def add_file(self, source: Path, *, suffix: str = "") -> str:
         """Store a file as it is; the key."""

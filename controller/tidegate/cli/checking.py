@@ -14,6 +14,7 @@ from tidegate.cli.traffic import RateOption, live_profile
 from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
+    from tidegate.build.artifact import Artifact
     from tidegate.cli.backend import Context
     from tidegate.core.artifact import ArtifactContents
     from tidegate.core.plan import ReleasePlan
@@ -30,14 +31,25 @@ def validate(
 ) -> None:
     """Check a manifest and its template.
 
-    Both are read as a build reads them. Nothing is sent anywhere.
+    Both are read as a build reads them, and so is the code of hooks that were written for
+    CodeDeploy. Nothing is sent anywhere.
 
     \b
     Examples:
       tidegate validate
       tidegate validate services/hello/tidegate.yaml
     """
-    plan, _ = make_offline_plan(file, template)
+    from tidegate.core.advice import not_done
+
+    built = _build(file, template)
+    plan, contents = _offline_plan(built), built.contents
+    for said in not_done(plan, contents):
+        say(f"Warning: {said}", err=True)
+    if built.failing:
+        raise InputError(
+            f"{template or file.parent / contents.manifest.template}: {' '.join(built.failing)}",
+            mend="`tidegate migrate --write` makes the change where it is certain.",
+        )
     stages = ", ".join(stage.name for stage in plan.stages)
     say(f"{file} is valid: {plan.release.application}, stages {stages}.")
 
@@ -110,10 +122,13 @@ def make_offline_plan(
 
     What may be wrong with it goes to standard error.
     """
+    built = _build(manifest, template)
+    return _offline_plan(built), built.contents
+
+
+def _build(manifest: Path, template: Path | None) -> Artifact:
+    """An artifact whose files are gone. What may be wrong with it goes to standard error."""
     from tidegate.build.artifact import build_artifact
-    from tidegate.build.source import Revision
-    from tidegate.core.plan import ReleaseRef
-    from tidegate.core.planning import make_plan
 
     with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
         built = build_artifact(
@@ -121,10 +136,19 @@ def make_offline_plan(
         )
     for warning in built.warnings:
         say(f"Warning: {warning}", err=True)
+    return built
+
+
+def _offline_plan(built: Artifact) -> ReleasePlan:
+    """The plan of a release that has no number and no commit."""
+    from tidegate.build.source import Revision
+    from tidegate.core.plan import ReleaseRef
+    from tidegate.core.planning import make_plan
+
     application = built.contents.application
     release = ReleaseRef(id=f"{application}-0", application=application, number=0)
     reference = built.reference("none", Revision(commit="none"))
-    return make_plan(release, reference, built.contents), built.contents
+    return make_plan(release, reference, built.contents)
 
 
 def register(app: typer.Typer) -> None:

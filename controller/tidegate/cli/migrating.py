@@ -26,28 +26,48 @@ def migrate(
         typer.Option(metavar="NAME=VALUE", help="A parameter of the stage. May be repeated."),
     ] = None,
     diff: Annotated[bool, typer.Option(help="Show the templates' difference, too.")] = True,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Change the hooks that report to CodeDeploy, as is shown."),
+    ] = False,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="For people or for programs.")
     ] = Output.TABLE,
 ) -> None:
     """Show what Tidegate makes of a template that CodeDeploy or CloudFormation releases now.
 
-    The template itself is not changed, and nothing is sent anywhere.
+    The template itself is not changed, and nothing is sent anywhere. A hook that was written for
+    CodeDeploy must return its status instead of reporting it: that line is shown as a difference,
+    and with --write it is changed, in Python and in JavaScript.
 
     \b
     Examples:
       tidegate migrate template.yaml
       tidegate migrate template.yaml --parameter Stage=prod --output json
+      tidegate migrate template.yaml --write
     """
     from tidegate.build.migration import migrate_template
 
     migration = migrate_template(template, dict(_parameters(parameter or ())))
+    if write:
+        for hook in migration.hooks:
+            hook.write()
     if output is Output.JSON:
         say_json(migration.to_json())
         return
-    say(*_words(migration))
+    say(*_words(migration), *_on_hooks(migration, written=write))
     if diff:
         say("", *migration.diff.splitlines())
+
+
+def _on_hooks(migration: Migration, *, written: bool) -> Iterator[str]:
+    """The difference of each hook that can be changed; what is left is among the notices."""
+    changes = {str(hook.path): hook.diff.splitlines() for hook in migration.hooks if hook.diff}
+    if changes:
+        yield ""
+        yield f"{'Changed' if written else '`--write` changes'} {', '.join(changes)}:"
+        for lines in changes.values():
+            yield from lines
 
 
 def _parameters(given: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -87,7 +87,7 @@ def approve(
     view = _awaiting(here, release_id, stage)
     name = _the_stage(view, stage)
     _say_what_changes(view, name)
-    _operate(here, "approve", view.id, name, reason)
+    say(here.connect().operate("approve", view.id, name, reason, shown=_shown(view, name)))
     say(f"To stop it: {command('abort', view.id)}")
 
 
@@ -181,6 +181,12 @@ def _the_stage(view: ReleaseView, stage: str) -> str:
     return names[0]
 
 
+def _shown(view: ReleaseView, stage: str) -> str:
+    """The digest of what this stage asks for; "" when it asks for nothing."""
+    asked = (s.approval for s in view.stages if s.name == stage and s.approval)
+    return next((approval.digest for approval in asked), "")
+
+
 def _say_what_changes(view: ReleaseView, stage: str) -> None:
     from tidegate.cli import text
 
@@ -188,6 +194,10 @@ def _say_what_changes(view: ReleaseView, stage: str) -> None:
     say(f"{view.id} in {stage}: {text.commit(artifact.commit)} {artifact.subject}")
     rollouts = [r for s in view.stages if s.name == stage for r in s.rollouts]
     for rollout in rollouts:
+        for gate in rollout.gates:
+            say(f"  {rollout.target}  changes its own gates: {gate}")
+        for said in rollout.unheeded:
+            say(f"  {rollout.target}  {said}")
         for change in rollout.changes:
             lost = f": {change.irreversible}, irreversible" if change.irreversible else ""
             what = f"{change.change} {change.logical_id} ({change.type}){lost}"

@@ -154,6 +154,8 @@ def _stage(project: _Project, place: Place, *, last: bool) -> str:
     if last:
         lines.append("    approval: {approvers: 1, timeout: 24h}")
         lines += [] if _said(project.expansion).strategy in NAMED else _STRATEGY
+    elif _said(project.expansion).strategy:
+        lines += _WITHOUT_USERS
     return "\n".join(lines) + "\n"
 
 
@@ -249,6 +251,11 @@ tests:
       - command -v pytest || python -m pip install --quiet pytest
       - python -m pytest tests/test_release.py
 """
+
+_WITHOUT_USERS: Final = [
+    "    # No users call it here: a canary would wait for them, and go back. The hooks decide.",
+    "    strategy: all-at-once",
+]
 
 _STRATEGY: Final = [
     "    strategy:",

@@ -323,6 +323,8 @@ class Preview(Item):
     functions: tuple[FunctionLine, ...] = ()
     firing: tuple[str, ...] = ()  # alarms of the stage that fired then: no part of the digest
     warms: tuple[WarmLine, ...] = ()
+    unheeded: tuple[str, ...] = ()  # what the template asks for and the release will not do
+    gates: tuple[str, ...] = ()  # what the commit changes of its own gates, against what is live
 
     @property
     def nothing_to_deploy(self) -> bool:

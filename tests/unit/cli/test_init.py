@@ -16,6 +16,8 @@ from typer.testing import CliRunner, Result
 from tidegate.build.loops import expand_loops
 from tidegate.build.template import parse_template, read_template
 from tidegate.cli.app import app
+from tidegate.cli.checking import make_offline_plan
+from tidegate.core.advice import advise
 from tidegate.core.manifest import parse_manifest
 
 ROOT = Path(__file__).parents[3]
@@ -150,6 +152,7 @@ def run_written_tests(folder: Path) -> subprocess.CompletedProcess[str]:
     [
         ("plain", 3),
         ("codedeploy", 2),
+        ("guide", 2),
         ("layers", 3),
         ("handwritten", 1),
         (UNPUBLISHED, 3),
@@ -157,7 +160,17 @@ def run_written_tests(folder: Path) -> subprocess.CompletedProcess[str]:
         (PUBLISHED_BY_GLOBALS, 3),
         (IN_LOOPS, 3),
     ],
-    ids=["plain", "codedeploy", "layers", "handwritten", "no alias", "no end", "globals", "loops"],
+    ids=[
+        "plain",
+        "codedeploy",
+        "guide",
+        "layers",
+        "handwritten",
+        "no alias",
+        "no end",
+        "globals",
+        "loops",
+    ],
 )
 def test_what_it_writes_passes_at_once(project: Project, template: str, tests: int) -> None:
     folder = project(template)
@@ -174,6 +187,24 @@ def test_what_it_writes_passes_at_once(project: Project, template: str, tests: i
     assert f"{tests} passed" in ran.stdout
     imports = re.findall(r"^from .*$", (folder / "tests/test_release.py").read_text(), re.MULTILINE)
     assert len(imports) == len(set(imports))
+
+
+def test_the_first_release_of_a_migrated_team_needs_no_users_in_test(project: Project) -> None:
+    """With a canary there, it ended after half an hour: no judgement after the extended bake."""
+    folder = project("guide")
+    assert init(folder).exit_code == 0
+    plan, contents = make_offline_plan(folder / "tidegate.yaml", None)
+    test, prod = plan.stages
+    assert (test.strategy.splits, prod.strategy.splits) == (False, True)
+    assert test.pre_traffic == prod.pre_traffic
+    assert test.checks.alarms == prod.checks.alarms
+    assert not [said for said in advise(plan, contents) if "Where no users call it" in said]
+    (folder / "tidegate.yaml").write_text(
+        (folder / "tidegate.yaml").read_text().replace("    strategy: all-at-once\n", "", 1)
+    )
+    plan, contents = make_offline_plan(folder / "tidegate.yaml", None)
+    (said,) = [said for said in advise(plan, contents) if "Where no users call it" in said]
+    assert said.startswith("Stage test goes back when a step ends with less than 50 requests.")
 
 
 def test_manifest_says_where_and_how(project: Project) -> None:

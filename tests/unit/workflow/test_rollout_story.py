@@ -18,6 +18,7 @@ from tidegate.core.record import (
 )
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.retrying import PAUSES
+from tidegate.core.workflow.scene import RolloutRef
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
@@ -507,3 +508,19 @@ def test_release_is_told_phase_by_phase(live: Story) -> None:
         ("finishing", 1.0),
         ("succeeded", 1.0),
     ]
+
+
+def test_a_stage_without_users_lets_a_release_through_that_its_hooks_have_passed() -> None:
+    """What `tidegate init` writes for the stage before the last."""
+    story = Story()
+    assert story.release("one") == "succeeded"
+    served: list[str] = []
+
+    def users_of_prod(ref: RolloutRef, seconds: int) -> None:
+        served.append(ref.stage)
+        if ref.stage == "prod":
+            story.serve(ref, seconds)
+
+    story.machines.while_baking = users_of_prod
+    assert story.release("two") == "succeeded"
+    assert set(served) == {"prod"}

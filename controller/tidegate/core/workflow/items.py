@@ -13,6 +13,7 @@ from tidegate.core.errors import (
     Superseded,
     TidegateError,
 )
+from tidegate.core.identity import identify
 from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
@@ -140,7 +141,7 @@ def heed_wishes(ports: Ports, release_id: str) -> None:
 def abort_cause(wish: Wish) -> str:
     """The sentence that says who aborted, and why."""
     why = f": {wish.reason}" if wish.reason else ""
-    return f"{wish.who} aborted {wish.release_id}{why}."
+    return f"{identify(wish.who)} aborted {wish.release_id}{why}."
 
 
 def require_lock(ports: Ports, release: ReleaseRef) -> Lock:

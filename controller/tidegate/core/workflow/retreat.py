@@ -435,7 +435,7 @@ def _put(scene: Scene) -> None:
 def _sentence(operator: Operator, retreat: Release) -> str:
     back = retreat.retreat or Retreat(of="", to="")
     said = (
-        f"{operator.who} put the traffic of {back.of} back on the versions of {back.to}, as"
+        f"{operator} put the traffic of {back.of} back on the versions of {back.to}, as"
         f" {retreat.id}. The stacks still are those of {back.of}:"
         f" `{command('rollback', retreat.id)}` releases {back.to} and brings them after."
     )
