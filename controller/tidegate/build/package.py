@@ -126,9 +126,9 @@ def package_code(template: Template, path: Path, store: PackageStore) -> None:
 
 
 def write_zip(target: Path, files: Iterable[tuple[str, Path]]) -> None:
-    """Write a zip of these files, each with its name in the zip."""
+    """Write a zip of these files, each with its name in the zip. Raises ``TemplateError``."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path in sorted(files):
+        for name, path in sorted((_utf8(name), path) for name, path in files):
             entry = zipfile.ZipInfo(name, _EPOCH)
             executable = path.stat().st_mode & stat.S_IXUSR
             entry.create_system = 3  # Unix, wherever this runs
@@ -166,6 +166,14 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _utf8(name: str) -> str:
+    """A file's name as it is on disk, whatever the locale is: a zip is the same everywhere."""
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{name}: its name is not UTF-8.", mend="Rename it.") from error
 
 
 def _tree(source: Path, *, ignored_folder: Path) -> Iterable[tuple[str, Path]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.console import Output, show
+from tidegate.cli.terminal import say
 from tidegate.cli.traffic import RateOption, live_profile
 from tidegate.core.errors import InputError
 
@@ -43,14 +44,14 @@ def validate(
     built, plan = _build(file, template)
     contents = built.contents
     for said in not_done(plan, contents):
-        typer.echo(f"Warning: {said}", err=True)
+        say(f"Warning: {said}", err=True)
     if built.failing:
         raise InputError(
             f"{template or file.parent / contents.manifest.template}: {' '.join(built.failing)}",
             mend="`tidegate migrate --write` makes the change where it is certain.",
         )
     stages = ", ".join(stage.name for stage in plan.stages)
-    typer.echo(f"{file} is valid: {plan.release.application}, stages {stages}.")
+    say(f"{file} is valid: {plan.release.application}, stages {stages}.")
 
 
 def plan(
@@ -141,7 +142,7 @@ def _build(manifest: Path, template: Path | None) -> tuple[Artifact, ReleasePlan
         plan = make_plan(release, built.reference("none", Revision("none")), built.contents)
         unlooked = look_for_faults(built, template)
     for warning in filter(None, (*built.warnings, unlooked)):
-        typer.echo(f"Warning: {warning}", err=True)
+        say(f"Warning: {warning}", err=True)
     return built, plan
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tidegate.build.template import read_template
+from tidegate.build.loops import expand_loops
+from tidegate.build.template import parse_template, read_template
 from tidegate.cli.app import app
 from tidegate.cli.checking import make_offline_plan
 from tidegate.core.advice import advise
@@ -69,6 +70,46 @@ Resources:
       CodeUri: code/
 """
 
+IN_LOOPS = """\
+Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
+Globals:
+  Function: {Runtime: python3.12, Handler: app.handler, CodeUri: code/}
+Conditions:
+  IsProd: !Equals [!Ref "AWS::Region", eu-west-1]
+Resources:
+  Plain:
+    Type: AWS::Serverless::Function
+  Fn::ForEach::Areas:
+    - Area
+    - [Orders, Stock]
+    - ${Area}Topic:
+        Type: AWS::SNS::Topic
+      # One for each area.
+      ${Area}Function:
+        Type: AWS::Serverless::Function
+        Condition: IsProd
+        Properties:
+          Environment: {Variables: {TOPIC: !Ref "${Area}Topic"}}
+      Fn::ForEach::Kinds:
+        - Kind
+        - [Early, Late]
+        - ${Area}${Kind}:
+            Type: AWS::Serverless::Function
+            Properties:
+              MemorySize: 256
+"""
+
+IN_A_LOOP_IN_ONE_LINE = """\
+Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
+Globals:
+  Function: {Runtime: python3.12, Handler: app.handler, CodeUri: code/}
+Resources:
+  Fn::ForEach::Areas:
+    - Area
+    - [Orders, Stock]
+    - {"${Area}Function": {Type: AWS::Serverless::Function}}
+"""
+
 IN_ONE_LINE = """\
 Transform: AWS::Serverless-2016-10-31
 Resources: {F: {Type: AWS::Serverless::Function, Properties: {
@@ -117,8 +158,19 @@ def run_written_tests(folder: Path) -> subprocess.CompletedProcess[str]:
         (UNPUBLISHED, 3),
         (IN_GLOBALS, 3),
         (PUBLISHED_BY_GLOBALS, 3),
+        (IN_LOOPS, 3),
     ],
-    ids=["plain", "codedeploy", "guide", "layers", "handwritten", "no alias", "no end", "globals"],
+    ids=[
+        "plain",
+        "codedeploy",
+        "guide",
+        "layers",
+        "handwritten",
+        "no alias",
+        "no end",
+        "globals",
+        "loops",
+    ],
 )
 def test_what_it_writes_passes_at_once(project: Project, template: str, tests: int) -> None:
     folder = project(template)
@@ -192,6 +244,23 @@ def test_functions_get_an_alias_and_the_hook_a_name_that_is_free(project: Projec
     assert allowed == [{"Fn::If": ["IsProd", arn, {"Ref": "AWS::NoValue"}]}]
 
 
+def test_functions_that_a_loop_makes_get_their_alias_in_its_body(project: Project) -> None:
+    folder = project(IN_LOOPS)
+    done = init(folder)
+    assert "Added to template.yaml: AutoPublishAlias: live to ${Area}Function" in done.output
+    assert "Added to template.yaml: AutoPublishAlias: live to ${Area}${Kind}" in done.output
+    text = (folder / "template.yaml").read_text()
+    assert text.count("AutoPublishAlias: live") == 3
+    resources = expand_loops(parse_template(text))["Resources"]
+    published = {
+        name for name, one in resources.items() if "AutoPublishAlias" in one.get("Properties", {})
+    }
+    areas = {f"{area}{kind}" for area in ("Orders", "Stock") for kind in ("Early", "Late")}
+    assert published == {"Plain", "OrdersFunction", "StockFunction", *areas}
+    hook = resources["PreTrafficHook"]["Properties"]["Policies"][0]["Statement"][0]["Resource"]
+    assert len(hook) == len(published)
+
+
 def test_hook_that_globals_publish_leaves_itself_out(project: Project) -> None:
     folder = project(PUBLISHED_BY_GLOBALS)
     init(folder)
@@ -256,6 +325,14 @@ def test_overwrites_nothing(project: Project) -> None:
         (
             IN_ONE_LINE,
             "not written line by line",
+        ),
+        (
+            IN_A_LOOP_IN_ONE_LINE,
+            (
+                "${Area}Function is not written line by line, so nothing can be added to it. Write"
+                " it as block YAML, or add `AutoPublishAlias: live` to the Properties of"
+                " ${Area}Function by hand."
+            ),
         ),
         ("Resources: [\n", "not valid YAML"),
     ],

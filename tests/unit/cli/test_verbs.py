@@ -302,9 +302,9 @@ def test_version_is_the_package_version(the_shop: OpenShop) -> None:
 
 def test_a_file_that_cannot_be_read_is_an_input_error() -> None:
     error = PermissionError(13, "Permission denied", "tidegate.yaml")
-    assert explain(error) == ("tidegate.yaml: Permission denied.", ExitCode.INPUT)
+    assert explain(error) == (("tidegate.yaml: Permission denied.",), ExitCode.INPUT)
 
 
 def test_what_aws_says_is_passed_on_in_one_line() -> None:
-    message, code = explain(NoCredentialsError())
-    assert (message, code) == ("AWS: Unable to locate credentials", ExitCode.FAILED)
+    lines, code = explain(NoCredentialsError())
+    assert (lines, code) == (("AWS: Unable to locate credentials",), ExitCode.FAILED)

@@ -48,12 +48,14 @@ def put_over(ledger: Ledger, item: ItemT) -> ItemT:
     return again_when(RecordConflict, put)
 
 
-def again_when(conflict: type[TidegateError], act: Callable[[], Result]) -> Result:
+def again_when(
+    conflict: type[TidegateError], act: Callable[[], Result], readings: int = _READINGS
+) -> Result:
     """Do what begins with reading; again, at once, when somebody's write came between.
 
-    Raises the ``conflict`` when one always does.
+    Raises the ``conflict`` when one always does, in so many ``readings``.
     """
-    for _ in range(_READINGS - 1):
+    for _ in range(readings - 1):
         try:
             return act()
         except conflict:

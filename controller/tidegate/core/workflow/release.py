@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from tidegate.core.errors import TestsFailed
 from tidegate.core.failure import Failure, release_phase, root_cause
+from tidegate.core.plaintext import require_plain
 from tidegate.core.plan import ArtifactRef, Model, ReleasePlan, ReleaseRef
 from tidegate.core.planning import make_plan
 from tidegate.core.ports import Ledger, Ports
@@ -74,6 +75,7 @@ def plan_release(ports: Ports, artifact: ArtifactRef, execution: str) -> Planned
 
     Raises ``ArtifactError`` when the bytes are not those that were announced, ``InputError``.
     """
+    require_plain("release.json", artifact.model_dump())
     release = _registered(ports, artifact, execution)
     ref = ref_of(release)
     contents = read_contents(ports.artifacts, artifact)
