@@ -1,12 +1,14 @@
 """Applications on disk, and what the tests of the build do with them."""
 
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tidegate.build.expand import Expansion
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+_ROOT = Path(__file__).parents[2]
+TEMPLATES = _ROOT / "tests" / "templates"
 NAMES = sorted(path.stem for path in TEMPLATES.iterdir())
 CODE: Mapping[str, list[str]] = {
     "plain": ["greeter/app.py"],
@@ -50,6 +52,15 @@ def make_application(folder: Path, name: str) -> Path:
     if name == "layers":
         with zipfile.ZipFile(folder / "zipped.zip", "w") as archive:
             archive.writestr("app.py", "# zipped\n")
+    return folder
+
+
+def copy_example(folder: Path) -> Path:
+    """Put the example application into the folder, as its own repository has it."""
+    for name in ("tidegate.yaml", "buildspec.yml"):
+        shutil.copy(_ROOT / name, folder)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(_ROOT / "functions", folder / "functions", ignore=ignored)
     return folder
 
 

@@ -128,7 +128,7 @@ def migrate_template(path: Path, parameters: Mapping[str, str]) -> Migration:
 def _hook_change(callback: Callback) -> HookChange:
     path = callback.path
     before = path.read_text(encoding="utf-8") if path else ""
-    return HookChange(callback.hook, str(callback), path, before, callback.rewritten())
+    return HookChange(callback.hook, str(callback), path, before, callback.rewritten(before))
 
 
 def _changes(before: Template, expansion: Expansion) -> Iterator[ResourceChange]:

@@ -183,8 +183,7 @@ def _the_stage(view: ReleaseView, stage: str) -> str:
 
 def _shown(view: ReleaseView, stage: str) -> str:
     """The digest of what this stage asks for; "" when it asks for nothing."""
-    asked = (s.approval for s in view.stages if s.name == stage and s.approval)
-    return next((approval.digest for approval in asked), "")
+    return next((one.shown for one in view.stages if one.name == stage), "")
 
 
 def _say_what_changes(view: ReleaseView, stage: str) -> None:

@@ -54,8 +54,8 @@ def _on_stages(plan: ReleasePlan) -> Iterator[str]:
                 f"Stage {stage.name} bakes for less than {METRIC_PERIOD_SECONDS} s at a step:"
                 " Lambda's metrics come by the minute, so that step cannot be judged."
             )
-    last = plan.stages[-1]
-    yield from _on_traffic([stage for stage in plan.stages if stage is not last])
+    *early, last = plan.stages
+    yield from _on_traffic(early)
     if last.approval is None and not last.strategy.splits:
         yield f"Stage {last.name} goes all at once, and nobody is asked."
 

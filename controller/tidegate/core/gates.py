@@ -17,7 +17,8 @@ def changed_gates(before: ReleasePlan, after: ReleasePlan, stage: str) -> Iterat
 
     The tests are the application's, and so is what becomes of its stages.
     """
-    yield from _changed_tests(before, after)
+    then, now = ({test.name: test for test in plan.tests} for plan in (before, after))
+    yield from _changed("test", then, now, "does something else")
     for name in _names(before.stages):
         if name not in _names(after.stages):
             yield f"stage {name} is gone"
@@ -27,16 +28,6 @@ def changed_gates(before: ReleasePlan, after: ReleasePlan, stage: str) -> Iterat
 
 def _names(stages: Sequence[StagePlan]) -> list[str]:
     return [stage.name for stage in stages]
-
-
-def _changed_tests(before: ReleasePlan, after: ReleasePlan) -> Iterator[str]:
-    then = {test.name: test for test in before.tests}
-    now = {test.name: test for test in after.tests}
-    for name, test in then.items():
-        if name not in now:
-            yield f"test {name} is gone"
-        elif now[name] != test:
-            yield f"test {name} does something else"
 
 
 def _changed_stage(before: StagePlan, after: StagePlan) -> Iterator[str]:
@@ -80,13 +71,19 @@ def _changed_places(before: StagePlan, after: StagePlan) -> Iterator[str]:
 def _changed_hooks(
     when: str, before: Sequence[HookPlan], after: Sequence[HookPlan]
 ) -> Iterator[str]:
-    then = {hook.function: hook for hook in before}
-    now = {hook.function: hook for hook in after}
-    for name, hook in then.items():
-        if name not in now:
-            yield f"hook {name} {when} is gone"
-        elif now[name] != hook:
-            yield f"hook {name} {when} has other times"
+    then, now = ({f"{hook.function} {when}": hook for hook in hooks} for hooks in (before, after))
+    return _changed("hook", then, now, "has other times")
+
+
+def _changed(
+    kind: str, before: Mapping[str, object], after: Mapping[str, object], other: str
+) -> Iterator[str]:
+    """What is gone, or another, of things that have names; what is new stands in no way."""
+    for name, one in before.items():
+        if name not in after:
+            yield f"{kind} {name} is gone"
+        elif after[name] != one:
+            yield f"{kind} {name} {other}"
 
 
 def _differing(before: BaseModel, after: BaseModel) -> Iterator[str]:

@@ -74,7 +74,7 @@ def _matches(name: str, pattern: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
 
 
-def subject_of(  # a proof is for all of it
+def subject_of(
     controller: str,
     verb: str,
     release_id: str,

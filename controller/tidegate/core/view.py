@@ -227,6 +227,11 @@ class StageView(Model):
     error: str = ""
     cause: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The digest of what people are asked about; "" when nobody is asked."""
+        return self.approval.digest if self.approval else ""
+
 
 class ReleaseView(Model):
     """One release as it was ``at`` the moment of the look."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from tidegate.build.references import references, shared_exports
+from tidegate.build.references import conditions_in, references, shared_exports
 from tidegate.build.template import walk
 
 Template = Mapping[str, Any]
@@ -34,7 +34,7 @@ def refuse_what_aws_refuses(template: Template, conditions: Conditions) -> None:
 def refuse_unknown_conditions_of_conditions(template: Template) -> None:
     """Before they are evaluated. Raises ``ValueError`` as the others."""
     known = template.get("Conditions") or {}
-    lost = {one for part in known.values() for one in _asked(part) if one not in known}
+    lost = {one for part in known.values() for one in conditions_in(part) if one not in known}
     if lost:
         raise ValueError(
             f"Template format error: Unresolved condition dependencies {_listed(lost)} in the"
@@ -118,12 +118,6 @@ def _choices(part: Any) -> Iterator[str]:
     for one in walk(part):
         if isinstance(one, Mapping) and isinstance(choice := one.get("Fn::If"), list) and choice:
             yield str(choice[0])
-
-
-def _asked(condition: Any) -> Iterator[str]:
-    for one in walk(condition):
-        if isinstance(one, Mapping) and isinstance(name := one.get("Condition"), str):
-            yield name
 
 
 def _attributes(parts: Any) -> Iterator[str]:

@@ -165,8 +165,7 @@ def _decision(tick: Tick) -> dict[str, Any]:
 def _verbs(ledger: Ledger, view: ReleaseView) -> Iterator[dict[str, str]]:
     """What a person may ask of the release now, each with its stage where it has one."""
     for stage in view.awaiting:
-        digest = stage.approval.digest if stage.approval else ""
-        yield {"verb": "approve", "stage": stage.name, "shown": digest}
+        yield {"verb": "approve", "stage": stage.name, "shown": stage.shown}
         yield {"verb": "reject", "stage": stage.name}
     if view.phase.over:
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from support.applications import make_application
+from support.applications import copy_example, make_application
 from tidegate.cli.app import app
 from tidegate.cli.backend import Context
 
-ROOT = Path(__file__).parents[3]
 GUIDE = """
 version: 1
 application: guide
@@ -37,11 +35,7 @@ stages:
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """The example application as its own repository has it."""
-    for name in ("tidegate.yaml", "buildspec.yml"):
-        shutil.copy(ROOT / name, tmp_path)
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "functions", tmp_path / "functions", ignore=ignored)
-    return tmp_path
+    return copy_example(tmp_path)
 
 
 def run(*arguments: str | Path, context: Context | None = None) -> Any:

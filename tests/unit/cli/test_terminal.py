@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,12 +14,12 @@ import pytest
 from rich.text import Text
 
 import tidegate.cli
+from support.applications import copy_example
 from tidegate.cli.app import app
 from tidegate.cli.console import complain
 from tidegate.cli.screen import Screen
 from tidegate.cli.terminal import PLAIN_SIGNS, encodable, printable
 
-ROOT = Path(__file__).parents[3]
 DRIVER = Path(__file__).with_name("run_verbs.py")
 CLI = Path(tidegate.cli.__file__).parent
 WRITERS = {"terminal.py", "screen.py"}
@@ -73,10 +72,7 @@ def run(
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """The example application, and one that is begun, with words of other languages in both."""
-    for name in ("tidegate.yaml", "buildspec.yml"):
-        shutil.copy(ROOT / name, tmp_path)
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "functions", tmp_path / "functions", ignore=ignored)
+    copy_example(tmp_path)
     template = (tmp_path / "functions" / "template.yaml").read_text("utf-8")
     described = template.replace("\nResources:", "\n# Grüße → 日本\nResources:", 1)
     (tmp_path / "functions" / "template.yaml").write_text(described, "utf-8")

@@ -18,6 +18,7 @@ from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
     Item,
+    Live,
     Lock,
     Plan,
     Release,
@@ -36,6 +37,11 @@ def find(ledger: Ledger, kind: type[ItemT], **fields: Any) -> ItemT | None:
     """The item of this kind whose key these fields make."""
     partition, sort = kind.place
     return ledger.get(kind, partition.format(**fields), sort.format(**fields))
+
+
+def live_at(ledger: Ledger, application: str, stage: str, target: str) -> Live | None:
+    """What the target serves by the record; None before its first release."""
+    return find(ledger, Live, application=application, stage=stage, target=target)
 
 
 def put_over(ledger: Ledger, item: ItemT) -> ItemT:

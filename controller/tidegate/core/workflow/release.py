@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TypedDict
 
 from tidegate.core.errors import TestsFailed
@@ -116,9 +117,11 @@ def settle_release(
     if release is None:
         return {"phase": ReleasePhase.FAILED}
     if not release.phase.over:
-        if any(not rollout.phase.over for rollout in rollouts_of(ports.ledger, release.id)):
+        rollouts = rollouts_of(ports.ledger, release.id)
+        if any(not rollout.phase.over for rollout in rollouts):
             return {"phase": release.phase}
-        release = _ended(ports, release, root_cause(failure) if failure else None)
+        why = root_cause(failure) if failure else None
+        release = _ended(release, rollouts, why, ports.clock.now())
         if release.phase is ReleasePhase.STUCK:
             tell_release(ports.bus, release)  # a page that comes twice is better than one too few
         release = ports.ledger.put(release)
@@ -194,8 +197,9 @@ def _release_by(ledger: Ledger, execution: str) -> Release | None:
     return find(ledger, Release, application=numbered.application, number=numbered.number)
 
 
-def _ended(ports: Ports, release: Release, failure: Failure | None) -> Release:
-    rollouts = rollouts_of(ports.ledger, release.id)
+def _ended(
+    release: Release, rollouts: Sequence[Rollout], failure: Failure | None, now: datetime
+) -> Release:
     stuck = [rollout for rollout in rollouts if rollout.phase is RolloutPhase.STUCK]
     phase = ReleasePhase.SUCCEEDED
     if failure:
@@ -205,7 +209,7 @@ def _ended(ports: Ports, release: Release, failure: Failure | None) -> Release:
         failure = _why_stuck(stuck)
     ended = {
         "phase": phase,
-        "ended_at": ports.clock.now(),
+        "ended_at": now,
         "error": failure.error if failure else "",
         "cause": failure.cause if failure else "",
     }

@@ -25,6 +25,7 @@ from tidegate.core.workflow.items import (
     again_when,
     find,
     heed_wishes,
+    live_at,
     plan_of,
     require_lock,
     stage_plan,
@@ -90,13 +91,8 @@ class Scene:
 
     def live(self) -> Live | None:
         """What the target serves by the record; None before its first release."""
-        return find(
-            self.ports.ledger,
-            Live,
-            application=self.ref.release.application,
-            stage=self.ref.stage,
-            target=self.ref.target,
-        )
+        release = self.ref.release
+        return live_at(self.ports.ledger, release.application, self.ref.stage, self.ref.target)
 
     def state(self) -> StackState:
         """The stack as it is."""

@@ -9,7 +9,7 @@ from typing import TypedDict
 from tidegate.core import approval as approvals
 from tidegate.core.failure import root_cause
 from tidegate.core.gates import changed_gates
-from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan, Target
+from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
     Approval,
@@ -34,6 +34,7 @@ from tidegate.core.workflow.items import (
     find,
     heed_newer,
     heed_wishes,
+    live_at,
     plan_of,
     put_over,
     release_of,
@@ -107,7 +108,7 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     item = make_preview(world, release.id, prospect)
     if not item.change_set and apart(plan.aliases, before, pins):
         item = item.model_copy(update={"change_set": change_set.id})
-    live = _live(ports, release, where, there)
+    live = live_at(ports.ledger, release.application, where.name, there.id)
     seen = {
         "held": not item.change_set and held_back(plan.aliases, before),
         "firing": firing_now(world, where, before),
@@ -121,17 +122,6 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     if not (made.nothing_to_deploy or made.first_deployment):
         refuse_firing(where, target, made.firing)
     return {"ready": True}
-
-
-def _live(ports: Ports, release: ReleaseRef, stage: StagePlan, target: Target) -> Live | None:
-    """What the target serves by the record."""
-    return find(
-        ports.ledger,
-        Live,
-        application=release.application,
-        stage=stage.name,
-        target=target.id,
-    )
 
 
 def _gates(ports: Ports, plan: ReleasePlan, stage: StagePlan, live: Live | None) -> tuple[str, ...]:

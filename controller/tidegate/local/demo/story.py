@@ -131,9 +131,8 @@ class Story:
             self.console.print(f"Your turn, in another terminal:  {enter}; {approve}")
             return
         self.console.print(Text.assemble(("$", "dim"), f" {approve}"))
-        shown = stage.approval.digest if stage.approval else ""
         why = "as the demonstration does"
-        answer = self.backend.operate("approve", view.id, stage.name, why, shown=shown)
+        answer = self.backend.operate("approve", view.id, stage.name, why, shown=stage.shown)
         self.console.print(answer)
 
     def _live(self) -> dict[str, Live]:
