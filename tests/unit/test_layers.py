@@ -147,6 +147,11 @@ def test_only_the_local_verbs_of_the_command_line_use_the_embedded_aws(module: s
         assert module.startswith("cli.local")
 
 
+@pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "local"])
+def test_the_embedded_aws_leaves_the_parser_of_python_alone(module: str) -> None:
+    assert "ast" not in outside_imports(module)  # fails when two threads are in it, up to 3.12
+
+
 @pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "handlers"])
 def test_handlers_ship_without_what_runs_elsewhere(module: str) -> None:
     layers = {layer(name) for name in reachable(module)}

@@ -161,6 +161,9 @@ def test_a_metric_is_what_has_exactly_these_dimensions(aws: EmbeddedAws, account
         ("requests / PERIOD(requests)", [1, 1]),
         ("CEIL(errors / 2)", [1, 3]),
         ("errors ^ 2", [1, 25]),
+        ("-errors ^ 2", [-1, -25]),
+        ("10 - errors - 1", [8, 4]),
+        ("MAX(METRICS('err'))", [1, 5]),
     ],
 )
 def test_evaluates_metric_math(
@@ -186,6 +189,9 @@ def test_evaluates_metric_math(
     ("query", "message"),
     [
         ({"Id": "e", "Expression": "1 +"}, "not well-formed"),
+        ({"Id": "e", "Expression": "(1 + 2"}, "not well-formed"),
+        ({"Id": "e", "Expression": "errors $ 2"}, "no part of an expression"),
+        ({"Id": "e", "Expression": "'errors' + 2"}, "no value of its own"),
         ({"Id": "e", "Expression": "1 + 1"}, "must be a time series"),
         ({"Id": "e", "Expression": "m1 / 2"}, "No query has the id m1"),
         ({"Id": "e", "Expression": "e + 1"}, "refers to itself"),

@@ -4,17 +4,15 @@ An expression works on time series, numbers, and lists of time series. Where an 
 value at some time, neither has the result.
 """
 
-import ast
 import math
 import operator
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial, reduce
 from itertools import pairwise
 from statistics import fmean
 from typing import Final
 
 from tidegate.local.cloudwatch.statistics import Series
+from tidegate.local.cloudwatch.syntax import Binary, Call, Items, Name, Node, Number, Text, parse
 
 Value = float | Series | Sequence[Series]
 
@@ -27,20 +25,20 @@ def _truth(test: Callable[[float, float], bool]) -> Callable[[float, float], flo
     return lambda left, right: float(test(left, right))
 
 
-_OPERATORS: Final[Mapping[type[ast.AST], Callable[[float, float], float]]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.Lt: _truth(operator.lt),
-    ast.LtE: _truth(operator.le),
-    ast.Gt: _truth(operator.gt),
-    ast.GtE: _truth(operator.ge),
-    ast.Eq: _truth(operator.eq),
-    ast.NotEq: _truth(operator.ne),
-    ast.And: _truth(lambda left, right: bool(left and right)),
-    ast.Or: _truth(lambda left, right: bool(left or right)),
+_OPERATORS: Final[Mapping[str, Callable[[float, float], float]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
+    "<": _truth(operator.lt),
+    "<=": _truth(operator.le),
+    ">": _truth(operator.gt),
+    ">=": _truth(operator.ge),
+    "==": _truth(operator.eq),
+    "!=": _truth(operator.ne),
+    "AND": _truth(lambda left, right: bool(left and right)),
+    "OR": _truth(lambda left, right: bool(left or right)),
 }
 _FOLDS: Final[Mapping[str, Callable[[Iterable[float]], float]]] = {
     "SUM": math.fsum,
@@ -53,8 +51,6 @@ _MAPS: Final[Mapping[str, Callable[[float], float]]] = {
     "CEIL": math.ceil,
     "FLOOR": math.floor,
 }
-_PYTHON_SPELLING: Final = (("&&", " and "), ("||", " or "), ("^", "**"))
-_KEYWORD: Final = re.compile(r"\b(AND|OR)\b")
 
 
 class Expression:
@@ -91,45 +87,31 @@ class Expression:
         ExpressionError
             It has no such meaning.
         """
-        text = _KEYWORD.sub(lambda word: word[0].lower(), self._text.strip())
-        for cloudwatch_spelling, python_spelling in _PYTHON_SPELLING:
-            text = text.replace(cloudwatch_spelling, python_spelling)
         try:
-            value = self._value(ast.parse(text, mode="eval").body)
-        except SyntaxError as error:
-            raise self._error("it is not well-formed") from error
+            tree = parse(self._text)
+        except ValueError as error:
+            raise self._error(f"it is not well-formed, {error}") from error
+        value = self._value(tree)
         if not isinstance(value, Mapping):
             raise self._error("its result must be a time series")
         return value
 
-    def _value(self, node: ast.expr) -> Value:
+    def _value(self, node: Node) -> Value:
         value: Value
         match node:
-            case ast.Constant(value=int() | float() as number):
-                value = float(number)
-            case ast.Name(id=name):
+            case Number(value=value):
+                pass
+            case Name(id=name):
                 value = self._lookup(name)
-            case ast.List(elts=elements):
-                value = [self._series(element) for element in elements]
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                value = self._combine(operator.sub, 0.0, self._value(operand))
-            case ast.BinOp(left=left, op=operation, right=right):
-                value = self._operate(operation, left, right)
-            case ast.Compare(left=left, ops=[operation], comparators=[right]):
-                value = self._operate(operation, left, right)
-            case ast.BoolOp(op=operation, values=operands):
-                apply = partial(self._combine, _OPERATORS[type(operation)])
-                value = reduce(apply, map(self._value, operands))
-            case ast.Call(func=ast.Name(id=name), args=arguments):
-                value = self._call(name.upper(), arguments)
-            case _:
-                raise self._error(f"{ast.unparse(node)} is not supported")
+            case Items(items=items):
+                value = [self._series(item) for item in items]
+            case Binary(sign=sign, left=left, right=right):
+                value = self._combine(_OPERATORS[sign], self._value(left), self._value(right))
+            case Call(function=name, arguments=arguments):
+                value = self._call(name, arguments)
+            case Text():
+                raise self._error(f"{node} has no value of its own")
         return value
-
-    def _operate(self, operation: ast.AST, left: ast.expr, right: ast.expr) -> Value:
-        if type(operation) not in _OPERATORS:
-            raise self._error(f"{type(operation).__name__} is not supported")
-        return self._combine(_OPERATORS[type(operation)], self._value(left), self._value(right))
 
     def _combine(
         self, operation: Callable[[float, float], float], left: Value, right: Value
@@ -156,7 +138,7 @@ class Expression:
             return value
         raise self._error("a list of time series is for functions such as SUM")
 
-    def _call(self, name: str, arguments: list[ast.expr]) -> Value:
+    def _call(self, name: str, arguments: Sequence[Node]) -> Value:
         if name in _FOLDS and len(arguments) == 1:
             return self._fold(_FOLDS[name], self._value(arguments[0]))
         if name in _MAPS and len(arguments) == 1:
@@ -188,9 +170,9 @@ class Expression:
         times = sorted({at for series in value for at in series})
         return {at: float(fold([each[at] for each in value if at in each])) for at in times}
 
-    def _fill(self, series: ast.expr, filler: ast.expr) -> Value:
+    def _fill(self, series: Node, filler: Node) -> Value:
         known = self._series(series)
-        if isinstance(filler, ast.Name) and filler.id.upper() == "REPEAT":
+        if isinstance(filler, Name) and filler.id.upper() == "REPEAT":
             return self._repeat(known)
         value = self._value(filler)
         filled = {at: known.get(at, self._at(value, at)) for at in self._periods}
@@ -205,7 +187,7 @@ class Expression:
                 filled[at] = last
         return filled
 
-    def _if(self, test: ast.expr, yes: ast.expr, no: ast.expr | None = None) -> Value:
+    def _if(self, test: Node, yes: Node, no: Node | None = None) -> Value:
         condition, chosen = self._value(test), self._value(yes)
         other: Value = self._value(no) if no is not None else {}
         if isinstance(condition, float):
@@ -217,24 +199,24 @@ class Expression:
         }
         return {at: value for at, value in picked.items() if value is not None}
 
-    def _all_metrics(self, part: ast.expr | None = None) -> Value:
-        wanted = str(part.value) if isinstance(part, ast.Constant) else ""
+    def _all_metrics(self, part: Node | None = None) -> Value:
+        wanted = part.value if isinstance(part, Text) else ""
         return [self._lookup(name) for name in self._metrics if wanted in name]
 
-    def _metric_count(self, metrics: ast.expr) -> Value:
+    def _metric_count(self, metrics: Node) -> Value:
         value = self._value(metrics)
         return float(len(value)) if isinstance(value, Sequence) else 1.0
 
-    def _period(self, _metric: ast.expr) -> Value:
+    def _period(self, _metric: Node) -> Value:
         return self._period_seconds()
 
-    def _rate(self, series: ast.expr) -> Value:
+    def _rate(self, series: Node) -> Value:
         known = sorted(self._series(series).items())
         return {
             at: (value - before) / (at - past) for (past, before), (at, value) in pairwise(known)
         }
 
-    def _running_sum(self, series: ast.expr) -> Value:
+    def _running_sum(self, series: Node) -> Value:
         total = 0.0
         summed = {}
         for at, value in sorted(self._series(series).items()):
@@ -242,7 +224,7 @@ class Expression:
             summed[at] = total
         return summed
 
-    def _time_series(self, number: ast.expr) -> Value:
+    def _time_series(self, number: Node) -> Value:
         value = self._value(number)
         found = {at: self._at(value, at) for at in self._periods}
         return {at: each for at, each in found.items() if each is not None}
@@ -250,10 +232,10 @@ class Expression:
     def _period_seconds(self) -> float:
         return float(self._periods[1] - self._periods[0]) if len(self._periods) > 1 else 60.0
 
-    def _series(self, node: ast.expr) -> Series:
+    def _series(self, node: Node) -> Series:
         value = self._value(node)
         if not isinstance(value, Mapping):
-            raise self._error(f"{ast.unparse(node)} must be a time series")
+            raise self._error(f"{node} must be a time series")
         return value
 
     def _error(self, why: str) -> ExpressionError:
