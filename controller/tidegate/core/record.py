@@ -450,6 +450,10 @@ class Rollout(Item):
     first_deployment: bool = False
     executing: bool = False  # the change set is about to be handed over: it may have been
     executed: bool = False  # the change set was handed to CloudFormation
+    code: dict[str, str] = Field(default_factory=dict)  # logical id -> digest of what was deployed
+    candidates: dict[str, str] = Field(
+        default_factory=dict
+    )  # "function:alias" -> to serve in the end
     shifts: tuple[Shift, ...] = ()  # the aliases whose version changes
     warms: tuple[Warm, ...] = ()  # the aliases that have, or had, provisioned concurrency
     warmed: bool = False  # every candidate is active, and what it is to have is allocated

@@ -8,12 +8,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.core.artifact import ArtifactContents, TemplateDefaults
+from tidegate.core.artifact import (
+    SOURCE_FILE,
+    ArtifactContents,
+    TemplateDefaults,
+    package_version_parameter,
+)
 from tidegate.core.manifest import parse_manifest
 from tidegate.core.plan import ArtifactRef, ManagedAlias, Provisioned
+from tidegate.testing.artifacts import BUCKET, packages_of, store_artifact
 from tidegate.testing.memory import MemoryArtifacts
 
-BUCKET = "artifacts"
+__all__ = ["BUCKET", "MemoryApplication", "key_of"]
+
+_HOOK = "hook"
 _Resources = dict[str, dict[str, Any]]
 
 
@@ -31,32 +39,30 @@ class MemoryApplication:
     hooks: tuple[str, ...] = ()
     author: str = "Ada <ada@example.org>"
     provisioned: dict[str, int] = field(default_factory=dict)
+    buckets: dict[str, str] = field(default_factory=dict)  # of other regions
 
     def build(self, code: str, *, role: str = "role", commit: str = "") -> ArtifactRef:
         """Store what a build of this code would make. The same code makes the same artifact."""
         template = json.dumps(self._template(code, role), sort_keys=True).encode()
         manifest = parse_manifest(self.manifest)
+        files = {key_of(of): of.encode() for of in (code, _HOOK)} | {SOURCE_FILE: code.encode()}
         contents = ArtifactContents(
             application=manifest.application,
             manifest=manifest,
             template_sha256=hashlib.sha256(template).hexdigest(),
+            packages=packages_of(files),
             aliases=self._aliases(code, role),
             functions=(*self.functions, *self.hooks),
             defaults=TemplateDefaults(provisioned=tuple(self._capacities())),
         )
-        digest = contents.digest()
-        prefix = f"applications/{manifest.application}/artifacts/{digest.removeprefix('sha256:')}"
-        self.artifacts.store(BUCKET, f"{prefix}/artifact.json", contents.model_dump_json().encode())
-        self.artifacts.store(BUCKET, f"{prefix}/{contents.template}", template)
-        return ArtifactRef(
-            application=manifest.application,
-            digest=digest,
-            bucket=BUCKET,
-            prefix=prefix,
-            commit=commit or hashlib.sha256(code.encode()).hexdigest()[:12],
-            branch="main",
-            author=self.author,
-            subject=f"Make it {code}",
+        built = store_artifact(self.artifacts, contents, template, files, self.buckets)
+        return built.model_copy(
+            update={
+                "commit": commit or hashlib.sha256(code.encode()).hexdigest()[:12],
+                "branch": "main",
+                "author": self.author,
+                "subject": f"Make it {code}",
+            }
         )
 
     def _aliases(self, code: str, role: str) -> tuple[ManagedAlias, ...]:
@@ -78,9 +84,10 @@ class MemoryApplication:
         for alias in aliases:
             resources |= _managed(alias, code, role)
         for hook in self.hooks:
-            resources[hook] = _function("hook", role)
+            resources[hook] = _function(_HOOK, role)
         names = ["TidegateArtifactBucket", "Stage", *(alias.pin_parameter for alias in aliases)]
         names += [_capacity_parameter(function) for function in self.provisioned]
+        names += [package_version_parameter(key_of(of)) for of in (code, _HOOK)]
         return {
             "Parameters": {name: {"Type": "String", "Default": ""} for name in names},
             "Resources": resources,
@@ -103,8 +110,19 @@ def _capacity_parameter(function: str) -> str:
     return f"TidegateProvisioned{function}Aliaslive"
 
 
+def key_of(code: str) -> str:
+    """Where a build stores this code: a package is named by its SHA-256."""
+    return f"applications/hello/packages/{hashlib.sha256(code.encode()).hexdigest()}.zip"
+
+
 def _function(code: str, role: str) -> dict[str, Any]:
-    return {"Type": "AWS::Lambda::Function", "Properties": {"Code": code, "Role": role}}
+    key = key_of(code)
+    package = {
+        "S3Bucket": {"Ref": "TidegateArtifactBucket"},
+        "S3Key": key,
+        "S3ObjectVersion": {"Ref": package_version_parameter(key)},
+    }
+    return {"Type": "AWS::Lambda::Function", "Properties": {"Code": package, "Role": role}}
 
 
 def _managed(alias: ManagedAlias, code: str, role: str) -> _Resources:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from tidegate.core.commands import command
 from tidegate.core.errors import (
@@ -12,11 +14,10 @@ from tidegate.core.errors import (
     FinishFailed,
     LockLost,
     NotCanaryable,
-    StackBusy,
     StackFailed,
 )
 from tidegate.core.plan import ManagedAlias, WhenNotCanaryable
-from tidegate.core.ports import Ports, StackState
+from tidegate.core.ports import Change, ChangeSet, Ports, ResourceChange, StackState
 from tidegate.core.record import (
     Approval,
     Decision,
@@ -25,7 +26,8 @@ from tidegate.core.record import (
     Shift,
 )
 from tidegate.core.stack_status import mend
-from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.workflow.artifacts import check_packages, read_contents, read_template
+from tidegate.core.workflow.code import candidate_version, check_code
 from tidegate.core.workflow.follow import follow
 from tidegate.core.workflow.items import (
     find,
@@ -48,6 +50,8 @@ from tidegate.core.workflow.warm import find_warms
 
 _NOT_WITH_WEIGHTS = "which cannot be changed while it has weights"
 _DEPLOYED = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+# What of an alias Tidegate holds by parameters while it shifts.
+_HELD = {"FunctionVersion", "ProvisionedConcurrencyConfig"}
 
 
 class Candidates(TypedDict):
@@ -61,7 +65,8 @@ def deploy(ports: Ports, ref: RolloutRef, execution: str = "") -> dict[str, bool
     """Hand the change set to CloudFormation, once, and say whether it is through.
 
     What was deployed and looked at before stays so, whatever became of the stack since.
-    Raises ``ApprovalVoid``, ``ChangeSetStale``, ``StackFailed``, ``Aborted``, ``LockLost``.
+    Raises ``ApprovalVoid``, ``ArtifactError``, ``ChangeSetStale``, ``StackFailed``, ``Aborted``,
+    ``LockLost``.
     """
     scene = open_scene(ports, ref)
     rollout = scene.rollout() or _begin(scene, execution)
@@ -85,15 +90,23 @@ def deploy(ports: Ports, ref: RolloutRef, execution: str = "") -> dict[str, bool
 def find_candidates(ports: Ports, ref: RolloutRef) -> Candidates:
     """Learn which aliases are to move from which version to which, and store it.
 
-    Raises ``NotCanaryable``, ``AliasChangedByOthers``, ``Aborted``.
+    Raises ``CodeMismatch`` when a function runs other bytes than were built, ``NotCanaryable``,
+    ``AliasChangedByOthers``, ``Aborted``.
     """
     scene = open_scene(ports, ref)
     heed_wishes(ports, ref.release.id)
     rollout = scene.require_rollout()
     if rollout.phase is RolloutPhase.DEPLOYING:
         state = scene.state()
+        code = check_code(scene, state)
         shifts = _shifts(scene, state)
-        rollout = scene.note(rollout, shifts=shifts, warms=find_warms(scene, shifts, state))
+        rollout = scene.note(
+            rollout,
+            code=code,
+            candidates=_candidates(scene, state),
+            shifts=shifts,
+            warms=find_warms(scene, shifts, state),
+        )
         refuse_foreign(scene, rollout, foreign(scene.world.aliases, rollout.shifts, [0.0]))
         why = _why_all_at_once(scene, rollout)
         scene.save(rollout, phase=RolloutPhase.VALIDATING, all_at_once=why, foreign="")
@@ -106,8 +119,11 @@ def find_candidates(ports: Ports, ref: RolloutRef) -> Candidates:
 def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     """Take the pins off the stack, now that the aliases are where its template wants them.
 
+    Nothing else may change with them: CloudFormation says so before it is asked to, and in the end
+    every alias serves the candidate that was validated.
     Raises ``FinishFailed``: the candidate is validated and keeps all traffic, whatever the stack
-    does. ``LockLost`` when it goes back by now, ``StackBusy``.
+    does. ``ArtifactError`` for another template than was built, ``AliasChangedByOthers``,
+    ``LockLost`` when it goes back by now, ``StackBusy``.
     """
     scene = open_scene(ports, ref)
     rollout = scene.require_rollout()
@@ -123,19 +139,9 @@ def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     follow(scene, "finish")
     if state.busy or (_pinned(scene, state) and _unpin(scene, rollout, state)):
         return {"done": False}
+    refuse_foreign(scene, rollout, _not_on_candidates(scene, rollout))
     succeed(scene, rollout)
     return {"done": True}
-
-
-def candidate_version(alias: ManagedAlias, state: StackState) -> str:
-    """The version that this artifact published: the last part of the version's ARN.
-
-    Raises ``StackBusy`` when the stack's description does not show it yet.
-    """
-    arn = state.resources.get(alias.version_logical_id)
-    if arn is None:
-        raise StackBusy(f"The stack does not show {alias.version_logical_id} yet.")
-    return arn.rpartition(":")[2]
 
 
 def _begin(scene: Scene, execution: str) -> Rollout:
@@ -177,6 +183,11 @@ def _require_approval(scene: Scene) -> None:
 
 
 def _execute(scene: Scene, rollout: Rollout) -> None:
+    """Hand the change set over, if CloudFormation and Lambda would take what was built."""
+    artifacts, artifact = scene.ports.artifacts, scene.plan.artifact
+    contents = read_contents(artifacts, artifact)
+    read_template(artifacts, artifact, contents)
+    check_packages(artifacts, artifact, contents, [scene.target.region])
     tried = rollout.executing
     if not tried:
         rollout = scene.note(rollout, executing=True)
@@ -189,6 +200,26 @@ def _execute(scene: Scene, rollout: Rollout) -> None:
             scene.note(rollout, executing=False)
         raise
     scene.note(rollout, executed=True)
+
+
+def _candidates(scene: Scene, state: StackState) -> dict[str, str]:
+    """What each managed alias of the stack is to serve in the end."""
+    return {
+        f"{alias_ref(alias, state).function}:{alias.alias}": candidate_version(alias, state)
+        for alias in scene.plan.aliases
+        if alias.alias_logical_id in state.resources
+    }
+
+
+def _not_on_candidates(scene: Scene, rollout: Rollout) -> list[str]:
+    """The aliases that do not serve, alone, what was found after the deployment."""
+    wanted = [
+        Shift(
+            function=name.rpartition(":")[0], alias=name.rpartition(":")[2], stable=v, candidate=v
+        )
+        for name, v in rollout.candidates.items()
+    ]
+    return foreign(scene.world.aliases, wanted, [1.0])
 
 
 def _shifts(scene: Scene, state: StackState) -> tuple[Shift, ...]:
@@ -241,7 +272,7 @@ def _pinned(scene: Scene, state: StackState) -> bool:
 
 
 def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
-    """Begin to take the pins off; False when there is nothing to take off."""
+    """Go on to take the pins off; False when there is nothing to take off."""
     if state.status not in _DEPLOYED:
         _keep_candidates(scene, rollout)
         raise FinishFailed(
@@ -250,8 +281,40 @@ def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
             mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
         )
     contents = read_contents(scene.ports.artifacts, scene.plan.artifact)
+    template = read_template(scene.ports.artifacts, scene.plan.artifact, contents)
     spec = deployed_spec(scene.plan.artifact, contents, scene.stage, scene.target, pins={})
-    return scene.world.stacks.update(spec, scene.token("finish"))
+    change_set = scene.world.stacks.preview(spec, scene.token("finish"))
+    if change_set is None:
+        return True
+    if more := list(_beyond_pins(scene, template, change_set)):
+        raise FinishFailed(
+            f"Taking the pins off {scene.target.stack_name} would change more than them:"
+            f" {'; '.join(more)}. It was not done: the validated candidate keeps all traffic.",
+            mend="Find out who changed the stack, or what it depends on, since it was deployed;"
+            f" mend it, then `{command('unlock', scene.ref.release.id)}`.",
+        )
+    if not change_set.changes:
+        return False
+    scene.world.stacks.execute(change_set.id, scene.token("finish"))
+    return True
+
+
+def _beyond_pins(scene: Scene, template: Mapping[str, Any], change_set: ChangeSet) -> Iterator[str]:
+    """The changes that are more than an alias being told what it already serves."""
+    managed = {alias.alias_logical_id for alias in scene.plan.aliases}
+    for change in change_set.changes:
+        held = change.logical_id in managed and set(change.properties) <= _HELD
+        follows = _follows(template, change, managed)
+        if change.change is not Change.MODIFY or change.may_replace or not (held or follows):
+            names = ", ".join(change.properties)
+            yield f"{change.change} {change.logical_id}" + (f" ({names})" if names else "")
+
+
+def _follows(template: Mapping[str, Any], change: ResourceChange, managed: set[str]) -> bool:
+    """It is listed only because it refers to an alias, whose name and ARN stay what they are."""
+    properties = template["Resources"].get(change.logical_id, {}).get("Properties", {})
+    texts = [json.dumps(properties.get(name)) for name in change.properties]
+    return bool(texts) and all(any(alias in text for alias in managed) for text in texts)
 
 
 def _keep_candidates(scene: Scene, rollout: Rollout) -> None:
