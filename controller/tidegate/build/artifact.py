@@ -404,8 +404,8 @@ def _stored(path: Path, bucket: str, key: str, s3: S3Client) -> str:
         return ""
     if found.get("ChecksumSHA256") != base64.b64encode(bytes.fromhex(sha256_of(path))).decode():
         raise ArtifactError(
-            f"s3://{bucket}/{key} is there already, and holds other bytes than this build's: version"
-            f" {found.get('VersionId', 'null')}, stored at {found['LastModified']:%Y-%m-%d %H:%M}.",
+            f"s3://{bucket}/{key} is there already, with other bytes than this build's (version"
+            f" {found.get('VersionId', 'null')} of {found['LastModified']:%Y-%m-%d %H:%M}).",
             mend="Find out who has stored it, for no build overwrites anything; then delete that"
             " object and build again.",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,7 @@ class MemoryApplication:
     author: str = "Ada <ada@example.org>"
     provisioned: dict[str, int] = field(default_factory=dict)
     buckets: dict[str, str] = field(default_factory=dict)  # of other regions
+    layers: tuple[str, ...] = ()  # with the same code; the managed functions run with all of them
 
     def build(self, code: str, *, role: str = "role", commit: str = "") -> ArtifactRef:
         """Store what a build of this code would make. The same code makes the same artifact."""
@@ -81,8 +82,11 @@ class MemoryApplication:
     def _template(self, code: str, role: str) -> Mapping[str, Any]:
         aliases = self._aliases(code, role)
         resources: _Resources = {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": {}}}
+        for layer in self.layers:
+            content = {"Content": _package(code)}
+            resources[layer] = {"Type": "AWS::Lambda::LayerVersion", "Properties": content}
         for alias in aliases:
-            resources |= _managed(alias, code, role)
+            resources |= _managed(alias, code, role, self.layers)
         for hook in self.hooks:
             resources[hook] = _function(_HOOK, role)
         names = ["TidegateArtifactBucket", "Stage", *(alias.pin_parameter for alias in aliases)]
@@ -115,22 +119,27 @@ def key_of(code: str) -> str:
     return f"applications/hello/packages/{hashlib.sha256(code.encode()).hexdigest()}.zip"
 
 
-def _function(code: str, role: str) -> dict[str, Any]:
+def _package(code: str) -> dict[str, Any]:
     key = key_of(code)
-    package = {
+    return {
         "S3Bucket": {"Ref": "TidegateArtifactBucket"},
         "S3Key": key,
         "S3ObjectVersion": {"Ref": package_version_parameter(key)},
     }
-    return {"Type": "AWS::Lambda::Function", "Properties": {"Code": package, "Role": role}}
 
 
-def _managed(alias: ManagedAlias, code: str, role: str) -> _Resources:
+def _function(code: str, role: str, layers: Iterable[str] = ()) -> dict[str, Any]:
+    listed = {"Layers": [{"Ref": layer} for layer in layers]} if layers else {}
+    properties = {"Code": _package(code), "Role": role, **listed}
+    return {"Type": "AWS::Lambda::Function", "Properties": properties}
+
+
+def _managed(alias: ManagedAlias, code: str, role: str, layers: Iterable[str] = ()) -> _Resources:
     pin = {"Ref": alias.pin_parameter}
     published = {"Fn::GetAtt": [alias.version_logical_id, "Version"]}
     of = {"FunctionName": {"Ref": alias.function}}
     return {
-        alias.function: _function(code, role),
+        alias.function: _function(code, role, layers),
         alias.version_logical_id: {"Type": "AWS::Lambda::Version", "Properties": of},
         alias.alias_logical_id: {
             "Type": "AWS::Lambda::Alias",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, TypedDict
@@ -300,21 +301,38 @@ def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
 
 
 def _beyond_pins(scene: Scene, template: Mapping[str, Any], change_set: ChangeSet) -> Iterator[str]:
-    """The changes that are more than an alias being told what it already serves."""
+    """The changes that are more than an alias being told what it already serves.
+
+    CloudFormation lists with it whatever refers to it, and what refers to that, though the names
+    and ARNs stay what they are: as modified, and perhaps to be replaced.
+    """
     managed = {alias.alias_logical_id for alias in scene.plan.aliases}
-    for change in change_set.changes:
-        held = change.logical_id in managed and set(change.properties) <= _HELD
-        follows = _follows(template, change, managed)
-        if change.change is not Change.MODIFY or change.may_replace or not (held or follows):
-            names = ", ".join(change.properties)
-            yield f"{change.change} {change.logical_id}" + (f" ({names})" if names else "")
+    rest = [c for c in change_set.changes if not _is_unpinned(c, managed)]
+    same = set(managed)
+    while following := [c for c in rest if _follows(template, c, same)]:
+        same |= {change.logical_id for change in following}
+        rest = [change for change in rest if change not in following]
+    for change in rest:
+        names = ", ".join(change.properties)
+        yield f"{change.change} {change.logical_id}" + (f" ({names})" if names else "")
 
 
-def _follows(template: Mapping[str, Any], change: ResourceChange, managed: set[str]) -> bool:
-    """It is listed only because it refers to an alias, whose name and ARN stay what they are."""
+def _is_unpinned(change: ResourceChange, managed: set[str]) -> bool:
+    return (
+        change.logical_id in managed
+        and change.change is Change.MODIFY
+        and bool(change.properties)
+        and set(change.properties) <= _HELD
+    )
+
+
+def _follows(template: Mapping[str, Any], change: ResourceChange, same: set[str]) -> bool:
+    """Each property that is listed refers to one of these resources."""
     properties = template["Resources"].get(change.logical_id, {}).get("Properties", {})
     texts = [json.dumps(properties.get(name)) for name in change.properties]
-    return bool(texts) and all(any(alias in text for alias in managed) for text in texts)
+    refers = re.compile(rf"\b({'|'.join(map(re.escape, sorted(same)))})\b")
+    listed = change.logical_id not in same and change.change is Change.MODIFY and bool(texts)
+    return listed and all(map(refers.search, texts))
 
 
 def _keep_candidates(scene: Scene, rollout: Rollout) -> None:
