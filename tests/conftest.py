@@ -11,7 +11,7 @@ from tidegate.local.cloud import EmbeddedAws
 pytest_plugins = [
     "support.account",
     "support.leftovers",
-    "support.shop",
+    "support.shops",
     "support.workers",
 ]
 

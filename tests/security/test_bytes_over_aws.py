@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from ministack.services import lambda_svc
 
-from support.shop import MakeShop, Shop
+from support.shops import MakeShop, Shop
 from tidegate.build.artifact import build_artifact
 from tidegate.build.template import read_template
 from tidegate.core.errors import ArtifactError

@@ -45,20 +45,26 @@ class Shop:
         (folder / "tidegate.yaml").write_text(MANIFEST)
         (folder / "template.yaml").write_text(TEMPLATE)
 
-    def build(self, code: str) -> str:
-        """Build and store; gives the template's location."""
+    def build(self, code: str) -> ArtifactRef:
+        """Build and store."""
         (self._folder / "code" / "app.py").write_text(code)
-        built = build_and_upload(
+        return build_and_upload(
             self._folder, bucket=self._bucket, s3=self._s3, revision={"commit": "c0ffee"}
         )
-        return f"s3://{built.bucket}/{built.prefix}/template.json"
 
-    def deploy(self, template: str, pin: str = "") -> StackState:
+    def deploy(self, built: ArtifactRef, pin: str = "") -> StackState:
         """Deploy by a change set."""
-        parameters = {"TidegateArtifactBucket": self._bucket, PIN: pin}
-        spec = StackSpec("shop-prod", template, parameters)
+        stored = self._s3.get_object(Bucket=self._bucket, Key=f"{built.prefix}/artifact.json")
+        spec = stack_spec(
+            artifact=built,
+            contents=ArtifactContents.model_validate_json(stored["Body"].read()),
+            stage="prod",
+            target=TARGET,
+            parameters={},
+            pins={PIN: pin},
+        )
         for _ in range(LOOKS):
-            if made := self._stacks.preview(spec, f"{template} {pin}"):
+            if made := self._stacks.preview(spec, f"{built.digest} {pin}"):
                 self._stacks.execute(made.id, "execute")
                 return self._settled()
             self._wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.shop import MakeShop, Shop
+from support.shops import MakeShop, Shop
 from tidegate.core.workflow.operate import Operator
 from tidegate.core.workflow.retreat import rollback_now
 
