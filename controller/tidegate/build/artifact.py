@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from tidegate.build.callbacks import find_callbacks
+from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
+from tidegate.build.lint import NoLinter, check_faults
 from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
 from tidegate.build.regions import aws_partitions
+from tidegate.build.slips import find_slips
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
 from tidegate.build.template import Template, of_type, read_template, shown
 from tidegate.core.artifact import (
@@ -65,7 +67,9 @@ class Artifact:
     contents: ArtifactContents
     files: Mapping[str, Path]
     warnings: tuple[str, ...] = ()
-    """What may be wrong on this machine's word only: an artifact is the same everywhere."""
+    """What may be wrong, by what the manifest or this machine says: no part of the artifact."""
+    failing: tuple[str, ...] = ()
+    """What a release of it is known to fail with: ``contents`` has it among its notices."""
 
     @property
     def digest(self) -> str:
@@ -134,6 +138,7 @@ def build_artifact(
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
     packages = tuple(_packages(store, output / SOURCE_FILE))
+    failing = tuple(map(str, _callbacks(expansion, parsed, store)))
     contents = ArtifactContents(
         schema_version=1,
         application=parsed.application,
@@ -149,7 +154,7 @@ def build_artifact(
         notices=(
             *expansion.report.notices,
             *_unnamed_code(expansion, packages),
-            *_callbacks(expansion, parsed, store),
+            *failing,
         ),
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
@@ -158,7 +163,14 @@ def build_artifact(
         contents,
         {key: store.path(key) for key in store.digests}
         | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
-        tuple(f"{manifest}: {one}" for one in unlisted_regions(parsed, aws_partitions())),
+        tuple(
+            f"{manifest}: {one}"
+            for one in (
+                *unlisted_regions(parsed, aws_partitions()),
+                *find_slips(parsed, expansion.template),
+            )
+        ),
+        failing,
     )
 
 
@@ -229,10 +241,12 @@ def build_and_upload(
     built_from = find_revision(folder, environment, **(revision or {}))
     artifact = build_artifact(folder, manifest, template=template, output=output)
     _check(artifact, artifact.reference(bucket, built_from))
+    unlooked = look_for_faults(artifact, template)
     buckets = region_buckets(artifact, bucket, region_bucket, s3)
     if tell is not None:
-        for notice in (*artifact.warnings, *artifact.contents.notices):
-            tell(notice)
+        for notice in (*artifact.warnings, *artifact.contents.notices, unlooked):
+            if notice:
+                tell(notice)
     versions = {
         there: _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
         for region, there in buckets.items()
@@ -242,6 +256,21 @@ def build_and_upload(
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
+
+
+def look_for_faults(artifact: Artifact, template: Path | None = None) -> str:
+    """Whether CloudFormation would take the template, while its file is there.
+
+    Returns a sentence when that cannot be looked for, else "". Raises ``TemplateError``.
+    """
+    manifest = artifact.contents.manifest
+    regions = {region for stage in manifest.stages for region, _ in stage.places()}
+    expanded = artifact.files[f"{artifact.prefix}/{TEMPLATE_FILE}"].read_text(encoding="utf-8")
+    try:
+        check_faults(json.loads(expanded), str(template or manifest.template), sorted(regions))
+    except NoLinter as missing:
+        return str(missing)
+    return ""
 
 
 def artifact_prefix(contents: ArtifactContents) -> str:
@@ -321,7 +350,7 @@ def _setting(stage: StageSpec, manifest: Manifest) -> Setting:
     return Setting(stage.name, stage.parameters, decided)
 
 
-def _callbacks(expansion: Expansion, manifest: Manifest, store: PackageStore) -> Iterator[str]:
+def _callbacks(expansion: Expansion, manifest: Manifest, store: PackageStore) -> Iterator[Callback]:
     """What to mend in hooks that were written for CodeDeploy."""
     defaults = expansion.defaults.values()
     by_template = [hook for d in defaults for hook in (*d.pre_traffic, *d.post_traffic)]

@@ -75,6 +75,7 @@ class PackageStore:
     folder: Path
     prefix: str  # "applications/<application>/packages"
     digests: dict[str, str] = field(default_factory=dict)  # key -> SHA-256, hexadecimal
+    sources: dict[str, Path] = field(default_factory=dict)  # key -> the folder or file of code
 
     def add_code(self, source: Path) -> str:
         """Store a folder or file of code as a zip; the key."""
@@ -82,7 +83,9 @@ class PackageStore:
             return self.add_file(source, suffix=".zip")
         partial = self._partial()
         write_zip(partial, _tree(source, ignored_folder=self.folder.parent))
-        return self._keep(partial, ".zip")
+        key = self._keep(partial, ".zip")
+        self.sources[key] = source
+        return key
 
     def add_file(self, source: Path, *, suffix: str = "") -> str:
         """Store a file as it is; the key."""
@@ -129,9 +132,9 @@ def package_code(template: Template, path: Path, store: PackageStore) -> None:
 
 
 def write_zip(target: Path, files: Iterable[tuple[str, Path]]) -> None:
-    """Write a zip of these files, each with its name in the zip."""
+    """Write a zip of these files, each with its name in the zip. Raises ``TemplateError``."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path in sorted(files):
+        for name, path in sorted((_utf8(name), path) for name, path in files):
             entry = zipfile.ZipInfo(name, _EPOCH)
             executable = path.stat().st_mode & stat.S_IXUSR
             entry.create_system = 3  # Unix, wherever this runs
@@ -169,6 +172,14 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _utf8(name: str) -> str:
+    """A file's name as it is on disk, whatever the locale is: a zip is the same everywhere."""
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{name}: its name is not UTF-8.", mend="Rename it.") from error
 
 
 def _tree(source: Path, *, ignored_folder: Path) -> Iterable[tuple[str, Path]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -56,7 +57,8 @@ def find_revision(folder: Path, environment: Mapping[str, str], **known: str) ->
 
 def source_files(folder: Path, *, output: Path) -> Iterable[tuple[str, Path]]:
     """What git tracks, as it is now; where git tracks nothing, all files that no build wrote."""
-    tracked = _git(folder, "ls-files", "-z").split("\0")
+    listed = _git(folder, "ls-files", "-z").encode("utf-8", "surrogateescape")
+    tracked = os.fsdecode(listed).split("\0")
     present = [(name, folder / name) for name in tracked if name and (folder / name).is_file()]
     return present or [
         (name, path)

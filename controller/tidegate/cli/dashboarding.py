@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.cli.terminal import say
 from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ def dashboard(
         raise InputError(f"Port {port}: {error.strerror}.", mend="Name another: --port.") from error
     with server:
         address = server.address(release or "")
-        typer.echo(f"The dashboard is at {address}\nCtrl-C ends it.")
+        say(f"The dashboard is at {address}", "Ctrl-C ends it.")
         if browse:
             webbrowser.open(address)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            typer.echo()
+            say()
 
 
 def register(app: typer.Typer) -> None:

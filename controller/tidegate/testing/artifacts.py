@@ -10,7 +10,7 @@ from tidegate.core.artifact import CONTENTS_FILE, SOURCE_FILE, ArtifactContents,
 from tidegate.core.plan import ArtifactRef
 from tidegate.testing.memory import MemoryArtifacts
 
-BUCKET: Final = "artifacts"
+BUCKET: Final = "tidegate-hello-111111111111-eu-west-1"  # as a pipeline names it
 
 
 def packages_of(files: Mapping[str, bytes]) -> tuple[Package, ...]:

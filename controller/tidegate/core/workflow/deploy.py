@@ -37,6 +37,7 @@ from tidegate.core.workflow.items import (
     require_lock,
 )
 from tidegate.core.workflow.live import succeed
+from tidegate.core.workflow.retrying import may_pass, when_due
 from tidegate.core.workflow.routing import alias_ref, bring, foreign
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -121,7 +122,8 @@ def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     """Take the pins off the stack, now that the aliases are where its template wants them.
 
     Nothing else may change with them: CloudFormation says so before it is asked to, and in the end
-    every alias serves the candidate that was validated.
+    every alias serves the candidate that was validated. An update that CloudFormation takes back is
+    begun again, for some ten minutes.
     Raises ``FinishFailed``: the candidate is validated and keeps all traffic, whatever the stack
     does. ``ArtifactError`` for another template than was built, ``AliasChangedByOthers``,
     ``LockLost`` when it goes back by now, ``StackBusy``.
@@ -137,7 +139,7 @@ def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
         )
     rollout = scene.save(rollout, phase=RolloutPhase.FINISHING)
     state = scene.state()
-    follow(scene, "finish")
+    follow(scene, "finish", rollout.retries)
     if state.busy or (_pinned(scene, state) and _unpin(scene, rollout, state)):
         return {"done": False}
     refuse_foreign(scene, rollout, _not_on_candidates(scene, rollout))
@@ -273,18 +275,25 @@ def _pinned(scene: Scene, state: StackState) -> bool:
 
 
 def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
-    """Go on to take the pins off; False when there is nothing to take off."""
+    """Go on to take the pins off, now or later; False when there is nothing to take off."""
     if state.status not in _DEPLOYED:
         _keep_candidates(scene, rollout)
-        raise FinishFailed(
-            f"{scene.target.stack_name} is {state.status}: {state.reason} "
-            f"The validated candidate keeps all traffic.",
-            mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
-        )
+        if not may_pass(rollout, state):
+            raise FinishFailed(
+                f"{scene.target.stack_name} is {state.status}: {state.reason} "
+                f"The validated candidate keeps all traffic.",
+                mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
+            )
+        if rollout.unpinning > rollout.retries:  # this attempt is over
+            due = when_due(scene, rollout)
+            if due is None:
+                return True
+            rollout = due
     contents = read_contents(scene.ports.artifacts, scene.plan.artifact)
     template = read_template(scene.ports.artifacts, scene.plan.artifact, contents)
     spec = deployed_spec(scene.plan.artifact, contents, scene.stage, scene.target, pins={})
-    change_set = scene.world.stacks.preview(spec, scene.token("finish"))
+    token = scene.token("finish", rollout.retries)
+    change_set = scene.world.stacks.preview(spec, token)
     if change_set is None:
         return True
     if more := list(_beyond_pins(scene, template, change_set)):
@@ -296,7 +305,8 @@ def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
         )
     if not change_set.changes:
         return False
-    scene.world.stacks.execute(change_set.id, scene.token("finish"))
+    scene.note(rollout, unpinning=rollout.retries + 1)
+    scene.world.stacks.execute(change_set.id, token)
     return True
 
 
