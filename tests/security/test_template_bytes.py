@@ -210,6 +210,32 @@ def test_what_only_refers_to_an_alias_is_no_change_of_its_own(live: Story) -> No
     assert live.serves() == CANDIDATE
 
 
+def test_a_finish_goes_on_where_somebody_elses_update_was_taken_back(live: Story) -> None:
+    """That is no attempt of ours: there is nothing to wait for, and nothing more to change."""
+    stacks = live.at(PROD).stacks
+    failed = ("hello-prod", "UPDATE_ROLLBACK_COMPLETE", "theirs failed")
+    at_the_last_look(live, lambda: stacks.overtake(*failed))
+    assert live.release("two") == "succeeded"
+    assert live.serves() == CANDIDATE
+    assert live.rollout(2).retries == 0
+
+
+def test_a_finish_without_a_change_is_done(live: Story) -> None:
+    stacks = live.at(PROD).stacks
+    preview = stacks.preview
+
+    def nothing_left(spec: Any, token: str) -> ChangeSet | None:
+        made = preview(spec, token)
+        if made is None or not token.endswith("-finish"):
+            return made
+        return dataclasses.replace(made, changes=())
+
+    stacks.preview = nothing_left  # type: ignore[method-assign]
+    assert live.release("two") == "succeeded"
+    assert live.rollout(2).unpinning == 0
+    assert live.serves() == CANDIDATE
+
+
 def test_a_release_does_not_succeed_with_an_alias_on_a_version_that_nobody_validated(
     live: Story,
 ) -> None:

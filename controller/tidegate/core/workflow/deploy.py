@@ -26,7 +26,7 @@ from tidegate.core.record import (
     RolloutPhase,
     Shift,
 )
-from tidegate.core.stack_status import mend
+from tidegate.core.stack_status import TAKEN_BACK, mend
 from tidegate.core.workflow.artifacts import check_packages, read_contents, read_template
 from tidegate.core.workflow.code import candidate_version, check_code
 from tidegate.core.workflow.follow import follow
@@ -278,17 +278,10 @@ def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
     """Go on to take the pins off, now or later; False when there is nothing to take off."""
     if state.status not in _DEPLOYED:
         _keep_candidates(scene, rollout)
-        if not may_pass(rollout, state):
-            raise FinishFailed(
-                f"{scene.target.stack_name} is {state.status}: {state.reason} "
-                f"The validated candidate keeps all traffic.",
-                mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
-            )
-        if rollout.unpinning > rollout.retries:  # this attempt is over
-            due = when_due(scene, rollout)
-            if due is None:
-                return True
-            rollout = due
+        due = _next_attempt(scene, rollout, state)
+        if due is None:
+            return True
+        rollout = due
     contents = read_contents(scene.ports.artifacts, scene.plan.artifact)
     template = read_template(scene.ports.artifacts, scene.plan.artifact, contents)
     spec = deployed_spec(scene.plan.artifact, contents, scene.stage, scene.target, pins={})
@@ -308,6 +301,23 @@ def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
     scene.note(rollout, unpinning=rollout.retries + 1)
     scene.world.stacks.execute(change_set.id, token)
     return True
+
+
+def _next_attempt(scene: Scene, rollout: Rollout, state: StackState) -> Rollout | None:
+    """The rollout that may go on with the stack as it is; None when it is to wait.
+
+    Raises ``FinishFailed``. What was taken back may have been somebody else's update, not ours.
+    """
+    ours = rollout.unpinning > rollout.retries
+    if state.status in TAKEN_BACK and not ours:
+        return rollout
+    if not may_pass(rollout, state):
+        raise FinishFailed(
+            f"{scene.target.stack_name} is {state.status}: {state.reason} "
+            f"The validated candidate keeps all traffic.",
+            mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
+        )
+    return when_due(scene, rollout)
 
 
 def _beyond_pins(scene: Scene, template: Mapping[str, Any], change_set: ChangeSet) -> Iterator[str]:
