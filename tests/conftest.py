@@ -9,7 +9,12 @@ import pytest
 from support.capacity_time import CapacityTime, capacity_by_hand
 from tidegate.local.cloud import EmbeddedAws
 
-pytest_plugins = ["support.leftovers", "support.workers"]
+pytest_plugins = [
+    "support.account",
+    "support.leftovers",
+    "support.shops",
+    "support.workers",
+]
 
 _accounts = itertools.count(100_000_000_000)
 

@@ -215,7 +215,7 @@ class Witness:
             for shift in rollout.shifts:
                 name = shift.function.removeprefix(f"hello-{rollout.stage}-")
                 published = functions.published(shift.function, shift.candidate)
-                code.setdefault((rollout.release_id, name), set()).add(str(published["Code"]))
+                code.setdefault((rollout.release_id, name), set()).add(str(published["CodeSha256"]))
         for (release, function), codes in code.items():
             if len(codes) > 1:
                 self._say(5, f"{function} of {release} is {' and '.join(sorted(codes))}")

@@ -32,6 +32,7 @@ Prepare = Callable[[Story], None]
 @cache
 def _live(manifest: str, approval: str) -> Story:
     story = Story(manifest, approval)
+    story.application.layers = ("Shared",)
     story.machines.while_waiting = lambda ref, stage: agree(story, ref)
     assert story.release("one") == "succeeded"
     return story

@@ -82,6 +82,7 @@ GOOD: Final[Script] = {
                 "project": "hello-tests",
                 "buildspec": name,
                 "source": "b/p/source.zip",
+                "source_version": "v1",
                 "timeout_minutes": 5,
             }
             for name in ("unit", "security")

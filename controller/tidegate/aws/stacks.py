@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from botocore import UNSIGNED
 from botocore.config import Config
@@ -59,7 +59,7 @@ _ACTIONS: Final = {"Add": Change.ADD, "Import": Change.ADD, "Remove": Change.REM
 
 
 class TemplateUrls:
-    """From ``s3://bucket/key`` to the URL that CloudFormation takes, in the bucket's region."""
+    """From ``s3://bucket/key?versionId=id`` to CloudFormation's URL, in the bucket's region."""
 
     def __init__(self, clients: Clients) -> None:
         self._s3: Callable[[], S3Client] = cache(lambda: clients.make("s3", _PLAIN_URLS))
@@ -69,9 +69,10 @@ class TemplateUrls:
         place = urlsplit(location)
         if place.scheme != "s3":
             return location
-        return self._s3().generate_presigned_url(
-            "get_object", Params={"Bucket": place.netloc, "Key": place.path.lstrip("/")}
-        )
+        named = {"Bucket": place.netloc, "Key": place.path.lstrip("/")}
+        for version in parse_qs(place.query).get("versionId", ()):
+            named["VersionId"] = version
+        return self._s3().generate_presigned_url("get_object", Params=named)
 
 
 class CloudFormationStacks:

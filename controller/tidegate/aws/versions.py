@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MISSING: Final = {"ResourceNotFoundException": NotFound}
 _LATEST: Final = "$LATEST"
+_HEXADECIMAL_DIGITS: Final = 64  # of a SHA-256
 _ARN_PARTS: Final = 7  # of a function's ARN without a qualifier
 
 
@@ -30,11 +31,22 @@ class LambdaVersions:
         """Digest of the version's code, ``sha256:<hex>``. Raises ``NotFound``."""
         with calling(f"read version {version} of {function}", _MISSING):
             found = self._client.get_function(FunctionName=function, Qualifier=version)
-        encoded = found["Configuration"]["CodeSha256"]
-        try:
-            return "sha256:" + base64.b64decode(encoded, validate=True).hex()
-        except ValueError:  # of an image it is hexadecimal already
-            return f"sha256:{encoded}"
+        if image := found.get("Code", {}).get("ResolvedImageUri"):
+            return image.partition("@")[2]
+        return _digest(found["Configuration"]["CodeSha256"])
+
+    def layers(self, function: str, version: str) -> list[str]:
+        """ARNs of the layers that the version runs with. Raises ``NotFound``."""
+        with calling(f"read version {version} of {function}", _MISSING):
+            found = self._client.get_function(FunctionName=function, Qualifier=version)
+        return [layer["Arn"] for layer in found["Configuration"].get("Layers", [])]
+
+    def layer_code(self, layer: str) -> str:
+        """Digest of a layer's content, ``sha256:<hex>``. Raises ``NotFound``."""
+        with calling(f"read the layer {layer}", _MISSING):
+            return _digest(
+                self._client.get_layer_version_by_arn(Arn=layer)["Content"]["CodeSha256"]
+            )
 
     def published(self, function: str) -> list[int]:
         """The numbers of all published versions, oldest first. Raises ``NotFound``."""
@@ -85,6 +97,13 @@ class LambdaVersions:
 
     def _pages(self, operation: Any, **request: str) -> Iterator[Any]:
         yield from self._client.get_paginator(operation).paginate(**request)
+
+
+def _digest(encoded: str) -> str:
+    """Lambda tells the SHA-256 of a zip as Base64, and that of an image as hexadecimal."""
+    if len(encoded) == _HEXADECIMAL_DIGITS:
+        return f"sha256:{encoded}"
+    return "sha256:" + base64.b64decode(encoded).hex()
 
 
 def _served(alias: Mapping[str, Any]) -> Iterator[str]:

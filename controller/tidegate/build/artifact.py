@@ -1,20 +1,22 @@
 """Builds an application's artifact, and stores it where a release finds it.
 
 An artifact is named by the SHA-256 of all that a release uses of it. Its objects never change: what
-lies in the bucket under their names already is the same, and is not sent again.
+lies in the bucket under their names already must be the same, and is not sent again. The reference
+names the S3 version of each, so that nothing that is stored later can take its place.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -28,8 +30,16 @@ from tidegate.build.package import PackageStore, package_code, sha256_of, write_
 from tidegate.build.regions import aws_partitions
 from tidegate.build.slips import find_slips
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
-from tidegate.build.template import Template, of_type, read_template
-from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults
+from tidegate.build.template import Template, of_type, read_template, shown
+from tidegate.core.artifact import (
+    CONTENTS_FILE,
+    SOURCE_FILE,
+    ArtifactContents,
+    Package,
+    TemplateDefaults,
+    is_inline,
+    named_code,
+)
 from tidegate.core.errors import ArtifactError, InputError
 from tidegate.core.manifest import Manifest, StageSpec, parse_manifest
 from tidegate.core.plan import ArtifactRef, ReleaseRef
@@ -43,11 +53,10 @@ if TYPE_CHECKING:
 OUTPUT_FOLDER: Final = ".tidegate/build"
 MANIFEST: Final = "tidegate.yaml"
 TEMPLATE_FILE: Final = "template.json"
-CONTENTS_FILE: Final = "artifact.json"
-SOURCE_FILE: Final = "source.zip"
 
 _UPLOADS_AT_ONCE: Final = 8
 _OLD_LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
+_BY_ANOTHER_BUILD: Final = {"PreconditionFailed", "ConditionalRequestConflict"}
 _PERHAPS_MISSING: Final = {"404", "403"}  # 403: it is not there, and we may not list the bucket
 
 
@@ -79,7 +88,11 @@ class Artifact:
         return {key: path for key, path in self.files.items() if key in of_functions}
 
     def reference(
-        self, bucket: str, revision: Revision, buckets: Mapping[str, str] | None = None
+        self,
+        bucket: str,
+        revision: Revision,
+        buckets: Mapping[str, str] | None = None,
+        versions: Mapping[str, dict[str, str]] | None = None,
     ) -> ArtifactRef:
         """The content of ``release.json``; ``buckets`` are those of other regions."""
         return ArtifactRef(
@@ -92,6 +105,7 @@ class Artifact:
             branch=revision.branch,
             author=revision.author,
             subject=revision.subject,
+            versions=dict(versions or {}),
         )
 
 
@@ -123,6 +137,7 @@ def build_artifact(
     _write_json(output / TEMPLATE_FILE, expansion.template)
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
+    packages = tuple(_packages(store, output / SOURCE_FILE))
     failing = tuple(map(str, _callbacks(expansion, parsed, store)))
     contents = ArtifactContents(
         schema_version=1,
@@ -130,13 +145,17 @@ def build_artifact(
         manifest=parsed,
         template=TEMPLATE_FILE,
         template_sha256=sha256_of(output / TEMPLATE_FILE),
-        packages=tuple(_packages(store, output / SOURCE_FILE)),
+        packages=packages,
         aliases=expansion.aliases,
         functions=expansion.functions,
         defaults=expansion.defaults[parsed.stages[0].name],
         stage_defaults=_differing(expansion.defaults),
         event_metrics=event_metrics(expansion.template, expansion.aliases),
-        notices=(*expansion.report.notices, *failing),
+        notices=(
+            *expansion.report.notices,
+            *_unnamed_code(expansion, packages),
+            *failing,
+        ),
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
     own = (TEMPLATE_FILE, SOURCE_FILE, CONTENTS_FILE)
@@ -155,15 +174,15 @@ def build_artifact(
     )
 
 
-def upload(artifact: Artifact, bucket: str, s3: S3Client) -> int:
-    """Send what the bucket lacks; how many objects were sent. Raises ``ArtifactError``.
+def upload(artifact: Artifact, bucket: str, s3: S3Client) -> dict[str, str]:
+    """Send what the bucket lacks; the S3 version of each object. Raises ``ArtifactError``.
 
     The description goes last, so that an artifact which can be read is there as a whole.
     """
     description = f"{artifact.prefix}/{CONTENTS_FILE}"
     others = {key: path for key, path in artifact.files.items() if key != description}
     sent = _send_all(others, bucket, s3)
-    return sent + _send(artifact.files[description], bucket, description, s3)
+    return {**sent, description: _send(artifact.files[description], bucket, description, s3)}
 
 
 def region_buckets(
@@ -224,14 +243,16 @@ def build_and_upload(
     _check(artifact, artifact.reference(bucket, built_from))
     unlooked = look_for_faults(artifact, template)
     buckets = region_buckets(artifact, bucket, region_bucket, s3)
-    reference = artifact.reference(bucket, built_from, buckets)
     if tell is not None:
         for notice in (*artifact.warnings, *artifact.contents.notices, unlooked):
             if notice:
                 tell(notice)
-    for region, there in buckets.items():
-        _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
-    upload(artifact, bucket, s3)
+    versions = {
+        there: _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
+        for region, there in buckets.items()
+    }
+    versions[bucket] = upload(artifact, bucket, s3)
+    reference = artifact.reference(bucket, built_from, buckets, versions)
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
@@ -342,6 +363,18 @@ def _callbacks(expansion: Expansion, manifest: Manifest, store: PackageStore) ->
     return find_callbacks(expansion.template, [*by_template, *by_manifest], store)
 
 
+def _unnamed_code(expansion: Expansion, packages: Sequence[Package]) -> Iterator[str]:
+    """Whose bytes are known only when a stage has deployed them."""
+    for function in expansion.functions:
+        code = expansion.template["Resources"][function].get("Properties", {}).get("Code")
+        if not is_inline(code) and not named_code(code, packages):
+            yield (
+                f"{function} takes {shown(code)}: nothing names the bytes that this is. The first"
+                " stage deploys what it finds, and the others must find the same. Name an image by"
+                " its digest (`repository@sha256:...`), or keep the code in this repository."
+            )
+
+
 def _differing(defaults: Mapping[str, TemplateDefaults]) -> Mapping[str, TemplateDefaults]:
     """Nothing when all stages have the same."""
     first, *others = defaults.values()
@@ -372,31 +405,68 @@ def _region_of(bucket: str, s3: S3Client) -> str:
     return _OLD_LOCATIONS.get(said or "", said or "")
 
 
-def _send_all(files: Mapping[str, Path], bucket: str, s3: S3Client) -> int:
-    """Send what the bucket lacks, several at a time; how many were sent."""
+def _send_all(files: Mapping[str, Path], bucket: str, s3: S3Client) -> dict[str, str]:
+    """Send what the bucket lacks, several at a time; the S3 version of every object."""
 
-    def send(key: str) -> bool:
+    def send(key: str) -> str:
         return _send(files[key], bucket, key, s3)
 
     with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-        return sum(pool.map(send, files))
+        return dict(zip(files, pool.map(send, files), strict=True))
 
 
-def _send(path: Path, bucket: str, key: str, s3: S3Client) -> bool:
-    """Store the file under this key unless it is there; whether it was sent."""
+def _send(path: Path, bucket: str, key: str, s3: S3Client) -> str:
+    """Store the file under this key unless it is there; the object's S3 version.
+
+    Raises ``ArtifactError`` when something else is there.
+    """
+    return _stored(path, bucket, key, s3) or _put(path, bucket, key, s3)
+
+
+def _stored(path: Path, bucket: str, key: str, s3: S3Client) -> str:
+    """The version of what is there; "" when nothing is."""
     try:
-        s3.head_object(Bucket=bucket, Key=key)
+        found = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except ClientError as error:
         if error.response["Error"]["Code"] not in _PERHAPS_MISSING:
             raise _refused(bucket, key, error) from error
-    else:
-        return False
+        return ""
+    if found.get("ChecksumSHA256") != base64.b64encode(bytes.fromhex(sha256_of(path))).decode():
+        raise ArtifactError(
+            f"s3://{bucket}/{key} is there already, with other bytes than this build's (version"
+            f" {found.get('VersionId', 'null')} of {found['LastModified']:%Y-%m-%d %H:%M}).",
+            mend="Find out who has stored it, for no build overwrites anything; then delete that"
+            " object and build again.",
+        )
+    return _version(found, bucket)
+
+
+def _put(path: Path, bucket: str, key: str, s3: S3Client) -> str:
+    """Store what is not there yet, and never in place of something."""
     try:
         with path.open("rb") as body:
-            s3.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+            made = s3.put_object(
+                Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256", IfNoneMatch="*"
+            )
     except ClientError as error:
-        raise _refused(bucket, key, error) from error
-    return True
+        found = ""
+        if error.response["Error"]["Code"] in _BY_ANOTHER_BUILD:
+            found = _stored(path, bucket, key, s3)
+        if not found:
+            raise _refused(bucket, key, error) from error
+        return found
+    return _version(made, bucket)
+
+
+def _version(answer: Mapping[str, Any], bucket: str) -> str:
+    version: str = answer.get("VersionId", "null")
+    if version == "null":
+        raise ArtifactError(
+            f"The bucket {bucket} keeps no versions, so a release could not name the very objects"
+            " that this build has stored.",
+            mend="Turn its versioning on, as pipeline/template.yaml does, and build again.",
+        )
+    return version
 
 
 def _refused(bucket: str, key: str, error: ClientError) -> ArtifactError:

@@ -3,6 +3,7 @@
 What differs from SAM's own expansion:
 
 - parameters, region and partition stay references: one expansion serves every stage;
+- packages are taken in the S3 version that a parameter names;
 - a managed alias takes its version from a parameter, its *pin*, when that is not empty;
 - versions behind managed aliases outlive their resource: a rollback needs them;
 - provisioned concurrency is taken off aliases and versions: a release allocates it;
@@ -25,12 +26,13 @@ from tidegate.build.configuration import publish_configuration
 from tidegate.build.limits import notice_limits
 from tidegate.build.package import BUCKET_PARAMETER
 from tidegate.build.pins import find_aliases, pin
+from tidegate.build.references import references
 from tidegate.build.report import Report
 from tidegate.build.sam import alias_names, shifting_is_off, transform
 from tidegate.build.sam_values import give_known_values
 from tidegate.build.template import Template, add, of_type, shown
 from tidegate.build.values import Values
-from tidegate.core.artifact import TemplateDefaults
+from tidegate.core.artifact import PACKAGE_VERSION_PARAMETER, TemplateDefaults
 from tidegate.core.errors import TemplateError
 from tidegate.core.plan import ManagedAlias
 
@@ -73,6 +75,12 @@ def expand_template(
         "Type": "String",
         "Description": "Bucket of the code packages. Set by Tidegate.",
     })  # fmt: skip
+    for name in sorted({*filter(_is_package_version, references(expanded["Resources"]))}):
+        add(expanded, "Parameters", name, path, {
+            "Type": "String",
+            "MinLength": 1,
+            "Description": "S3 version of a code package. Set by Tidegate.",
+        })  # fmt: skip
     CodeDeploy(expanded, path).remove(report)
     aliases = tuple(find_aliases(expanded, path, report))
     for stage in defaults.values():
@@ -85,12 +93,17 @@ def expand_template(
     notice_limits(expanded, report)
     if len(expanded["Parameters"]) > _MOST_PARAMETERS:
         raise TemplateError(
-            f"{path}: with a pin for each of {len(aliases)} aliases the template has"
-            f" {len(expanded['Parameters'])} parameters; CloudFormation allows {_MOST_PARAMETERS}.",
+            f"{path}: with a pin for each of {len(aliases)} aliases and the version of each package"
+            f" the template has {len(expanded['Parameters'])} parameters; CloudFormation allows"
+            f" {_MOST_PARAMETERS}.",
             mend="Split the application.",
         )
     functions = tuple(of_type(expanded, "AWS::Lambda::Function"))
     return Expansion(expanded, aliases, functions, defaults, report)
+
+
+def _is_package_version(name: str) -> bool:
+    return name.startswith(PACKAGE_VERSION_PARAMETER)
 
 
 def _refuse_changing_aliases(template: Template, path: str, settings: Sequence[Setting]) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tidegate.build.template import Template, shown
+from tidegate.core.artifact import package_version_parameter
 from tidegate.core.errors import TemplateError
 
 BUCKET_PARAMETER: Final = "TidegateArtifactBucket"
@@ -41,24 +42,29 @@ class Location:
     property: str
     bucket: str
     key: str
+    version: str
     zipped: bool
 
     def to(self, key: str) -> dict[str, Any]:
-        """The property's value for an object of the artifact bucket."""
-        return {self.bucket: {"Ref": BUCKET_PARAMETER}, self.key: key}
+        """The property's value for an object of the artifact bucket, in the version stored."""
+        return {
+            self.bucket: {"Ref": BUCKET_PARAMETER},
+            self.key: key,
+            self.version: {"Ref": package_version_parameter(key)},
+        }
 
 
+_SAM: Final = ("Bucket", "Key", "Version")
+_LAMBDA: Final = ("S3Bucket", "S3Key", "S3ObjectVersion")
 _LOCATIONS: Final = {
-    "AWS::Serverless::Function": Location("CodeUri", "Bucket", "Key", zipped=True),
-    "AWS::Serverless::LayerVersion": Location("ContentUri", "Bucket", "Key", zipped=True),
-    "AWS::Serverless::StateMachine": Location("DefinitionUri", "Bucket", "Key", zipped=False),
-    "AWS::Serverless::Api": Location("DefinitionUri", "Bucket", "Key", zipped=False),
-    "AWS::Serverless::HttpApi": Location("DefinitionUri", "Bucket", "Key", zipped=False),
-    "AWS::Lambda::Function": Location("Code", "S3Bucket", "S3Key", zipped=True),
-    "AWS::Lambda::LayerVersion": Location("Content", "S3Bucket", "S3Key", zipped=True),
-    "AWS::StepFunctions::StateMachine": Location(
-        "DefinitionS3Location", "Bucket", "Key", zipped=False
-    ),
+    "AWS::Serverless::Function": Location("CodeUri", *_SAM, zipped=True),
+    "AWS::Serverless::LayerVersion": Location("ContentUri", *_SAM, zipped=True),
+    "AWS::Serverless::StateMachine": Location("DefinitionUri", *_SAM, zipped=False),
+    "AWS::Serverless::Api": Location("DefinitionUri", *_SAM, zipped=False),
+    "AWS::Serverless::HttpApi": Location("DefinitionUri", *_SAM, zipped=False),
+    "AWS::Lambda::Function": Location("Code", *_LAMBDA, zipped=True),
+    "AWS::Lambda::LayerVersion": Location("Content", *_LAMBDA, zipped=True),
+    "AWS::StepFunctions::StateMachine": Location("DefinitionS3Location", *_SAM, zipped=False),
 }
 
 

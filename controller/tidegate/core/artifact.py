@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -22,6 +23,11 @@ from tidegate.core.plan import (
 CONFIGURATIONS_PARAMETER: Final = "TidegateConfigurations"
 """Tells a stack which values its functions' parameters have: a change publishes a version."""
 FINGERPRINT_LENGTH: Final = 12
+_IMAGE_DIGEST: Final = re.compile(r"@(sha256:[0-9a-f]{64})\b")
+PACKAGE_VERSION_PARAMETER: Final = "TidegatePackageVersion"
+"""Begins the names of the parameters that tell a stack which S3 version of a package to take."""
+CONTENTS_FILE: Final = "artifact.json"
+SOURCE_FILE: Final = "source.zip"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -29,7 +35,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Package(Model):
     """A code package in the artifact bucket."""
 
-    key: str
+    key: str  # that of the source is ``SOURCE_FILE``, under the artifact's prefix
     sha256: Sha256
 
 
@@ -80,6 +86,31 @@ def contents_digest(data: Mapping[str, Any]) -> str:
     listings = {"packages", "aliases", "functions", "notices"} & data.keys()
     ordered = {name: sorted(data[name], key=canonical_json) for name in listings}
     return sha256_digest({**data, **ordered})
+
+
+def named_code(location: Any, packages: Iterable[Package]) -> str:
+    """Digest of the code or content that a template has here, ``sha256:<hex>``.
+
+    "" when it names none: code that is written in the template itself, an image that is named by a
+    tag, a package in somebody else's bucket.
+    """
+    if not isinstance(location, Mapping):
+        return ""
+    sha256 = {package.key: package.sha256 for package in packages}
+    if package := sha256.get(str(location.get("S3Key"))):
+        return f"sha256:{package}"
+    images = set(_IMAGE_DIGEST.findall(str(location.get("ImageUri"))))
+    return images.pop() if len(images) == 1 else ""
+
+
+def is_inline(code: Any) -> bool:
+    """The function's code is written in the template itself."""
+    return not isinstance(code, Mapping) or "ZipFile" in code
+
+
+def package_version_parameter(key: str) -> str:
+    """The parameter that tells a stack the S3 version of the package with this key."""
+    return f"{PACKAGE_VERSION_PARAMETER}{fingerprint(key)}"
 
 
 def configurations(aliases: Iterable[ManagedAlias], parameters: Mapping[str, str]) -> str:

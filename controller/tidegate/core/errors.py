@@ -32,6 +32,7 @@ and the command line maps them to exit codes.
     │   ├── AlarmsFiring
     │   ├── NotCanaryable
     │   ├── StackFailed
+    │   ├── CodeMismatch
     │   ├── WarmUpFailed
     │   ├── HookFailed
     │   ├── Unhealthy
@@ -214,6 +215,10 @@ class NotCanaryable(ReleaseStopped):
 
 class StackFailed(ReleaseStopped):
     """The stack's update failed and CloudFormation took it back."""
+
+
+class CodeMismatch(ReleaseStopped):
+    """A function was deployed with other bytes than the artifact names, or than a stage before."""
 
 
 class WarmUpFailed(ReleaseStopped):

@@ -39,6 +39,11 @@ class ArtifactRef(Model):
     branch: str = ""
     author: str = ""
     subject: str = ""  # first line of the commit message, for people
+    versions: dict[str, dict[str, str]] = Field(default_factory=dict)  # S3's, by bucket and key
+
+    def version(self, bucket: str, key: str) -> str:
+        """The version of the object that the build has stored; "" when an older build did."""
+        return self.versions.get(bucket, {}).get(key, "")
 
     def packages_in(self, region: str) -> str:
         """The bucket from which functions of this region take their code."""

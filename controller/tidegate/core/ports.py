@@ -230,7 +230,7 @@ class StackSpec:
     """What a stack is to be made from."""
 
     stack_name: str
-    template_url: str  # s3://<bucket>/<key>; adapters turn it into what CloudFormation wants
+    template_url: str  # s3://<bucket>/<key>[?versionId=<id>]; adapters make CloudFormation's of it
     parameters: Mapping[str, str]
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -325,7 +325,16 @@ class Versions(Protocol):
     """Published versions in one account and region: what they are, who uses them, their end."""
 
     def code(self, function: str, version: str) -> str:
-        """Digest of the version's code, ``sha256:<hex>``. Raises ``NotFound``."""
+        """Digest of the version's package or image, ``sha256:<hex>``. Raises ``NotFound``.
+
+        ``$LATEST`` is a version, too.
+        """
+
+    def layers(self, function: str, version: str) -> list[str]:
+        """ARNs of the layers that the version runs with, in their order. Raises ``NotFound``."""
+
+    def layer_code(self, layer: str) -> str:
+        """Digest of the content of the layer with this ARN. Raises ``NotFound``."""
 
     def published(self, function: str) -> list[int]:
         """The numbers of all published versions, oldest first. Raises ``NotFound``."""
@@ -408,8 +417,17 @@ class Topics(Protocol):
 class Artifacts(Protocol):
     """What builds have stored."""
 
-    def read(self, artifact_bucket: str, key: str) -> bytes:
-        """Raises ``ArtifactError`` when it is not there."""
+    def read(self, artifact_bucket: str, key: str, version: str = "") -> bytes:
+        """The object in this version; "" is the present one.
+
+        Raises ``ArtifactError`` when it is not there.
+        """
+
+    def sha256(self, artifact_bucket: str, key: str, version: str = "") -> str:
+        """The SHA-256 of those bytes, hexadecimal, as the store itself has computed it.
+
+        Raises ``ArtifactError`` when the object is not there, or was stored without one.
+        """
 
 
 class Ledger(Protocol):

@@ -452,6 +452,10 @@ class Rollout(Item):
     first_deployment: bool = False
     executing: bool = False  # the change set is about to be handed over: it may have been
     executed: bool = False  # the change set was handed to CloudFormation
+    code: dict[str, str] = Field(default_factory=dict)  # logical id -> digest of what was deployed
+    candidates: dict[str, str] = Field(
+        default_factory=dict
+    )  # "function:alias" -> to serve in the end
     shifts: tuple[Shift, ...] = ()  # the aliases whose version changes
     warms: tuple[Warm, ...] = ()  # the aliases that have, or had, provisioned concurrency
     warmed: bool = False  # every candidate is active, and what it is to have is allocated
@@ -476,6 +480,7 @@ class Rollout(Item):
     versions: dict[str, str] = Field(default_factory=dict)  # "function:alias" -> what serves since
     reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
     reverted: bool = False  # CloudFormation has begun to take the stack back
+    unpinning: int = 0  # attempts to take the pins off that were handed to CloudFormation
     retries: int = 0  # of the update that finishes the stack, or takes it back
     retry_at: datetime | None = None  # when the next one is due
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not

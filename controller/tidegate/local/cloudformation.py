@@ -1,10 +1,12 @@
 """CloudFormation of the embedded AWS: more resource types, and what ministack's engine lacks."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import dynamodb, s3
@@ -54,6 +56,7 @@ Update = Callable[[Resource, Properties, Properties], Provisioned]
 Delete = Callable[[Resource, Properties], None]
 
 _registered: Final[set[str]] = set()
+_version_asked_for: Final[ContextVar[str | None]] = ContextVar("version_asked_for", default=None)
 
 
 def register_type(
@@ -140,6 +143,7 @@ def _with_foreign_buckets(original: Callable[..., bytes | None]) -> Callable[...
 
     def read(bucket: str, key: str, version_id: str | None = None) -> bytes | None:
         owner, caller = s3._bucket_owner_account(bucket), get_account_id()
+        version_id = version_id or _version_asked_for.get()
         if owner is None or owner == caller:
             return original(bucket, key, version_id=version_id)
         if not s3._foreign_bucket_allows(owner, bucket, key, "GET", {}, caller):
@@ -151,10 +155,17 @@ def _with_foreign_buckets(original: Callable[..., bytes | None]) -> Callable[...
 
 
 def _with_virtual_hosts(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Accept `https://BUCKET.s3.REGION.amazonaws.com/KEY` for a template, not only a path."""
+    """Accept `https://BUCKET.s3.REGION.amazonaws.com/KEY?versionId=ID`, not only a path."""
 
     def resolve(params: Mapping[str, Any], body_key: str, url_key: str, label: str) -> Any:
         url = helpers._p(params, url_key)
+        place = urlsplit(_path_style(url))
+        for version in parse_qs(urlsplit(url).query).get("versionId", ()):
+            bucket, _, key = place.path.removeprefix("/").partition("/")
+            found = s3._get_object_data(bucket, key, version_id=version)
+            if found is None:
+                return None, helpers._error("ValidationError", f"{label} not found at {url}")
+            return found.decode(), None
         return original({**params, url_key: [_path_style(url)]}, body_key, url_key, label)
 
     return resolve
@@ -174,16 +185,28 @@ def _needs_package(property_name: str) -> Callable[[Handler], Handler]:
 
     def wrap(handler: Handler) -> Handler:
         def create(logical_id: str, properties: Properties, stack: str) -> Any:
-            _check_package(properties.get(property_name))
-            return handler["create"](logical_id, properties, stack)
+            with _taking(properties.get(property_name)):
+                return handler["create"](logical_id, properties, stack)
 
         def update(physical_id: str, old: Properties, new: Properties, *rest: str) -> Any:
-            _check_package(new.get(property_name))
-            return handler["update"](physical_id, old, new, *rest)
+            with _taking(new.get(property_name)):
+                return handler["update"](physical_id, old, new, *rest)
 
         return {**handler, "create": create} | ({"update": update} if "update" in handler else {})
 
     return wrap
+
+
+@contextmanager
+def _taking(location: Any) -> Iterator[None]:
+    """Take the version that is asked for: of a layer the emulator takes the newest."""
+    _check_package(location)
+    version = location.get("S3ObjectVersion") if isinstance(location, Mapping) else None
+    token = _version_asked_for.set(version)
+    try:
+        yield
+    finally:
+        _version_asked_for.reset(token)
 
 
 def _check_package(location: Any) -> None:

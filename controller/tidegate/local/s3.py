@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import ParseResult
 from xml.etree import ElementTree as ET
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import s3
 from ministack.services.cloudformation import helpers, provisioners
@@ -28,6 +28,8 @@ class S3Gaps:
         patches.replace(s3, "_get_object_data", _from_other_accounts)
         patches.replace(helpers, "urlparse", _with_bucket_in_path)
         patches.replace(provisioners, "_S3_BUCKET_CONFIGURATIONS", _with_encryption)
+        for write in ("_put_object", "_copy_object", "_complete_multipart_upload"):
+            patches.replace(s3, write, _as_the_policy_allows)
         cloud.on_stop(patches.undo)
 
 
@@ -49,6 +51,41 @@ def _from_other_accounts(get: Callable[..., bytes | None]) -> Callable[..., byte
             return get(bucket, key, version_id)
 
     return get_object_data
+
+
+def _as_the_policy_allows(write: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a bucket policy deny that an object is created, by its headers, as AWS documents it.
+
+    The emulator asks policies only for other accounts, and does not know the keys of conditional
+    writes: `s3:if-none-match`, `s3:if-match` and `s3:ObjectCreationOperation`.
+    """
+
+    def create(bucket: str, key: str, *rest: Any) -> Any:
+        if _denied(bucket, key, rest[-1] or {}):
+            return s3._error("AccessDenied", "Access Denied", 403, f"/{bucket}/{key}")
+        return write(bucket, key, *rest)
+
+    return create
+
+
+def _denied(bucket: str, key: str, headers: Mapping[str, str]) -> bool:
+    account = get_account_id()
+    context = iam_actions.s3_service_context("s3:PutObject", {}, f"/{bucket}/{key}", dict(headers))
+    context["s3:ObjectCreationOperation"] = "true"
+    for name in ("if-match", "if-none-match"):
+        if name in headers:
+            context[f"s3:{name}"] = headers[name]
+    request = iam_evaluator.EvalContext(
+        principal_arn=f"arn:aws:iam::{account}:root",
+        principal_type="Root",
+        principal_account=account,
+        action="s3:PutObject",
+        resource_arn=f"arn:aws:s3:::{bucket}/{key}",
+        region=get_region(),
+        service_context={name.lower(): value for name, value in context.items()},
+    )
+    policy = s3._bucket_policies.get(bucket)
+    return bool(iam_evaluator.evaluate_resource_policy(policy, request).decision == "Deny")
 
 
 def _with_bucket_in_path(parse: Callable[[str], ParseResult]) -> Callable[[str], ParseResult]:

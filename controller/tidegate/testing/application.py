@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.core.artifact import ArtifactContents, TemplateDefaults
+from tidegate.core.artifact import (
+    SOURCE_FILE,
+    ArtifactContents,
+    TemplateDefaults,
+    package_version_parameter,
+)
 from tidegate.core.manifest import parse_manifest
 from tidegate.core.plan import ArtifactRef, ManagedAlias, Provisioned
+from tidegate.testing.artifacts import BUCKET, packages_of, store_artifact
 from tidegate.testing.memory import MemoryArtifacts
 
-BUCKET = "tidegate-hello-111111111111-eu-west-1"  # as its pipeline names it
+__all__ = ["BUCKET", "MemoryApplication", "key_of"]
+
+_HOOK = "hook"
 _Resources = dict[str, dict[str, Any]]
 
 
@@ -31,32 +39,31 @@ class MemoryApplication:
     hooks: tuple[str, ...] = ()
     author: str = "Ada <ada@example.org>"
     provisioned: dict[str, int] = field(default_factory=dict)
+    buckets: dict[str, str] = field(default_factory=dict)  # of other regions
+    layers: tuple[str, ...] = ()  # with the same code; the managed functions run with all of them
 
     def build(self, code: str, *, role: str = "role", commit: str = "") -> ArtifactRef:
         """Store what a build of this code would make. The same code makes the same artifact."""
         template = json.dumps(self._template(code, role), sort_keys=True).encode()
         manifest = parse_manifest(self.manifest)
+        files = {key_of(of): of.encode() for of in (code, _HOOK)} | {SOURCE_FILE: code.encode()}
         contents = ArtifactContents(
             application=manifest.application,
             manifest=manifest,
             template_sha256=hashlib.sha256(template).hexdigest(),
+            packages=packages_of(files),
             aliases=self._aliases(code, role),
             functions=(*self.functions, *self.hooks),
             defaults=TemplateDefaults(provisioned=tuple(self._capacities())),
         )
-        digest = contents.digest()
-        prefix = f"applications/{manifest.application}/artifacts/{digest.removeprefix('sha256:')}"
-        self.artifacts.store(BUCKET, f"{prefix}/artifact.json", contents.model_dump_json().encode())
-        self.artifacts.store(BUCKET, f"{prefix}/{contents.template}", template)
-        return ArtifactRef(
-            application=manifest.application,
-            digest=digest,
-            bucket=BUCKET,
-            prefix=prefix,
-            commit=commit or hashlib.sha256(code.encode()).hexdigest()[:12],
-            branch="main",
-            author=self.author,
-            subject=f"Make it {code}",
+        built = store_artifact(self.artifacts, contents, template, files, self.buckets)
+        return built.model_copy(
+            update={
+                "commit": commit or hashlib.sha256(code.encode()).hexdigest()[:12],
+                "branch": "main",
+                "author": self.author,
+                "subject": f"Make it {code}",
+            }
         )
 
     def _aliases(self, code: str, role: str) -> tuple[ManagedAlias, ...]:
@@ -75,12 +82,16 @@ class MemoryApplication:
     def _template(self, code: str, role: str) -> Mapping[str, Any]:
         aliases = self._aliases(code, role)
         resources: _Resources = {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": {}}}
+        for layer in self.layers:
+            content = {"Content": _package(code)}
+            resources[layer] = {"Type": "AWS::Lambda::LayerVersion", "Properties": content}
         for alias in aliases:
-            resources |= _managed(alias, code, role)
+            resources |= _managed(alias, code, role, self.layers)
         for hook in self.hooks:
-            resources[hook] = _function("hook", role)
+            resources[hook] = _function(_HOOK, role)
         names = ["TidegateArtifactBucket", "Stage", *(alias.pin_parameter for alias in aliases)]
         names += [_capacity_parameter(function) for function in self.provisioned]
+        names += [package_version_parameter(key_of(of)) for of in (code, _HOOK)]
         return {
             "Parameters": {name: {"Type": "String", "Default": ""} for name in names},
             "Resources": resources,
@@ -103,16 +114,32 @@ def _capacity_parameter(function: str) -> str:
     return f"TidegateProvisioned{function}Aliaslive"
 
 
-def _function(code: str, role: str) -> dict[str, Any]:
-    return {"Type": "AWS::Lambda::Function", "Properties": {"Code": code, "Role": role}}
+def key_of(code: str) -> str:
+    """Where a build stores this code: a package is named by its SHA-256."""
+    return f"applications/hello/packages/{hashlib.sha256(code.encode()).hexdigest()}.zip"
 
 
-def _managed(alias: ManagedAlias, code: str, role: str) -> _Resources:
+def _package(code: str) -> dict[str, Any]:
+    key = key_of(code)
+    return {
+        "S3Bucket": {"Ref": "TidegateArtifactBucket"},
+        "S3Key": key,
+        "S3ObjectVersion": {"Ref": package_version_parameter(key)},
+    }
+
+
+def _function(code: str, role: str, layers: Iterable[str] = ()) -> dict[str, Any]:
+    listed = {"Layers": [{"Ref": layer} for layer in layers]} if layers else {}
+    properties = {"Code": _package(code), "Role": role, **listed}
+    return {"Type": "AWS::Lambda::Function", "Properties": properties}
+
+
+def _managed(alias: ManagedAlias, code: str, role: str, layers: Iterable[str] = ()) -> _Resources:
     pin = {"Ref": alias.pin_parameter}
     published = {"Fn::GetAtt": [alias.version_logical_id, "Version"]}
     of = {"FunctionName": {"Ref": alias.function}}
     return {
-        alias.function: _function(code, role),
+        alias.function: _function(code, role, layers),
         alias.version_logical_id: {"Type": "AWS::Lambda::Version", "Properties": of},
         alias.alias_logical_id: {
             "Type": "AWS::Lambda::Alias",

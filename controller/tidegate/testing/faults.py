@@ -25,6 +25,7 @@ RAISES: Final[Mapping[str, tuple[str, ...]]] = {
     "aliases.read": (*_ANY_CALL, "NotFound"),
     "aliases.write": (*_ANY_CALL, "AliasConflict", "NotFound"),
     "artifacts.read": (*_ANY_CALL, "ArtifactError"),
+    "artifacts.sha256": (*_ANY_CALL, "ArtifactError"),
     "bus.publish": _ANY_CALL,
     "callbacks.fail": _ANY_CALL,
     "callbacks.heartbeat": _ANY_CALL,
@@ -59,6 +60,8 @@ RAISES: Final[Mapping[str, tuple[str, ...]]] = {
     "versions.code": (*_ANY_CALL, "NotFound"),
     "versions.delete": _ANY_CALL,
     "versions.in_use": (*_ANY_CALL, "NotFound"),
+    "versions.layer_code": (*_ANY_CALL, "NotFound"),
+    "versions.layers": (*_ANY_CALL, "NotFound"),
     "versions.published": (*_ANY_CALL, "NotFound"),
 }
 """What each call of a port may raise, by the names of the classes in ``core.errors``."""

@@ -11,7 +11,7 @@ from tidegate.core.errors import AliasConflict, NotFound
 from tidegate.core.ports import AliasRef, AliasState, Invocation
 
 Code = Callable[[Mapping[str, Any]], Any]
-_ARN = "arn:aws:lambda:eu-west-1:111111111111:function"
+_ARN = "arn:aws:lambda:eu-west-1:111111111111"
 
 
 class MemoryAliases:
@@ -75,6 +75,7 @@ class MemoryFunctions:
     code: dict[str, Code] = field(default_factory=dict)  # physical name -> what it does
     marks: list[Mapping[str, Any]] = field(default_factory=list)  # of each call
     calls: list[tuple[str, Mapping[str, Any], int]] = field(default_factory=list)
+    layers: dict[str, str] = field(default_factory=dict)  # ARN -> digest of its content
 
     def __post_init__(self) -> None:
         self._present: dict[str, Mapping[str, Any]] = {}
@@ -110,6 +111,11 @@ class MemoryFunctions:
             raise NotFound(f"There is no function {function}.")
         return len(self._versions.get(function, []))
 
+    def unpublished(self, function: str) -> Mapping[str, Any]:
+        """What the function itself was deployed with. Raises ``NotFound``."""
+        self.last_version(function)
+        return self._present[function]
+
     def properties(self, function: str, version: int) -> Mapping[str, Any]:
         """What the version was published with."""
         return self._versions[function][version - 1]
@@ -128,7 +134,14 @@ class MemoryFunctions:
         """Publish what is deployed. Returns the version's ARN."""
         versions = self._versions.setdefault(function, [])
         versions.append(self._present[function])
-        return f"{_ARN}:{function}:{len(versions)}"
+        return f"{_ARN}:function:{function}:{len(versions)}"
+
+    def publish_layer(self, layer: str, digest: str) -> str:
+        """Publish the layer's next version. Returns its ARN."""
+        of_it = [arn for arn in self.layers if arn.startswith(f"{_ARN}:layer:{layer}:")]
+        arn = f"{_ARN}:layer:{layer}:{len(of_it) + 1}"
+        self.layers[arn] = digest
+        return arn
 
     def published(self, function: str, version: str) -> Mapping[str, Any]:
         """What a version was published from."""
@@ -144,11 +157,28 @@ class MemoryVersions:
     undeletable: dict[int, Exception] = field(default_factory=dict)  # what deleting them raises
 
     def code(self, function: str, version: str) -> str:
-        """A digest of what the version was deployed with."""
+        """The digest that the version was deployed with."""
+        properties = self._properties(function, version)
+        inline = hashlib.sha256(str(properties.get("Code")).encode()).hexdigest()
+        return str(properties.get("CodeSha256", f"sha256:{inline}"))
+
+    def layers(self, function: str, version: str) -> list[str]:
+        """Those that it was deployed with."""
+        return list(self._properties(function, version).get("Layers", ()))
+
+    def layer_code(self, layer: str) -> str:
+        """The digest of what was published as this layer."""
+        try:
+            return self.functions.layers[layer]
+        except KeyError:
+            raise NotFound(f"There is no layer {layer}.") from None
+
+    def _properties(self, function: str, version: str) -> Mapping[str, Any]:
+        if version == "$LATEST":
+            return self.functions.unpublished(function)
         if int(version) not in self.published(function):
             raise NotFound(f"{function} has no version {version}.")
-        code = str(self.functions.properties(function, int(version)).get("Code"))
-        return "sha256:" + hashlib.sha256(code.encode()).hexdigest()
+        return self.functions.properties(function, int(version))
 
     def published(self, function: str) -> list[int]:
         """The versions that were not deleted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -90,18 +91,34 @@ class MemoryArtifacts:
     """Objects of artifact buckets."""
 
     def __init__(self) -> None:
-        self._objects: dict[_Key, bytes] = {}
+        self._objects: dict[_Key, dict[str, bytes]] = {}  # by version, the newest last
 
-    def read(self, artifact_bucket: str, key: str) -> bytes:
-        """The object's bytes."""
+    def read(self, artifact_bucket: str, key: str, version: str = "") -> bytes:
+        """The object's bytes, in this version or the newest."""
+        versions = self._objects.get((artifact_bucket, key), {})
+        newest = next(reversed(versions), "")
         try:
-            return self._objects[artifact_bucket, key]
+            return versions[version or newest]
         except KeyError:
-            raise ArtifactError(f"s3://{artifact_bucket}/{key} is not there.") from None
+            which = f" in version {version}" if version else ""
+            raise ArtifactError(f"s3://{artifact_bucket}/{key} is not there{which}.") from None
 
-    def store(self, artifact_bucket: str, key: str, content: bytes) -> None:
-        """Put an object where a build would."""
-        self._objects[artifact_bucket, key] = content
+    def sha256(self, artifact_bucket: str, key: str, version: str = "") -> str:
+        """Of the bytes in this version or the newest."""
+        return hashlib.sha256(self.read(artifact_bucket, key, version)).hexdigest()
+
+    def store(self, artifact_bucket: str, key: str, content: bytes) -> str:
+        """Put an object where a build would, over what is there. The version that it gets."""
+        versions = self._objects.setdefault((artifact_bucket, key), {})
+        version = f"version-{len(versions) + 1}"
+        versions[version] = content
+        return version
+
+    def keep(self, artifact_bucket: str, key: str, content: bytes) -> str:
+        """Put an object there as a build does: what is there already stays, in its version."""
+        versions = self._objects.get((artifact_bucket, key), {})
+        known = (version for version, stored in versions.items() if stored == content)
+        return next(known, "") or self.store(artifact_bucket, key, content)
 
 
 class MemoryCallbacks:

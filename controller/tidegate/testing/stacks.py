@@ -6,11 +6,13 @@ name. ``Ref``, ``Fn::GetAtt`` of a version, and the ``Fn::If`` of a pinned alias
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from tidegate.build.references import target_of
 from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, StackBusy
@@ -28,7 +30,9 @@ from tidegate.testing.functions import MemoryFunctions
 _FUNCTION = "AWS::Lambda::Function"
 _VERSION = "AWS::Lambda::Version"
 _ALIAS = "AWS::Lambda::Alias"
+_LAYER = "AWS::Lambda::LayerVersion"
 _STACK = "AWS::CloudFormation::Stack"
+_OBJECT = ("S3Bucket", "S3Key", "S3ObjectVersion")
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _Resource = Mapping[str, Any]
 
@@ -82,6 +86,7 @@ class MemoryStacks:
     fail_next: list[str] = field(default_factory=list)  # reasons of operations that are to fail
     refuse_rollback: bool = False  # a failed update cannot be rolled back either
     foreign_operation: bool = False  # somebody else works on every stack
+    images: dict[str, str] = field(default_factory=dict)  # what tags stand for: URI -> digest
 
     def __post_init__(self) -> None:
         self._stacks: dict[str, _Stack] = {}
@@ -168,8 +173,10 @@ class MemoryStacks:
         stack.status, stack.reason = status, reason
 
     def _read(self, spec: StackSpec) -> Mapping[str, _Resource]:
-        bucket, _, key = spec.template_url.removeprefix("s3://").partition("/")
-        template = json.loads(self.artifacts.read(bucket, key))
+        place = urlsplit(spec.template_url)
+        version = parse_qs(place.query).get("versionId", [""])[0]
+        key = place.path.removeprefix("/")
+        template = json.loads(self.artifacts.read(place.netloc, key, version))
         unknown = spec.parameters.keys() - template.get("Parameters", {}).keys()
         if unknown:
             names = ", ".join(sorted(unknown))
@@ -226,7 +233,7 @@ class MemoryStacks:
         self, stack: _Stack, template: Mapping[str, _Resource], parameters: Mapping[str, str]
     ) -> dict[str, str]:
         made: dict[str, str] = {}
-        for kind in (_FUNCTION, _VERSION, _ALIAS):
+        for kind in (_LAYER, _FUNCTION, _VERSION, _ALIAS):
             for name, resource in template.items():
                 if resource["Type"] == kind:
                     made[name] = self._make_one(name, resource, stack, made, parameters)
@@ -242,15 +249,47 @@ class MemoryStacks:
         parameters: Mapping[str, str],
     ) -> str:
         properties = resource["Properties"]
+        physical = f"{stack.spec.stack_name}-{name}"
+        if resource["Type"] == _LAYER:
+            before = stack.template.get(name, {"Properties": {}})
+            if name in stack.resources and before["Properties"] == properties:
+                return stack.resources[name]
+            return self.functions.publish_layer(
+                physical, self._digest(properties["Content"], parameters)
+            )
         if resource["Type"] == _FUNCTION:
-            function = f"{stack.spec.stack_name}-{name}"
-            self.functions.deploy(function, properties)
-            return function
+            layers = [made[target_of(layer)] for layer in properties.get("Layers", ())]
+            code = {"CodeSha256": self._digest(properties["Code"], parameters)}
+            self.functions.deploy(physical, {**properties, "Layers": layers, **code})
+            return physical
         function = made[target_of(properties["FunctionName"])]
         if resource["Type"] == _VERSION:
-            return stack.resources.get(name) or self.functions.publish(function)
+            return self._make_version(name, resource, stack, function, parameters)
         version = _version(properties["FunctionVersion"], made, parameters)
         return self._make_alias(name, resource, stack, function, version)
+
+    def _make_version(
+        self,
+        name: str,
+        resource: _Resource,
+        stack: _Stack,
+        function: str,
+        parameters: Mapping[str, str],
+    ) -> str:
+        """CloudFormation publishes another one when a property of the resource changes."""
+        before = stack.template.get(name)
+        if before is None or _modified(before, resource, stack.spec.parameters, parameters):
+            return self.functions.publish(function)
+        return stack.resources[name]
+
+    def _digest(self, code: Any, parameters: Mapping[str, str]) -> str:
+        """Of the bytes that Lambda takes when it is told so; of others' code only its place."""
+        if isinstance(code, Mapping) and isinstance(code.get("S3Bucket"), Mapping):
+            where = [_value(code.get(name), parameters) for name in _OBJECT]
+            return f"sha256:{self.artifacts.sha256(*where)}"
+        if isinstance(code, Mapping) and (uri := _value(code.get("ImageUri"), parameters)):
+            return self.images.get(uri) or uri.partition("@")[2]
+        return "sha256:" + hashlib.sha256(str(code).encode()).hexdigest()
 
     def _make_alias(
         self, name: str, resource: _Resource, stack: _Stack, function: str, version: str
@@ -274,6 +313,11 @@ def _name_aliases(
         if resource["Type"] == _ALIAS and not isinstance(properties["Name"], str):
             properties["Name"] = values[target_of(properties["Name"])]
     return resources
+
+
+def _value(value: Any, parameters: Mapping[str, str]) -> str:
+    """A text, or the parameter that is referred to."""
+    return value if isinstance(value, str) else parameters.get(target_of(value), "")
 
 
 def _version(value: Any, made: Mapping[str, str], parameters: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,12 @@ from tidegate.build.artifact import expand_for_stages, read_for_stages
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.regions import aws_partitions
 from tidegate.build.template import Template
-from tidegate.core.artifact import ArtifactContents
+from tidegate.core.artifact import SOURCE_FILE, ArtifactContents
 from tidegate.core.errors import InputError
 from tidegate.core.manifest import Manifest, parse_manifest
 from tidegate.core.plan import ArtifactRef
+from tidegate.testing.artifacts import packages_of, store_artifact
 from tidegate.testing.memory import MemoryArtifacts
-
-_BUCKET = "artifacts"
 
 
 @dataclass(frozen=True)
@@ -33,37 +33,35 @@ class TemplateApplication:
 
     def store(self, generation: int, artifacts: MemoryArtifacts) -> ArtifactRef:
         """Put a generation's artifact where a release finds it."""
-        contents, template = self._build(generation)
-        digest = contents.digest()
-        prefix = f"applications/{contents.application}/{digest.removeprefix('sha256:')}"
-        artifacts.store(_BUCKET, f"{prefix}/artifact.json", contents.model_dump_json().encode())
-        artifacts.store(_BUCKET, f"{prefix}/{contents.template}", template)
-        return ArtifactRef(
-            application=contents.application,
-            digest=digest,
-            bucket=_BUCKET,
-            prefix=prefix,
-            commit=contents.template_sha256[:12],
-            author="author@example.org",
-            subject=f"Change {generation}",
+        contents, template, files = self._build(generation)
+        built = store_artifact(artifacts, contents, template, files)
+        return built.model_copy(
+            update={
+                "commit": contents.template_sha256[:12],
+                "author": "author@example.org",
+                "subject": f"Change {generation}",
+            }
         )
 
-    def _build(self, generation: int) -> tuple[ArtifactContents, bytes]:
+    def _build(self, generation: int) -> tuple[ArtifactContents, bytes, Mapping[str, bytes]]:
         manifest = self._manifest()
         sam = read_for_stages(self.template, manifest)
-        package_code(sam, self.template, _NamedPackages(generation))
+        store = _NamedPackages(generation)
+        package_code(sam, self.template, store)
         _change_inline_code(sam, generation)
         expansion = expand_for_stages(sam, str(self.template), manifest)
         template = json.dumps(expansion.template, sort_keys=True).encode()
+        files = {key: key.encode() for key in store.digests} | {SOURCE_FILE: template}
         contents = ArtifactContents(
             application=manifest.application,
             manifest=manifest,
             template_sha256=hashlib.sha256(template).hexdigest(),
+            packages=packages_of(files),
             aliases=expansion.aliases,
             functions=expansion.functions,
             stage_defaults=expansion.defaults,
         )
-        return contents, template
+        return contents, template, files
 
     def _manifest(self) -> Manifest:
         try:
@@ -81,10 +79,15 @@ class _NamedPackages(PackageStore):
         self._generation = generation
 
     def add_code(self, source: Path) -> str:
-        return f"{self.prefix}/{source.name}-{self._generation}.zip"
+        return self._name(f"{source.name}-{self._generation}.zip")
 
     def add_file(self, source: Path, *, suffix: str = "") -> str:
-        return f"{self.prefix}/{source.name}{suffix}"
+        return self._name(f"{source.name}{suffix}")
+
+    def _name(self, name: str) -> str:
+        key = f"{self.prefix}/{name}"
+        self.digests[key] = ""
+        return key
 
 
 def _change_inline_code(template: Template, generation: int) -> None:

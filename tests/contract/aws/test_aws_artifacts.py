@@ -3,18 +3,25 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
-from contract.ports.artifacts import ArtifactsContract
+from contract.ports.artifacts import ArtifactsContract, Overwrite
 from tidegate.aws.artifacts import S3Artifacts
 from tidegate.aws.session import Clients
 from tidegate.build.artifact import build_and_upload, build_artifact, upload
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import ArtifactError, InputError
 from tidegate.core.plan import ArtifactRef
-from tidegate.core.workflow.artifacts import check_template, read_contents
+from tidegate.core.workflow.artifacts import (
+    check_packages,
+    check_source,
+    read_contents,
+    read_template,
+    require_versions,
+)
 from tidegate.local.cloud import DEFAULT_REGION
 
 pytestmark = pytest.mark.cloud
@@ -60,8 +67,31 @@ def artifacts(clients: Clients) -> S3Artifacts:
 class TestS3Artifacts(ArtifactsContract):
     @pytest.fixture
     def stored(self, s3: Any, bucket: str) -> tuple[str, str]:
-        s3.put_object(Bucket=bucket, Key="a/key", Body=b"built")
+        s3.put_object(Bucket=bucket, Key="a/key", Body=b"built", ChecksumAlgorithm="SHA256")
         return bucket, "a/key"
+
+    @pytest.fixture
+    def overwrite(self, s3: Any, stored: tuple[str, str]) -> Overwrite:
+        def overwrite(content: bytes) -> str:
+            bucket, key = stored
+            put = s3.put_object(Bucket=bucket, Key=key, Body=content, ChecksumAlgorithm="SHA256")
+            return str(put["VersionId"])
+
+        return overwrite
+
+    def test_trusts_no_object_that_was_stored_in_another_way(
+        self, s3: Any, bucket: str, artifacts: S3Artifacts
+    ) -> None:
+        s3.put_object(Bucket=bucket, Key="crc", Body=b"built", ChecksumAlgorithm="CRC32")
+        with pytest.raises(ArtifactError, match=r"S3 has no SHA-256 of s3://.*/crc"):
+            artifacts.sha256(bucket, "crc")
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="parts", ChecksumAlgorithm="SHA256")
+        of_it = {"Bucket": bucket, "Key": "parts", "UploadId": upload["UploadId"]}
+        part = s3.upload_part(**of_it, PartNumber=1, Body=b"built", ChecksumAlgorithm="SHA256")
+        parts = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]
+        s3.complete_multipart_upload(**of_it, MultipartUpload={"Parts": parts})
+        with pytest.raises(ArtifactError, match=r"S3 has no SHA-256 of s3://.*/parts"):
+            artifacts.sha256(bucket, "parts")
 
     def test_says_when_there_is_no_such_bucket(self, artifacts: S3Artifacts) -> None:
         with pytest.raises(ArtifactError, match="s3://no-such-bucket/key"):
@@ -75,10 +105,11 @@ def test_a_release_reads_what_the_build_stored(
 
     contents = read_contents(artifacts, reference)
 
-    check_template(artifacts, reference, contents)
-    code, source = contents.packages
-    assert artifacts.read(bucket, code.key)
-    assert artifacts.read(bucket, f"{reference.prefix}/{source.key}")
+    require_versions(reference, contents)
+    assert read_template(artifacts, reference, contents)["Resources"]["Greeter"]
+    check_packages(artifacts, reference, contents, [DEFAULT_REGION])
+    check_source(artifacts, reference, contents)
+    assert reference.versions.keys() == {bucket}
     assert contents.aliases[0].function == "Greeter"
 
 
@@ -104,12 +135,53 @@ def test_the_release_file_names_artifact_and_commit(shop: Path, s3: Any, bucket:
 
 
 def test_sends_nothing_twice(shop: Path, s3: Any, bucket: str) -> None:
+    def stored() -> int:
+        return len(s3.list_object_versions(Bucket=bucket)["Versions"])
+
     first = build_artifact(shop)
-    assert upload(first, bucket, s3) == len(first.files) == 4
-    assert upload(build_artifact(shop), bucket, s3) == 0
+    versions = upload(first, bucket, s3)
+    assert versions.keys() == first.files.keys()
+    assert stored() == len(first.files) == 4
+    assert upload(build_artifact(shop), bucket, s3) == versions
+    assert stored() == 4
 
     (shop / "tests.py").write_text("# the code stays as it is\n")
-    assert upload(build_artifact(shop), bucket, s3) == 3
+    upload(build_artifact(shop), bucket, s3)
+    assert stored() == 7
+
+
+def test_two_builds_at_once_store_the_same_once(shop: Path, s3: Any, bucket: str) -> None:
+    artifact = build_artifact(shop)
+
+    class Late:
+        """The other build stores each object between this one's look and its upload."""
+
+        looked: ClassVar[set[str]] = set()
+
+        def head_object(self, **request: Any) -> Any:
+            if (key := request["Key"]) not in self.looked:
+                self.looked.add(key)
+                _store(s3, bucket, key, artifact.files[key].read_bytes())
+                raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+            return s3.head_object(**request)
+
+        def put_object(self, **request: Any) -> Any:
+            return s3.put_object(**request)
+
+    versions = upload(artifact, bucket, cast("Any", Late()))
+
+    assert len(s3.list_object_versions(Bucket=bucket)["Versions"]) == len(versions) == 4
+
+
+def _store(s3: Any, bucket: str, key: str, content: bytes) -> None:
+    s3.put_object(Bucket=bucket, Key=key, Body=content, ChecksumAlgorithm="SHA256")
+
+
+def test_refuses_a_bucket_that_keeps_no_versions(shop: Path, s3: Any, account: str) -> None:
+    where = {"LocationConstraint": DEFAULT_REGION}
+    s3.create_bucket(Bucket=f"plain-{account}", CreateBucketConfiguration=where)
+    with pytest.raises(ArtifactError, match=f"plain-{account} keeps no versions"):
+        upload(build_artifact(shop), f"plain-{account}", s3)
 
 
 def test_says_where_it_could_not_store(shop: Path, s3: Any) -> None:
@@ -154,6 +226,9 @@ def test_packages_lie_in_a_bucket_of_every_region(
 ) -> None:
     far = Clients(clients.session, "us-east-1").make("s3")
     far.create_bucket(Bucket=f"{bucket}-us-east-1")
+    far.put_bucket_versioning(
+        Bucket=f"{bucket}-us-east-1", VersioningConfiguration={"Status": "Enabled"}
+    )
 
     reference = build_and_upload(
         far_shop,
@@ -169,6 +244,10 @@ def test_packages_lie_in_a_bucket_of_every_region(
     assert reference.packages_in("us-east-1") == f"{bucket}-us-east-1"
     there = far.list_objects_v2(Bucket=f"{bucket}-us-east-1")["Contents"]
     assert [entry["Key"] for entry in there] == [code.key]
+    require_versions(reference, read_contents(artifacts, reference))
+    check_packages(
+        artifacts, reference, read_contents(artifacts, reference), [DEFAULT_REGION, "us-east-1"]
+    )
 
 
 def test_refuses_a_region_whose_functions_would_find_no_code(

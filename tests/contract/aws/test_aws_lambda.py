@@ -1,6 +1,13 @@
 """Aliases and functions in Lambda keep the contracts of their ports."""
 
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from botocore.stub import Stubber
 
 from contract.local.lambda_functions import ROLE, Function
 from contract.ports.aliases import AliasesContract
@@ -105,6 +112,35 @@ class TestLambdaVersions(VersionsContract):
     ) -> None:
         digests = {versions.code(published, str(number)) for number in (1, 2, 3)}
         assert len(digests) == 3
+
+    def test_tells_what_a_version_runs_with(
+        self, versions: LambdaVersions, published: str, client: Callable[[str], Any]
+    ) -> None:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            archive.writestr("python/shared.py", "ANSWER = 42")
+        functions = client("lambda")
+        layer = functions.publish_layer_version(
+            LayerName="shared", Content={"ZipFile": content.getvalue()}
+        )["LayerVersionArn"]
+        functions.update_function_configuration(FunctionName=published, Layers=[layer])
+
+        assert versions.layers(published, "$LATEST") == [layer]
+        assert versions.layers(published, "1") == []
+        digest = hashlib.sha256(content.getvalue()).hexdigest()
+        assert versions.layer_code(layer) == f"sha256:{digest}"
+
+    def test_knows_an_image_by_the_digest_that_its_tag_stood_for(self, clients: Clients) -> None:
+        functions = clients.make("lambda")
+        image = f"sha256:{'a' * 64}"
+        with Stubber(functions) as answers:
+            configuration = {"CodeSha256": "b" * 64}
+            code = {"ImageUri": "repository:latest", "ResolvedImageUri": f"repository@{image}"}
+            answers.add_response("get_function", {"Configuration": configuration, "Code": code})
+            answers.add_response("get_function", {"Configuration": configuration})
+            versions = LambdaVersions(functions)
+            assert versions.code("render", "1") == image
+            assert versions.code("render", "1") == f"sha256:{'b' * 64}"
 
 
 class TestLambdaCapacity(CapacityContract):

@@ -10,10 +10,16 @@ from contract.ports.stacks import LOOKS, Wait
 from tidegate.aws.session import Clients
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.build.artifact import build_and_upload
-from tidegate.core.ports import StackSpec, StackState
+from tidegate.core.artifact import ArtifactContents
+from tidegate.core.plan import ArtifactRef, Target
+from tidegate.core.ports import StackState
+from tidegate.core.workflow.specs import stack_spec
 
 pytestmark = pytest.mark.cloud
 
+TARGET = Target(
+    account="111111111111", region="eu-west-1", role_arn="role/target", stack_name="shop-prod"
+)
 PIN = "TidegatePinnedVersionGreeterAliaslive"
 MANIFEST = (
     'version: 1\napplication: shop\nstages: [{name: prod, account: "111111111111",'
@@ -45,20 +51,26 @@ class Shop:
         (folder / "tidegate.yaml").write_text(MANIFEST)
         (folder / "template.yaml").write_text(TEMPLATE)
 
-    def build(self, code: str) -> str:
-        """Build and store; gives the template's location."""
+    def build(self, code: str) -> ArtifactRef:
+        """Build and store."""
         (self._folder / "code" / "app.py").write_text(code)
-        built = build_and_upload(
+        return build_and_upload(
             self._folder, bucket=self._bucket, s3=self._s3, revision={"commit": "c0ffee"}
         )
-        return f"s3://{built.bucket}/{built.prefix}/template.json"
 
-    def deploy(self, template: str, pin: str = "") -> StackState:
+    def deploy(self, built: ArtifactRef, pin: str = "") -> StackState:
         """Deploy by a change set."""
-        parameters = {"TidegateArtifactBucket": self._bucket, PIN: pin}
-        spec = StackSpec("shop-prod", template, parameters)
+        stored = self._s3.get_object(Bucket=self._bucket, Key=f"{built.prefix}/artifact.json")
+        spec = stack_spec(
+            artifact=built,
+            contents=ArtifactContents.model_validate_json(stored["Body"].read()),
+            stage="prod",
+            target=TARGET,
+            parameters={},
+            pins={PIN: pin},
+        )
         for _ in range(LOOKS):
-            if made := self._stacks.preview(spec, f"{template} {pin}"):
+            if made := self._stacks.preview(spec, f"{built.digest} {pin}"):
                 self._stacks.execute(made.id, "execute")
                 return self._settled()
             self._wait()
@@ -94,15 +106,15 @@ def test_a_pinned_alias_stays_while_the_candidate_is_published(
     function = first.resources["Greeter"]
     assert live() == "1"
 
-    template = shop.build("def handler(event, context): return 2")
-    pinned = shop.deploy(template, pin="1")
+    built = shop.build("def handler(event, context): return 2")
+    pinned = shop.deploy(built, pin="1")
     assert pinned.status == "UPDATE_COMPLETE"
     assert pinned.parameters[PIN] == "1"
     assert live() == "1"
     candidates = client("lambda").list_versions_by_function(FunctionName=function)["Versions"]
     assert [v["Version"] for v in candidates] == ["$LATEST", "1", "2"]
 
-    assert shop.deploy(template).status == "UPDATE_COMPLETE"
+    assert shop.deploy(built).status == "UPDATE_COMPLETE"
     assert live() == "2"
 
 
@@ -112,8 +124,8 @@ def test_after_the_finish_the_template_says_what_the_alias_serves(
     """What drift detection compares: each property that the template gives, with the resource."""
     functions = client("lambda")
     function = shop.deploy(shop.build("def handler(event, context): return 1")).resources["Greeter"]
-    template = shop.build("def handler(event, context): return 2")
-    shop.deploy(template, pin="1")
+    built = shop.build("def handler(event, context): return 2")
+    shop.deploy(built, pin="1")
     alias = functions.get_alias(FunctionName=function, Name="live")
     functions.update_alias(
         FunctionName=function,
@@ -123,7 +135,7 @@ def test_after_the_finish_the_template_says_what_the_alias_serves(
         RevisionId=alias["RevisionId"],
     )
 
-    finished = shop.deploy(template)  # as the finish does, when the alias is there already
+    finished = shop.deploy(built)  # as the finish does, when the alias is there already
 
     (wanted,) = (
         arn.rpartition(":")[2] for name, arn in finished.resources.items() if "Version" in name

@@ -186,7 +186,7 @@ def reader(aws: EmbeddedAws, account: str) -> Any:
 def test_target_accounts_read_packages_and_nothing_else(aws: EmbeddedAws, stack: Stack) -> None:
     s3 = stack.client("s3")
     for key in ("applications/shop/code.zip", "shop/Source/abc"):
-        s3.put_object(Bucket=stack.bucket, Key=key, Body=b"bytes")
+        s3.put_object(Bucket=stack.bucket, Key=key, Body=b"bytes", IfNoneMatch="*")
     target = reader(aws, TARGET)
     read = target.get_object(Bucket=stack.bucket, Key="applications/shop/code.zip")
     assert read["Body"].read() == b"bytes"
@@ -198,6 +198,17 @@ def test_target_accounts_read_packages_and_nothing_else(aws: EmbeddedAws, stack:
             client.get_object(Bucket=stack.bucket, Key=key)
     with pytest.raises(ClientError, match="AccessDenied"):
         target.put_object(Bucket=stack.bucket, Key="applications/shop/code.zip", Body=b"other")
+
+
+def test_what_a_build_has_stored_is_not_replaced_by_the_account_itself(stack: Stack) -> None:
+    s3 = stack.client("s3")
+    package = {"Bucket": stack.bucket, "Key": "applications/shop/packages/code.zip"}
+    s3.put_object(**package, Body=b"built", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(**package, Body=b"other")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(**package, Body=b"other", IfNoneMatch="*")
+    s3.put_object(Bucket=stack.bucket, Key="shop/Source/abc", Body=b"the pipeline's own")
 
 
 def test_only_pipeline_and_build_may_use_the_connection(stack: Stack) -> None:

@@ -1,5 +1,7 @@
 """S3 of the embedded AWS serves CloudFormation and Lambda of other accounts as AWS does."""
 
+import base64
+import hashlib
 import io
 import json
 import zipfile
@@ -68,6 +70,36 @@ def test_a_target_account_deploys_template_and_code_from_the_bucket(
 def test_an_account_that_the_policy_does_not_name_cannot(aws: EmbeddedAws, bucket: str) -> None:
     with pytest.raises(ClientError, match="Template not found"):
         deploy(aws, STRANGER, bucket)
+
+
+def test_stacks_take_template_and_layer_in_the_version_that_is_asked_for(
+    aws: EmbeddedAws, account: str, bucket: str
+) -> None:
+    s3 = aws.client("s3", account=account)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("python/shared.py", "ANSWER = 42")
+    built = s3.put_object(Bucket=bucket, Key="layer.zip", Body=package.getvalue())["VersionId"]
+    content = {"S3Bucket": bucket, "S3Key": "layer.zip", "S3ObjectVersion": built}
+    resources = {"Layer": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": content}}}
+    template = json.dumps({"Resources": resources})
+    version = s3.put_object(Bucket=bucket, Key="template.json", Body=template)["VersionId"]
+    for key in ("layer.zip", "template.json"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"swapped")
+
+    client = aws.client("cloudformation", account=account)
+    url = f"https://{bucket}.s3.{DEFAULT_REGION}.amazonaws.com/template.json?versionId="
+    client.create_stack(StackName="versions", TemplateURL=url + version)
+
+    assert stack_status(client, "versions") == "CREATE_COMPLETE"
+    (layer,) = client.list_stack_resources(StackName="versions")["StackResourceSummaries"]
+    functions = aws.client("lambda", account=account)
+    found = functions.get_layer_version_by_arn(Arn=layer["PhysicalResourceId"])["Content"]
+    digest = hashlib.sha256(package.getvalue()).digest()
+    assert found["CodeSha256"] == base64.b64encode(digest).decode()
+    with pytest.raises(ClientError, match="Template not found"):
+        client.create_stack(StackName="none", TemplateURL=url + "another")
 
 
 def test_a_template_sets_the_default_encryption_of_a_bucket(aws: EmbeddedAws, account: str) -> None:

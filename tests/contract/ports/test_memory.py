@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from contract.ports.aliases import AliasesContract
-from contract.ports.artifacts import ArtifactsContract
+from contract.ports.artifacts import ArtifactsContract, Overwrite
 from contract.ports.callbacks import CallbacksContract
 from contract.ports.capacity import CapacityContract
 from contract.ports.executions import ExecutionsContract, Stop
@@ -70,6 +70,10 @@ class TestMemoryArtifacts(ArtifactsContract):
         artifacts = MemoryArtifacts()
         artifacts.store(*stored, b"built")
         return artifacts
+
+    @pytest.fixture
+    def overwrite(self, artifacts: MemoryArtifacts, stored: tuple[str, str]) -> Overwrite:
+        return lambda content: artifacts.store(*stored, content)
 
 
 class TestMemoryCallbacks(CallbacksContract):

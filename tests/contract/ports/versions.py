@@ -26,6 +26,16 @@ class VersionsContract:
     def test_gives_the_digest_of_the_code(self, versions: Versions, published: str) -> None:
         assert re.fullmatch(r"sha256:[0-9a-f]{64}", versions.code(published, "1"))
 
+    def test_what_is_not_published_has_code_too(self, versions: Versions, published: str) -> None:
+        assert versions.code(published, "$LATEST") == versions.code(published, "3")
+
+    def test_a_function_without_layers_has_none(self, versions: Versions, published: str) -> None:
+        assert versions.layers(published, "1") == []
+
+    def test_says_that_there_is_no_such_layer(self, versions: Versions, account: str) -> None:
+        with pytest.raises(NotFound):
+            versions.layer_code(f"arn:aws:lambda:eu-west-1:{account}:layer:nothing:1")
+
     def test_deletes_one_version_however_often_it_is_asked(
         self, versions: Versions, published: str
     ) -> None:

@@ -180,6 +180,12 @@ CALLS = [
         {"get_object": {"Body": io.BytesIO(b"")}},
     ),
     Call(
+        "artifacts.sha256",
+        "s3",
+        lambda c: S3Artifacts(c).sha256("bucket", "key"),
+        {"head_object": {"ChecksumSHA256": "aGVsbG8="}},
+    ),
+    Call(
         "bus.publish",
         "events",
         lambda c: EventBridgeBus(c, "bus").publish("Changed", {}),
@@ -310,6 +316,18 @@ CALLS = [
         "lambda",
         lambda c: LambdaVersions(c).code("hello", "1"),
         {"get_function": {"Configuration": {"CodeSha256": "aGVsbG8="}}},
+    ),
+    Call(
+        "versions.layers",
+        "lambda",
+        lambda c: LambdaVersions(c).layers("hello", "1"),
+        {"get_function": {"Configuration": {}}},
+    ),
+    Call(
+        "versions.layer_code",
+        "lambda",
+        lambda c: LambdaVersions(c).layer_code("arn:layer"),
+        {"get_layer_version_by_arn": {"Content": {"CodeSha256": "aGVsbG8="}}},
     ),
     Call(
         "versions.published",

@@ -354,7 +354,7 @@ def test_asks_for_an_alias_name_that_it_can_know(expand: Expand) -> None:
 
 def test_counts_the_parameters_that_pins_need(expand: Expand) -> None:
     def change(template: Any) -> None:
-        template["Parameters"] |= {f"P{n}": {"Type": "String"} for n in range(198)}
+        template["Parameters"] |= {f"P{n}": {"Type": "String"} for n in range(197)}
 
     with pytest.raises(TemplateError, match=r"the template has 201 parameters; .* allows 200"):
         expand("handwritten", change)

@@ -203,8 +203,9 @@ class Bucket:
     def get_bucket_location(self, **_: Any) -> dict[str, str]:
         return {"LocationConstraint": "eu-west-1"}
 
-    def put_object(self, Key: str, **_: Any) -> None:  # noqa: N803
+    def put_object(self, Key: str, **_: Any) -> dict[str, str]:  # noqa: N803
         self.keys.append(Key)
+        return {"VersionId": f"version of {Key}"}
 
 
 def test_build_stores_the_artifact_and_writes_what_a_release_starts_with(example: Path) -> None:
@@ -230,6 +231,7 @@ def test_build_stores_the_artifact_and_writes_what_a_release_starts_with(example
         "Greet",
     )
     assert f"{written['prefix']}/artifact.json" == bucket.keys[-1]
+    assert written["versions"] == {"artifacts": {key: f"version of {key}" for key in bucket.keys}}
     assert f"tidegate release {release}" in result.stdout
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults
+from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults, named_code
 from tidegate.core.manifest import Manifest
 from tidegate.core.plan import ManagedAlias
 
@@ -79,3 +79,21 @@ def test_survives_being_stored() -> None:
 def test_a_digest_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError):
         Package(key="k", sha256="sha256:abc")
+
+
+@pytest.mark.parametrize(
+    ("location", "digest"),
+    [
+        ({"S3Bucket": "b", "S3Key": "code.zip"}, f"sha256:{'a' * 64}"),
+        ({"S3Bucket": "theirs", "S3Key": "their.zip"}, ""),
+        ({"ImageUri": f"repository@sha256:{'b' * 64}"}, f"sha256:{'b' * 64}"),
+        ({"ImageUri": {"Fn::Sub": f"${{R}}/app@sha256:{'b' * 64}"}}, f"sha256:{'b' * 64}"),
+        ({"ImageUri": {"Fn::If": ["C", f"r@sha256:{'b' * 64}", f"r@sha256:{'c' * 64}"]}}, ""),
+        ({"ImageUri": "repository:latest"}, ""),
+        ({"ZipFile": "inline"}, ""),
+        ("inline", ""),
+        (None, ""),
+    ],
+)
+def test_names_the_bytes_of_a_package_or_an_image_and_no_others(location: Any, digest: str) -> None:
+    assert named_code(location, [Package(key="code.zip", sha256="a" * 64)]) == digest

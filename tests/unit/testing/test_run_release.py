@@ -208,7 +208,7 @@ def test_every_kind_of_template_is_released(project: Callable[[str], Path], name
     folder = project(f"{name}.yaml")
     ran = run_release(folder / "template.yaml", folder / "tidegate.yaml")
     assert ran.succeeded, ran.cause
-    assert ran.weights("prod") == ([] if name == "handwritten" else [0.1, 1.0])
+    assert ran.weights("prod") == [0.1, 1.0]
 
 
 def test_regions_that_differ_at_the_end_are_mixed(project: Callable[[str], Path]) -> None:

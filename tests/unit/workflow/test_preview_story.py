@@ -187,8 +187,8 @@ def test_new_code_is_known_by_its_package_or_image(code: dict[str, str], digest:
 
 def test_a_target_takes_its_packages_from_a_bucket_of_its_own_region() -> None:
     story = Story(CANARY.replace("[eu-west-1]", "[eu-west-1, us-east-1]"))
-    built = story.application.build("one")
-    far = built.model_copy(update={"buckets": {"us-east-1": "artifacts-us-east-1"}})
+    story.application.buckets = {"us-east-1": "artifacts-us-east-1"}
+    far = story.application.build("one")
     assert story.machines.release(far, story.next_execution()) == "succeeded"
     buckets = {
         region: story.at(f"333333333333/{region}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
-from tidegate.core.artifact import ArtifactContents, contents_digest
+from tidegate.core.artifact import CONTENTS_FILE, SOURCE_FILE, ArtifactContents, contents_digest
 from tidegate.core.errors import ArtifactError
 from tidegate.core.plan import ArtifactRef
 from tidegate.core.ports import Artifacts
@@ -37,8 +39,9 @@ def check_place(artifact: ArtifactRef, account: str) -> None:
 
 def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactContents:
     """What the artifact holds. Raises ``ArtifactError`` unless it is what its digest names."""
-    place = f"s3://{artifact.bucket}/{artifact.prefix}/artifact.json"
-    raw = artifacts.read(artifact.bucket, f"{artifact.prefix}/artifact.json")
+    key = f"{artifact.prefix}/{CONTENTS_FILE}"
+    place = f"s3://{artifact.bucket}/{key}"
+    raw = artifacts.read(artifact.bucket, key, artifact.version(artifact.bucket, key))
     try:
         contents = ArtifactContents.model_validate_json(raw)
     except ValidationError as invalid:
@@ -57,18 +60,75 @@ def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactConten
     return contents
 
 
-def check_template(artifacts: Artifacts, artifact: ArtifactRef, contents: ArtifactContents) -> None:
-    """Raises ``ArtifactError`` unless the stored template is the one that was built."""
+def read_template(
+    artifacts: Artifacts, artifact: ArtifactRef, contents: ArtifactContents
+) -> Mapping[str, Any]:
+    """The expanded template. Raises ``ArtifactError`` unless it is the one that was built.
+
+    Asked before each use: CloudFormation takes the same version of the object.
+    """
     key = template_key(artifact, contents)
-    found = hashlib.sha256(artifacts.read(artifact.bucket, key)).hexdigest()
-    if found != contents.template_sha256.removeprefix("sha256:"):
-        raise ArtifactError(
-            f"s3://{artifact.bucket}/{key} has the SHA-256 {found}, "
-            f"and the artifact names {contents.template_sha256}.",
-            mend=_REBUILD,
-        )
+    raw = artifacts.read(artifact.bucket, key, artifact.version(artifact.bucket, key))
+    _compare(artifact.bucket, key, hashlib.sha256(raw).hexdigest(), contents.template_sha256)
+    template: Mapping[str, Any] = json.loads(raw)
+    return template
+
+
+def check_packages(
+    artifacts: Artifacts, artifact: ArtifactRef, contents: ArtifactContents, regions: Iterable[str]
+) -> None:
+    """Raises ``ArtifactError`` unless functions of these regions would find what was built."""
+    for bucket in dict.fromkeys(artifact.packages_in(region) for region in regions):
+        for key, sha256 in _code_packages(contents):
+            _check(artifacts, artifact, bucket, key, sha256)
+
+
+def check_source(artifacts: Artifacts, artifact: ArtifactRef, contents: ArtifactContents) -> None:
+    """Raises ``ArtifactError`` unless the source to be tested is the one that was built."""
+    for package in contents.packages:
+        if package.key == SOURCE_FILE:
+            _check(artifacts, artifact, artifact.bucket, source_key(artifact), package.sha256)
+
+
+def require_versions(artifact: ArtifactRef, contents: ArtifactContents) -> None:
+    """Raises ``ArtifactError`` when the reference leaves open which S3 version some object has."""
+    packages = [key for key, _ in _code_packages(contents)]
+    own = [template_key(artifact, contents), source_key(artifact)]
+    needed = [(artifact.bucket, key) for key in own]
+    needed += [(b, k) for b in (artifact.bucket, *artifact.buckets.values()) for k in packages]
+    for bucket, key in needed:
+        if not artifact.version(bucket, key):
+            raise ArtifactError(
+                f"The artifact {artifact.digest} does not say which S3 version of"
+                f" s3://{bucket}/{key} it means, so others could put another one in its place.",
+                mend="An older Tidegate has built it: build the commit again.",
+            )
 
 
 def template_key(artifact: ArtifactRef, contents: ArtifactContents) -> str:
     """The template's key in the artifact bucket."""
     return f"{artifact.prefix}/{contents.template}"
+
+
+def source_key(artifact: ArtifactRef) -> str:
+    """The key of the source that is tested."""
+    return f"{artifact.prefix}/{SOURCE_FILE}"
+
+
+def _code_packages(contents: ArtifactContents) -> Iterator[tuple[str, str]]:
+    """Key and SHA-256 of each package that the template names."""
+    for package in contents.packages:
+        if package.key != SOURCE_FILE:
+            yield package.key, package.sha256
+
+
+def _check(artifacts: Artifacts, artifact: ArtifactRef, bucket: str, key: str, sha256: str) -> None:
+    _compare(bucket, key, artifacts.sha256(bucket, key, artifact.version(bucket, key)), sha256)
+
+
+def _compare(bucket: str, key: str, found: str, named: str) -> None:
+    if found != named:
+        raise ArtifactError(
+            f"s3://{bucket}/{key} has the SHA-256 {found}, and the artifact names {named}.",
+            mend=_REBUILD,
+        )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from tidegate.core.commands import command
 from tidegate.core.errors import (
@@ -12,11 +15,10 @@ from tidegate.core.errors import (
     FinishFailed,
     LockLost,
     NotCanaryable,
-    StackBusy,
     StackFailed,
 )
 from tidegate.core.plan import ManagedAlias, WhenNotCanaryable
-from tidegate.core.ports import Ports, StackState
+from tidegate.core.ports import Change, ChangeSet, Ports, ResourceChange, StackState
 from tidegate.core.record import (
     Approval,
     Decision,
@@ -24,8 +26,9 @@ from tidegate.core.record import (
     RolloutPhase,
     Shift,
 )
-from tidegate.core.stack_status import mend
-from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.stack_status import TAKEN_BACK, mend
+from tidegate.core.workflow.artifacts import check_packages, read_contents, read_template
+from tidegate.core.workflow.code import candidate_version, check_code
 from tidegate.core.workflow.follow import follow
 from tidegate.core.workflow.items import (
     find,
@@ -49,6 +52,8 @@ from tidegate.core.workflow.warm import find_warms
 
 _NOT_WITH_WEIGHTS = "which cannot be changed while it has weights"
 _DEPLOYED = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+# What of an alias Tidegate holds by parameters while it shifts.
+_HELD = {"FunctionVersion", "ProvisionedConcurrencyConfig"}
 
 
 class Candidates(TypedDict):
@@ -62,7 +67,8 @@ def deploy(ports: Ports, ref: RolloutRef, execution: str = "") -> dict[str, bool
     """Hand the change set to CloudFormation, once, and say whether it is through.
 
     What was deployed and looked at before stays so, whatever became of the stack since.
-    Raises ``ApprovalVoid``, ``ChangeSetStale``, ``StackFailed``, ``Aborted``, ``LockLost``.
+    Raises ``ApprovalVoid``, ``ArtifactError``, ``ChangeSetStale``, ``StackFailed``, ``Aborted``,
+    ``LockLost``.
     """
     scene = open_scene(ports, ref)
     rollout = scene.rollout() or _begin(scene, execution)
@@ -86,15 +92,23 @@ def deploy(ports: Ports, ref: RolloutRef, execution: str = "") -> dict[str, bool
 def find_candidates(ports: Ports, ref: RolloutRef) -> Candidates:
     """Learn which aliases are to move from which version to which, and store it.
 
-    Raises ``NotCanaryable``, ``AliasChangedByOthers``, ``Aborted``.
+    Raises ``CodeMismatch`` when a function runs other bytes than were built, ``NotCanaryable``,
+    ``AliasChangedByOthers``, ``Aborted``.
     """
     scene = open_scene(ports, ref)
     heed_wishes(ports, ref.release.id)
     rollout = scene.require_rollout()
     if rollout.phase is RolloutPhase.DEPLOYING:
         state = scene.state()
+        code = check_code(scene, state)
         shifts = _shifts(scene, state)
-        rollout = scene.note(rollout, shifts=shifts, warms=find_warms(scene, shifts, state))
+        rollout = scene.note(
+            rollout,
+            code=code,
+            candidates=_candidates(scene, state),
+            shifts=shifts,
+            warms=find_warms(scene, shifts, state),
+        )
         refuse_foreign(scene, rollout, foreign(scene.world.aliases, rollout.shifts, [0.0]))
         why = _why_all_at_once(scene, rollout)
         scene.save(rollout, phase=RolloutPhase.VALIDATING, all_at_once=why, foreign="")
@@ -107,8 +121,11 @@ def find_candidates(ports: Ports, ref: RolloutRef) -> Candidates:
 def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     """Take the pins off the stack, now that the aliases are where its template wants them.
 
-    An update that CloudFormation takes back is begun again, for some ten minutes. Then raises
-    ``FinishFailed``: the candidate is validated and keeps all traffic, whatever the stack does.
+    Nothing else may change with them: CloudFormation says so before it is asked to, and in the end
+    every alias serves the candidate that was validated. An update that CloudFormation takes back is
+    begun again, for some ten minutes.
+    Raises ``FinishFailed``: the candidate is validated and keeps all traffic, whatever the stack
+    does. ``ArtifactError`` for another template than was built, ``AliasChangedByOthers``,
     ``LockLost`` when it goes back by now, ``StackBusy``.
     """
     scene = open_scene(ports, ref)
@@ -125,19 +142,9 @@ def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     follow(scene, "finish", rollout.retries)
     if state.busy or (_pinned(scene, state) and _unpin(scene, rollout, state)):
         return {"done": False}
+    refuse_foreign(scene, rollout, _not_on_candidates(scene, rollout))
     succeed(scene, rollout)
     return {"done": True}
-
-
-def candidate_version(alias: ManagedAlias, state: StackState) -> str:
-    """The version that this artifact published: the last part of the version's ARN.
-
-    Raises ``StackBusy`` when the stack's description does not show it yet.
-    """
-    arn = state.resources.get(alias.version_logical_id)
-    if arn is None:
-        raise StackBusy(f"The stack does not show {alias.version_logical_id} yet.")
-    return arn.rpartition(":")[2]
 
 
 def _begin(scene: Scene, execution: str) -> Rollout:
@@ -179,6 +186,11 @@ def _require_approval(scene: Scene) -> None:
 
 
 def _execute(scene: Scene, rollout: Rollout) -> None:
+    """Hand the change set over, if CloudFormation and Lambda would take what was built."""
+    artifacts, artifact = scene.ports.artifacts, scene.plan.artifact
+    contents = read_contents(artifacts, artifact)
+    read_template(artifacts, artifact, contents)
+    check_packages(artifacts, artifact, contents, [scene.target.region])
     tried = rollout.executing
     if not tried:
         rollout = scene.note(rollout, executing=True)
@@ -191,6 +203,26 @@ def _execute(scene: Scene, rollout: Rollout) -> None:
             scene.note(rollout, executing=False)
         raise
     scene.note(rollout, executed=True)
+
+
+def _candidates(scene: Scene, state: StackState) -> dict[str, str]:
+    """What each managed alias of the stack is to serve in the end."""
+    return {
+        f"{alias_ref(alias, state).function}:{alias.alias}": candidate_version(alias, state)
+        for alias in scene.plan.aliases
+        if alias.alias_logical_id in state.resources
+    }
+
+
+def _not_on_candidates(scene: Scene, rollout: Rollout) -> list[str]:
+    """The aliases that do not serve, alone, what was found after the deployment."""
+    wanted = [
+        Shift(
+            function=name.rpartition(":")[0], alias=name.rpartition(":")[2], stable=v, candidate=v
+        )
+        for name, v in rollout.candidates.items()
+    ]
+    return foreign(scene.world.aliases, wanted, [1.0])
 
 
 def _shifts(scene: Scene, state: StackState) -> tuple[Shift, ...]:
@@ -243,22 +275,84 @@ def _pinned(scene: Scene, state: StackState) -> bool:
 
 
 def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
-    """Begin to take the pins off, now or later; False when there is nothing to take off."""
+    """Go on to take the pins off, now or later; False when there is nothing to take off."""
     if state.status not in _DEPLOYED:
         _keep_candidates(scene, rollout)
-        if not may_pass(rollout, state):
-            raise FinishFailed(
-                f"{scene.target.stack_name} is {state.status}: {state.reason} "
-                f"The validated candidate keeps all traffic.",
-                mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
-            )
-        due = when_due(scene, rollout)
+        due = _next_attempt(scene, rollout, state)
         if due is None:
             return True
         rollout = due
     contents = read_contents(scene.ports.artifacts, scene.plan.artifact)
+    template = read_template(scene.ports.artifacts, scene.plan.artifact, contents)
     spec = deployed_spec(scene.plan.artifact, contents, scene.stage, scene.target, pins={})
-    return scene.world.stacks.update(spec, scene.token("finish", rollout.retries))
+    token = scene.token("finish", rollout.retries)
+    change_set = scene.world.stacks.preview(spec, token)
+    if change_set is None:
+        return True
+    if more := list(_beyond_pins(scene, template, change_set)):
+        raise FinishFailed(
+            f"Taking the pins off {scene.target.stack_name} would change more than them:"
+            f" {'; '.join(more)}. It was not done: the validated candidate keeps all traffic.",
+            mend="Find out who changed the stack, or what it depends on, since it was deployed;"
+            f" mend it, then `{command('unlock', scene.ref.release.id)}`.",
+        )
+    if not change_set.changes:
+        return False
+    scene.note(rollout, unpinning=rollout.retries + 1)
+    scene.world.stacks.execute(change_set.id, token)
+    return True
+
+
+def _next_attempt(scene: Scene, rollout: Rollout, state: StackState) -> Rollout | None:
+    """The rollout that may go on with the stack as it is; None when it is to wait.
+
+    Raises ``FinishFailed``. What was taken back may have been somebody else's update, not ours.
+    """
+    ours = rollout.unpinning > rollout.retries
+    if state.status in TAKEN_BACK and not ours:
+        return rollout
+    if not may_pass(rollout, state):
+        raise FinishFailed(
+            f"{scene.target.stack_name} is {state.status}: {state.reason} "
+            f"The validated candidate keeps all traffic.",
+            mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
+        )
+    return when_due(scene, rollout)
+
+
+def _beyond_pins(scene: Scene, template: Mapping[str, Any], change_set: ChangeSet) -> Iterator[str]:
+    """The changes that are more than an alias being told what it already serves.
+
+    CloudFormation lists with it whatever refers to it, and what refers to that, though the names
+    and ARNs stay what they are: as modified, and perhaps to be replaced.
+    """
+    managed = {alias.alias_logical_id for alias in scene.plan.aliases}
+    rest = [c for c in change_set.changes if not _is_unpinned(c, managed)]
+    same = set(managed)
+    while following := [c for c in rest if _follows(template, c, same)]:
+        same |= {change.logical_id for change in following}
+        rest = [change for change in rest if change not in following]
+    for change in rest:
+        names = ", ".join(change.properties)
+        yield f"{change.change} {change.logical_id}" + (f" ({names})" if names else "")
+
+
+def _is_unpinned(change: ResourceChange, managed: set[str]) -> bool:
+    return (
+        change.logical_id in managed
+        and change.change is Change.MODIFY
+        and bool(change.properties)
+        and set(change.properties) <= _HELD
+    )
+
+
+def _follows(template: Mapping[str, Any], change: ResourceChange, same: set[str]) -> bool:
+    """Each property that is listed refers to one of these resources."""
+    properties = template["Resources"].get(change.logical_id, {}).get("Properties", {})
+    texts = [json.dumps(properties.get(name)) for name in change.properties]
+    refers = re.compile(rf"\b({'|'.join(map(re.escape, sorted(same)))})\b")
+    listed = change.logical_id not in same and change.change is Change.MODIFY and bool(texts)
+    return listed and all(map(refers.search, texts))
 
 
 def _keep_candidates(scene: Scene, rollout: Rollout) -> None:

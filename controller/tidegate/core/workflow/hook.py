@@ -14,7 +14,7 @@ from tidegate.core.errors import HookFailed, NotFound
 from tidegate.core.plan import HookPlan
 from tidegate.core.ports import Invocation, Ports, StackState
 from tidegate.core.record import HookRun, Outcome
-from tidegate.core.workflow.deploy import candidate_version
+from tidegate.core.workflow.code import candidate_version
 from tidegate.core.workflow.items import find, heed_wishes, put_over
 from tidegate.core.workflow.routing import alias_ref
 from tidegate.core.workflow.scene import RolloutRef, Scene, open_scene

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.core.artifact import ArtifactContents, sha256_digest
+from tidegate.core.artifact import (
+    PACKAGE_VERSION_PARAMETER,
+    ArtifactContents,
+    named_code,
+    sha256_digest,
+)
 from tidegate.core.capacity import extra_usd, shift_seconds
 from tidegate.core.errors import ChangeIrreversible
 from tidegate.core.invokers import template_bypasses
 from tidegate.core.irreversible import irreversible, is_kept
-from tidegate.core.plan import ArtifactRef, ManagedAlias, Provisioned, StagePlan, Target
+from tidegate.core.plan import ManagedAlias, Provisioned, StagePlan, Target
 from tidegate.core.ports import (
     Allocation,
-    Artifacts,
     Change,
     ChangeSet,
     ResourceChange,
@@ -24,7 +28,6 @@ from tidegate.core.ports import (
     TargetPorts,
 )
 from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine, Preview, WarmLine
-from tidegate.core.workflow.artifacts import template_key
 from tidegate.core.workflow.specs import BUCKET_PARAMETER
 
 # What a weighted alias needs alike in both of its versions.
@@ -53,16 +56,6 @@ class Prospect:
     def change_of(self, logical_id: str) -> ResourceChange | None:
         """What happens to this resource, if anything does."""
         return next((c for c in self.changes if c.logical_id == logical_id), None)
-
-
-def read_template(
-    artifacts: Artifacts, artifact: ArtifactRef, contents: ArtifactContents
-) -> Mapping[str, Any]:
-    """The expanded template. Raises ``ArtifactError``."""
-    template: Mapping[str, Any] = json.loads(
-        artifacts.read(artifact.bucket, template_key(artifact, contents))
-    )
-    return template
 
 
 def make_preview(world: TargetPorts, release_id: str, prospect: Prospect) -> Preview:
@@ -165,7 +158,8 @@ def _parameters(prospect: Prospect) -> Iterator[ParameterLine]:
     for name, declaration in sorted(declared.items()):
         old = prospect.before.parameters.get(name, "")
         new = prospect.spec.parameters.get(name, str(declaration.get("Default", "")))
-        if name not in ours and old != new and str(declaration.get("NoEcho")).lower() != "true":
+        tells = name not in ours and not name.startswith(PACKAGE_VERSION_PARAMETER)
+        if tells and old != new and str(declaration.get("NoEcho")).lower() != "true":
             yield ParameterLine(name=name, old=old, new=new)
 
 
@@ -238,11 +232,6 @@ def _is_new(prospect: Prospect, value: Any) -> bool:
 
 
 def _new_code(prospect: Prospect, function: str) -> str:
-    """Digest of the code that the template gives the function; "" when it is written inline."""
-    code = prospect.template["Resources"][function].get("Properties", {}).get("Code", {})
-    if not isinstance(code, Mapping):
-        return ""
-    packages = {package.key: package.sha256 for package in prospect.contents.packages}
-    if sha256 := packages.get(str(code.get("S3Key"))):
-        return f"sha256:{sha256}"
-    return str(code.get("ImageUri", "")).partition("@")[2]
+    """Digest of the code that the template gives the function; "" when the artifact names none."""
+    code = prospect.template["Resources"][function].get("Properties", {}).get("Code")
+    return named_code(code, prospect.contents.packages)

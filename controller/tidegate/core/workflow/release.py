@@ -23,7 +23,13 @@ from tidegate.core.record import (
     RolloutPhase,
     TestRun,
 )
-from tidegate.core.workflow.artifacts import check_template, read_contents
+from tidegate.core.workflow.artifacts import (
+    check_source,
+    read_contents,
+    read_template,
+    require_versions,
+    source_key,
+)
 from tidegate.core.workflow.ending import end_stages
 from tidegate.core.workflow.events import tell_release
 from tidegate.core.workflow.items import (
@@ -47,6 +53,7 @@ class PlannedTest(TypedDict):
     project: str
     buildspec: str
     source: str  # "<bucket>/<key>" of the source archive
+    source_version: str  # of that object: what was checked is what is tested
     timeout_minutes: int
 
 
@@ -80,7 +87,9 @@ def plan_release(ports: Ports, artifact: ArtifactRef, execution: str) -> Planned
     release = _registered(ports, artifact, execution)
     ref = ref_of(release)
     contents = read_contents(ports.artifacts, artifact)
-    check_template(ports.artifacts, artifact, contents)
+    require_versions(artifact, contents)
+    read_template(ports.artifacts, artifact, contents)
+    check_source(ports.artifacts, artifact, contents)
     plan = put_once(ports.ledger, Plan(plan=make_plan(ref, artifact, contents))).plan
     return Planned(
         release=ref.model_dump(),
@@ -163,13 +172,14 @@ def next_number(ledger: Ledger, application: str) -> int:
 
 
 def _planned_tests(plan: ReleasePlan) -> list[PlannedTest]:
-    source = f"{plan.artifact.bucket}/{plan.artifact.prefix}/source.zip"
+    bucket, key = plan.artifact.bucket, source_key(plan.artifact)
     return [
         PlannedTest(
             name=test.name,
             project=test.project,
             buildspec=test.buildspec,
-            source=source,
+            source=f"{bucket}/{key}",
+            source_version=plan.artifact.version(bucket, key),
             timeout_minutes=test.timeout_minutes,
         )
         for test in plan.tests

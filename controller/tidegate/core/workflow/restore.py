@@ -19,7 +19,7 @@ from tidegate.core.plan import OnFirstFailure
 from tidegate.core.ports import Ports, StackSpec, StackState
 from tidegate.core.record import Live, Restored, Rollout, RolloutPhase, Shift
 from tidegate.core.stack_status import TAKEN_BACK, repair
-from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.workflow.artifacts import check_packages, read_contents, read_template
 from tidegate.core.workflow.follow import follow
 from tidegate.core.workflow.retrying import may_pass, when_due
 from tidegate.core.workflow.routing import pull, write
@@ -113,7 +113,8 @@ def are_back(scene: Scene, rollout: Rollout) -> Rollout:
 def restore_stack(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     """Take the stack back to the last good artifact, its aliases held where they are.
 
-    Raises ``StackFailed`` when CloudFormation cannot for some ten minutes, ``StackBusy``.
+    Raises ``StackFailed`` when CloudFormation cannot for some ten minutes, ``StackBusy``,
+    ``ArtifactError`` when that artifact is not what it was.
     """
     scene = open_scene(ports, ref)
     rollout = scene.rollout()
@@ -246,7 +247,11 @@ def _begin_reverting(scene: Scene, rollout: Rollout, spec: StackSpec) -> dict[st
 
 
 def _live_spec(scene: Scene, live: Live, state: StackState) -> StackSpec:
-    contents = read_contents(scene.ports.artifacts, live.artifact)
+    """What the stack goes back to. Raises ``ArtifactError``: no other bytes are put back."""
+    artifacts = scene.ports.artifacts
+    contents = read_contents(artifacts, live.artifact)
+    read_template(artifacts, live.artifact, contents)
+    check_packages(artifacts, live.artifact, contents, [scene.target.region])
     return stack_spec(
         artifact=live.artifact,
         contents=contents,

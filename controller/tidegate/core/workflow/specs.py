@@ -8,6 +8,7 @@ from tidegate.core.artifact import (
     CONFIGURATIONS_PARAMETER,
     ArtifactContents,
     configurations,
+    package_version_parameter,
 )
 from tidegate.core.plan import ArtifactRef, ManagedAlias, StagePlan, Target
 from tidegate.core.ports import Aliases, Capacity, StackSpec, StackState
@@ -39,10 +40,11 @@ def stack_spec(
     kept = {parameter: (held or {}).get(parameter, "") for parameter in capacities if parameter}
     return StackSpec(
         stack_name=target.stack_name,
-        template_url=f"s3://{artifact.bucket}/{template_key(artifact, contents)}",
+        template_url=_template_url(artifact, contents),
         parameters={
             **parameters,
             BUCKET_PARAMETER: artifact.packages_in(target.region),
+            **_package_versions(artifact, contents, target.region),
             **_configurations(contents, parameters),
             **aliases,
             **kept,
@@ -70,6 +72,21 @@ def deployed_spec(
         pins=pins,
         held=held,
     )
+
+
+def _template_url(artifact: ArtifactRef, contents: ArtifactContents) -> str:
+    key = template_key(artifact, contents)
+    version = artifact.version(artifact.bucket, key)
+    return f"s3://{artifact.bucket}/{key}" + (f"?versionId={version}" if version else "")
+
+
+def _package_versions(
+    artifact: ArtifactRef, contents: ArtifactContents, region: str
+) -> dict[str, str]:
+    """Which S3 versions a stack of this region takes; none when an older build named none."""
+    bucket = artifact.packages_in(region)
+    versions = {p.key: artifact.version(bucket, p.key) for p in contents.packages}
+    return {package_version_parameter(key): v for key, v in versions.items() if v}
 
 
 def _configurations(contents: ArtifactContents, parameters: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from tidegate.core.record import (
     release_partition,
 )
 from tidegate.core.unheeded import unheeded
-from tidegate.core.workflow.artifacts import read_contents
+from tidegate.core.workflow.artifacts import check_packages, read_contents, read_template
 from tidegate.core.workflow.baseline import firing_now, refuse_firing
 from tidegate.core.workflow.ending import expire_approval
 from tidegate.core.workflow.events import (
@@ -45,7 +45,6 @@ from tidegate.core.workflow.previewing import (
     Prospect,
     make_preview,
     preview_warms,
-    read_template,
     refuse_irreversible,
 )
 from tidegate.core.workflow.specs import (
@@ -86,8 +85,8 @@ def begin_stage(ports: Ports, release: ReleaseRef, stage: str) -> Begun:
 def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[str, bool]:
     """Have CloudFormation compute what would change, and store it. Not ready: ask again.
 
-    Raises ``ChangeSetFailed``, ``ChangeIrreversible``, ``AlarmsFiring``, ``StackBusy``,
-    ``Aborted``.
+    Raises ``ArtifactError``, ``ChangeSetFailed``, ``ChangeIrreversible``, ``AlarmsFiring``,
+    ``StackBusy``, ``Aborted``.
     """
     heed_wishes(ports, release.id)
     heed_newer(ports, release.id)
@@ -96,6 +95,7 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     there = where.target(target)
     world = ports.targets.open(there)
     contents = read_contents(ports.artifacts, plan.artifact)
+    template = read_template(ports.artifacts, plan.artifact, contents)
     before = world.stacks.state(there.stack_name)
     pins = live_versions(plan.aliases, before, world.aliases)
     kept = held_by_aliases(plan.aliases, before, world.capacity)
@@ -103,7 +103,6 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     change_set = world.stacks.preview(spec, f"{release.id}-{stage}-preview")
     if change_set is None:
         return {"ready": False}
-    template = read_template(ports.artifacts, plan.artifact, contents)
     prospect = Prospect(where, there, contents, template, spec, before, change_set)
     item = make_preview(world, release.id, prospect)
     if not item.change_set and apart(plan.aliases, before, pins):
@@ -147,7 +146,7 @@ def request_approval(ports: Ports, release: ReleaseRef, stage: str, token: str) 
     """Ask people to agree to what the previews show; the token is answered when they have.
 
     Repeated with another token, that one takes the place of the first; a request that is already
-    decided, or a release that is to be aborted, answers it at once.
+    decided, or a release that is to be aborted, answers it at once. Raises ``ArtifactError``.
     """
     plan = plan_of(ports.ledger, release.id)
     where = stage_plan(plan, stage)
@@ -238,6 +237,11 @@ def _ended(ports: Ports, stage: Stage, failure: Mapping[str, str] | None) -> Sta
 
 
 def _request(ports: Ports, release: ReleaseRef, plan: ReleasePlan, stage: StagePlan) -> Approval:
+    """Ask, if what people are shown still lies where it would be taken from."""
+    contents = read_contents(ports.artifacts, plan.artifact)
+    read_template(ports.artifacts, plan.artifact, contents)
+    regions = [target.region for wave in stage.waves for target in wave]
+    check_packages(ports.artifacts, plan.artifact, contents, regions)
     approval = approvals.request(
         release.id,
         stage.name,

@@ -1,4 +1,4 @@
-"""What the contract tests of the AWS adapters share: an account of the embedded AWS."""
+"""An account of the embedded AWS, and what the adapters are made with in it."""
 
 import time
 from collections.abc import Callable
@@ -33,11 +33,12 @@ def clients(session: boto3.Session) -> Clients:
 
 @pytest.fixture
 def bucket(client: Callable[[str], Any], account: str) -> str:
-    """An empty bucket of the test's account."""
+    """An empty bucket of the test's account, which keeps versions."""
     name = f"artifacts-{account}"
     client("s3").create_bucket(
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": DEFAULT_REGION}
     )
+    client("s3").put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     return name
 
 
