@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from attacker import PAGE, Answer, send
+from attacker import PAGE, Answer, port_of, send
 
 from support.waiting import eventually, stack_status, wait_until
 from tidegate.local.cloud import EmbeddedAws
@@ -119,7 +119,7 @@ def test_no_page_elsewhere_uses_it_even_with_the_key(
         assert page.ask("/api/releases/shop-1/approve", key | PAGE, "POST").status == 403
         preflight = page.ask("/api/applications", PAGE, "OPTIONS")
         assert (preflight.status, preflight.lets_pages_read) == (403, [])
-        rebound = send(page.address, "GET", "/", host=f"evil.example:{page.address[-5:]}")
+        rebound = send(page.address, "GET", "/", host=f"evil.example:{port_of(page.address)}")
         assert rebound.status == 421
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +24,15 @@ from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.loops import expand_loops
-from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
+from tidegate.build.package import (
+    PackageStore,
+    check_within,
+    package_code,
+    sha256_of,
+    write_zip,
+)
 from tidegate.build.regions import aws_partitions
-from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
+from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files, source_root
 from tidegate.build.template import Template, of_type, read_template
 from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults
 from tidegate.core.errors import ArtifactError, InputError
@@ -44,6 +51,7 @@ TEMPLATE_FILE: Final = "template.json"
 CONTENTS_FILE: Final = "artifact.json"
 SOURCE_FILE: Final = "source.zip"
 
+_DYNAMIC_REFERENCE: Final = re.compile(r"\{\{resolve:[^{}]+\}\}")
 _UPLOADS_AT_ONCE: Final = 8
 _OLD_LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
 _PERHAPS_MISSING: Final = {"404", "403"}  # 403: it is not there, and we may not list the bucket
@@ -107,13 +115,16 @@ def build_artifact(
     manifest = manifest or folder / MANIFEST
     output = output or folder / OUTPUT_FOLDER
     parsed = parse_manifest(_read_manifest(manifest), str(manifest), aws_partitions())
-    template = template or folder / parsed.template
+    root = source_root(folder)
+    if template is None:
+        template = folder / parsed.template
+        check_within([root], template, f"{manifest}: template")
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
 
     store = PackageStore(output / "packages", f"applications/{parsed.application}/packages")
     sam = read_for_stages(template, parsed)
-    package_code(sam, template, store)
+    package_code(sam, template, store, root=root)
     expansion = expand_for_stages(sam, str(template), parsed)
     _check_topics(parsed, expansion.template, str(template))
     _write_json(output / TEMPLATE_FILE, expansion.template)
@@ -139,7 +150,10 @@ def build_artifact(
         contents,
         {key: store.path(key) for key in store.digests}
         | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
-        tuple(f"{manifest}: {one}" for one in unlisted_regions(parsed, aws_partitions())),
+        (
+            *(f"{manifest}: {one}" for one in unlisted_regions(parsed, aws_partitions())),
+            *(_left_out(path) for path in dict.fromkeys(store.left_out)),
+        ),
     )
 
 
@@ -232,7 +246,9 @@ def artifact_prefix(contents: ArtifactContents) -> str:
 def read_for_stages(template: Path, manifest: Manifest) -> Template:
     """The template with its loops written out for the stages. Raises ``TemplateError``."""
     settings = [_setting(stage, manifest) for stage in manifest.stages]
-    return expand_loops(read_template(template), str(template), settings)
+    read = read_template(template)
+    _refuse_secrets(read, manifest)
+    return expand_loops(read, str(template), settings)
 
 
 def expand_for_stages(sam: Template, path: str, manifest: Manifest) -> Expansion:
@@ -251,6 +267,13 @@ def _check(artifact: Artifact, reference: ArtifactRef) -> None:
     make_plan(release, reference, artifact.contents)
 
 
+def _left_out(path: Path) -> str:
+    return (
+        f"{path} is in no package: files of this name hold settings of one machine, often secrets."
+        " If the code needs it, give it another name."
+    )
+
+
 def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
     """A topic that the manifest names is an ARN, or there. Raises ``InputError``."""
     known = of_type(template, TOPIC)
@@ -261,6 +284,25 @@ def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
                 f'{path} has no topic "{notification.topic}" to tell people through.',
                 mend=f"Give an ARN, or a logical id: {', '.join(known) or 'there is none'}.",
             )
+
+
+def _refuse_secrets(template: Template, manifest: Manifest) -> None:
+    """What CloudFormation does not echo is in no manifest: artifact and record keep what it says.
+
+    Raises ``InputError``.
+    """
+    declared = template.get("Parameters", {})
+    for number, stage in enumerate(manifest.stages):
+        for name, value in stage.parameters.items():
+            secret = str(declared.get(name, {}).get("NoEcho", "")).lower() == "true"
+            if secret and not _DYNAMIC_REFERENCE.fullmatch(value):
+                raise InputError(
+                    f"tidegate.yaml: {dotted(('stages', number, 'parameters', name))}: the template"
+                    " declares this parameter with NoEcho, and what a manifest says is kept in the"
+                    " artifact and in the record.",
+                    mend="Give a dynamic reference, such as `{{resolve:secretsmanager:<name>}}`, or"
+                    " let the function read the secret by its name.",
+                )
 
 
 def _check_partition(manifest: Manifest, bucket: str, home: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tidegate.build.artifact import expand_for_stages, read_for_stages
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.regions import aws_partitions
+from tidegate.build.source import source_root
 from tidegate.build.template import Template
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import InputError
@@ -51,7 +52,8 @@ class TemplateApplication:
     def _build(self, generation: int) -> tuple[ArtifactContents, bytes]:
         manifest = self._manifest()
         sam = read_for_stages(self.template, manifest)
-        package_code(sam, self.template, _NamedPackages(generation))
+        root = source_root(self.template.parent)
+        package_code(sam, self.template, _NamedPackages(generation), root=root)
         _change_inline_code(sam, generation)
         expansion = expand_for_stages(sam, str(self.template), manifest)
         template = json.dumps(expansion.template, sort_keys=True).encode()
@@ -80,7 +82,7 @@ class _NamedPackages(PackageStore):
         super().__init__(Path(), "packages")
         self._generation = generation
 
-    def add_code(self, source: Path) -> str:
+    def add_code(self, source: Path, **_options: object) -> str:
         return f"{self.prefix}/{source.name}-{self._generation}.zip"
 
     def add_file(self, source: Path, *, suffix: str = "") -> str:
