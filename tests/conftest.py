@@ -1,6 +1,7 @@
 """Fixtures that more than one level of tests uses."""
 
 import itertools
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,14 @@ def capacity_time(aws: EmbeddedAws) -> Iterator[CapacityTime]:
     """Lets provisioned concurrency become ready, which it does not by itself."""
     with capacity_by_hand(aws) as clock:
         yield clock
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started meanwhile hears of SIGINT, also where the tests ignore it: behind an `&`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

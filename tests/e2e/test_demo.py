@@ -54,11 +54,9 @@ def processes_in(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where a demonstration runs that hears of interrupts, even where the tests do not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def folder(tmp_path: Path, interruptible: None) -> Iterator[Path]:
+    """Where a demonstration runs; nothing of it is left at the end."""
     yield tmp_path
-    signal.signal(signal.SIGINT, before)
     assert processes_in(tmp_path) == []
 
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections import Counter
@@ -61,12 +62,23 @@ def table(reports: Iterable[Report]) -> str:
     return "\n".join(lines)
 
 
+def stuck_by_cause(reports: Iterable[Report]) -> str:
+    """Why the stuck ones needed a person."""
+    counts = Counter(one.run.needs_a_person for one in reports if one.end is End.STUCK)
+    return "\n".join(f"{number:>9,} stuck: {why}" for why, number in counts.most_common())
+
+
 def _row(run: Run) -> str:
     if "/" in run.scenario:
         return f"race: {run.scenario.partition('/')[0]}"
     if len(run.faults) > 1:
         return f"{len(run.faults)} faults"
-    return f"{run.faults[0].way} {run.faults[0].error}".strip()
+    fault = run.faults[0]
+    if fault.lasts:
+        passes = "for good" if math.isinf(fault.lasts) else f"for {fault.lasts:.0f} s"
+    else:
+        passes = f"by {fault.much} calls" if fault.much else "once"
+    return " ".join(filter(None, (fault.way, fault.error, passes)))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -91,7 +103,9 @@ def main(arguments: Sequence[str]) -> int:
         )
         with Pool(given.processes) as pool:
             reports = pool.map(play, runs, chunksize=50)
-        sys.stdout.write(f"{table(reports)}\n\n{time.monotonic() - began:,.0f} s\n")
+        sys.stdout.write(
+            f"{table(reports)}\n\n{stuck_by_cause(reports)}\n\n{time.monotonic() - began:,.0f} s\n"
+        )
     broken = [one for one in reports if one.end is End.BROKEN]
     for one in broken if not given.replay else reports:
         said = chain(one.broken, (f"happened: {what}" for what in one.happened))

@@ -32,6 +32,7 @@ _NEEDED_TO_RESTORE = {
     "aliases.read",
     "aliases.write",
     "bus.publish",
+    "executions.status",  # the guardian asks whether anybody else does it
     "callbacks.fail",  # who could not put all of it back hands it to the rollout's machine
     "ledger.get",
     "ledger.put",

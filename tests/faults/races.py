@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from faults.invariants import Witness
-from faults.runs import Report, Run, let_the_guardian_run, report
+from faults.runs import Report, Run, executions, leave_to_the_guardian, report
 from faults.scenarios import BEA, CY, Scenario, ask, canary, good, ring, two_stages, unhealthy
 from support.story import Story
-from tidegate.core.errors import TidegateError, Transient
+from tidegate.core.errors import TidegateError
 from tidegate.core.workflow.operate import Operator, abort, approve, reject
-from tidegate.testing.faults import Crash, Fault, Faults, Way, possible_faults
+from tidegate.testing.faults import Fault, Faults, Way, possible_faults
 from tidegate.testing.machines import Machines
 from tidegate.testing.turns import Turns
 
@@ -141,8 +141,9 @@ def race(name: str, seed: int) -> Report:
     ended = turns.together(*actors)
     faults.deliver_all()
     phases = [str(actor.outcome()) for actor in ended if actor.outcome() is not None]
-    if _FAILED in phases:
-        let_the_guardian_run(story, _FAILED)
+    arns = {item.arn for item in executions(story)}
+    story.world.executions.ended |= dict.fromkeys(arns, _FAILED)
+    leave_to_the_guardian(story, faults)
     run = Run(f"{name}/{seed}", tuple(chosen))
     return report(run, story, witness, faults, " ".join(phases))
 
@@ -156,7 +157,6 @@ def _release(
         faults.wrap(story.ports),
         while_waiting=story.machines.while_waiting,
         while_baking=story.serve,
-        transient=(Transient, Crash),
         polls=3000,
     )
     if invoke:

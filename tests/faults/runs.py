@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -12,13 +13,15 @@ from typing import Final
 from faults.invariants import Witness
 from faults.scenarios import SCENARIOS, agree
 from support.story import PROD, TEST, Story
-from tidegate.core.errors import RestoreFailed, TidegateError, Transient
-from tidegate.core.record import Execution
+from tidegate.core.errors import TidegateError
+from tidegate.core.record import Execution, Lock, Release, application_partition
 from tidegate.core.workflow.guard import guard
 from tidegate.core.workflow.items import find
-from tidegate.testing.faults import Crash, Fault, Faults, Stopped, possible_faults
+from tidegate.testing.faults import Fault, Faults, Stopped, possible_faults
+from tidegate.testing.retries import Crash
 
-_GUARDIAN_RUNS: Final = 6
+PASSES_WITHIN: Final = 600  # seconds: what does calls no person
+_GUARDIAN_RUNS: Final = 30
 _SCHEDULE_SECONDS: Final = 60
 _FAR: Final = 0.4  # how often the later of several faults may be anywhere
 _CLOSE: Final = 20  # calls, else
@@ -28,7 +31,7 @@ class End(StrEnum):
     """How a run ended."""
 
     CONVERGED = "converged"
-    STUCK = "stuck-and-said-so"
+    STUCK = "stuck-and-said-so"  # and what hinders it does not pass by itself
     BROKEN = "invariant-broken"
 
 
@@ -38,6 +41,17 @@ class Run:
 
     scenario: str
     faults: tuple[Fault, ...] = ()
+
+    @property
+    def needs_a_person(self) -> str:
+        """What does not pass within minutes; "" when nobody is to be called."""
+        scenario = SCENARIOS.get(self.scenario)
+        lasts = sum(fault.lasts for fault in self.faults)
+        if scenario and scenario.needs_a_person:
+            return "CloudFormation could not take the stack back"
+        if math.isinf(lasts):
+            return "a call is denied until somebody permits it"
+        return "several faults last for more than ten minutes" if lasts > PASSES_WITHIN else ""
 
     def __str__(self) -> str:
         return f"{self.scenario} {' '.join(map(str, self.faults))}".strip()
@@ -63,11 +77,11 @@ def perform(run: Run) -> Report:
     faults = Faults(run.faults, story.world.clock)
     faults.before_call.append(witness.hear)
     story.machines.ports = faults.wrap(story.ports)
-    story.machines.transient = (Transient, Crash)
     if scenario.act:
         phase = by_hand(story, scenario.act)
     else:
         phase = release(story, scenario.code, scenario.role)
+    leave_to_the_guardian(story, faults)
     faults.deliver_all()
     return report(run, story, witness, faults, phase)
 
@@ -75,43 +89,64 @@ def perform(run: Run) -> Report:
 def report(run: Run, story: Story, witness: Witness, faults: Faults, phase: str) -> Report:
     """Judge what has ended; what converged must let the next release through."""
     broken = witness.judge()
-    if not broken and not witness.stuck:
+    if not broken and witness.stuck and not run.needs_a_person:
+        broken = ["a person is called for what passes within ten minutes"]
+    elif not broken and not witness.stuck:
         broken = the_next_release_goes_through(story)
     end = End.BROKEN if broken else End.STUCK if witness.stuck else End.CONVERGED
     return Report(run, end, phase, tuple(broken), tuple(faults.happened), tuple(faults.calls))
 
 
 def by_hand(story: Story, act: Callable[[Story], None]) -> str:
-    """What an operator does without a release; what that leaves behind is the guardian's."""
+    """What an operator does without a release."""
     with suppress(Stopped):
         act(story)
     story.world.executions.ended["rollback-now:hello-3"] = ""
-    let_the_guardian_run(story, "FAILED")
     return "by hand"
 
 
 def release(story: Story, code: str, role: str = "role") -> str:
-    """The last phase. An execution that was stopped, or failed, leaves the rest to the guardian."""
+    """The last phase, or how the execution ended that did not get to one. All of them are over."""
     try:
-        return story.release(code, role=role)
+        phase = story.release(code, role=role)
     except (TidegateError, OSError):
-        status = "FAILED"
+        phase, status = "execution FAILED", "FAILED"
     except Stopped:
-        status = "ABORTED"
-    let_the_guardian_run(story, status)
-    return f"execution {status}"
-
-
-def let_the_guardian_run(story: Story, status: str) -> None:
-    """Every execution is over and has ended so; the schedule runs the guardian some times."""
+        phase, status = "execution ABORTED", "ABORTED"
+    else:
+        status = "SUCCEEDED" if phase == "succeeded" else "FAILED"
     arns = {item.arn for item in executions(story)}
     story.world.executions.ended |= dict.fromkeys(arns, status)
+    return phase
+
+
+def leave_to_the_guardian(story: Story, faults: Faults) -> None:
+    """What is denied is permitted again some day, and then nothing is left behind either."""
+    _let_the_guardian_run(story)
+    while faults.permit_all():
+        _let_the_guardian_run(story)
+
+
+def _let_the_guardian_run(story: Story) -> None:
+    """The schedule runs the guardian until nothing is left to do, or it has had its time."""
     for _ in range(_GUARDIAN_RUNS):
+        if is_settled(story):
+            return
         story.world.clock.advance(_SCHEDULE_SECONDS)
-        try:
-            guard(story.ports)
-        except RestoreFailed:
-            continue
+        with suppress(TidegateError, Crash, Stopped):
+            guard(story.machines.ports)
+
+
+def is_settled(story: Story) -> bool:
+    """Every release is over, and nobody has the lock or waits for it."""
+    ledger, partition = story.world.ledger, application_partition("hello")
+    lock = find(ledger, Lock, application="hello")
+    releases = [one for one in ledger.query(partition, "RELEASE#") if isinstance(one, Release)]
+    return (
+        (lock is None or not lock.owner)
+        and all(one.phase.over for one in releases)
+        and not ledger.query(partition, "WAITER#")
+    )
 
 
 def executions(story: Story) -> list[Execution]:

@@ -17,7 +17,7 @@ from tidegate.core.workflow.alarm import Alarm, hear_alarm
 from tidegate.core.workflow.operate import Operator, abort, approve, reject
 from tidegate.core.workflow.retreat import rollback_now
 from tidegate.core.workflow.scene import RolloutRef
-from tidegate.testing.faults import Crash
+from tidegate.testing.retries import Crash
 
 BEA, CY = Operator("bea"), Operator("cy")
 _FAILED: Final = {"status": "Failed", "reason": "as the script says"}
@@ -294,9 +294,11 @@ class Scenario:
         code: str = "two",
         role: str = "role",
         act: Callable[[Story], None] | None = None,
+        needs_a_person: bool = False,
     ) -> None:
         self.begin, self.prepare, self.code, self.role = begin, prepare, code, role
         self.act = act  # instead of a release
+        self.needs_a_person = needs_a_person  # what happens in it does not pass by itself
         self.targets: Sequence[str] = (TEST, PROD) if begin is two_stages else (PROD,)
 
     def story(self) -> Story:
@@ -328,9 +330,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "warm-by-its-alias-refused-after-traffic": Scenario(held_by_an_alias, hook_fails("Post")),
     "stack-fails": Scenario(canary, stack_fails),
     "finish-fails": Scenario(canary, finish_fails),
-    "stack-breaks-while-split": Scenario(canary, at_look(1, _break_the_stack)),
+    "stack-breaks-while-split": Scenario(canary, at_look(1, _break_the_stack), needs_a_person=True),
     "stack-breaks-while-split-unhealthy": Scenario(
-        canary, at_look(1, _break_the_stack_of_a_bad_candidate)
+        canary, at_look(1, _break_the_stack_of_a_bad_candidate), needs_a_person=True
     ),
     "aborted": Scenario(canary, at_look(1, _abort)),
     "aborted-at-the-second-step": Scenario(two_stages, at_look(4, _abort)),

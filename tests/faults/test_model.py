@@ -13,11 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from faults.invariants import Witness
 from faults.scenarios import BEA, CY, ask, ring, two_stages
 from support.story import PROD, TEST
-from tidegate.core.errors import RestoreFailed, TidegateError, Transient
+from tidegate.core.errors import RestoreFailed, TidegateError
 from tidegate.core.workflow.guard import guard
 from tidegate.core.workflow.operate import Operator, abort, approve, pause, promote, reject, resume
 from tidegate.core.workflow.retreat import rollback_now
-from tidegate.testing.faults import Crash, Faults, Way
+from tidegate.testing.faults import Faults, Way
 from tidegate.testing.machines import Machines
 from tidegate.testing.turns import Pace
 
@@ -67,7 +67,6 @@ class World(RuleBasedStateMachine):
             faults.wrap(self.story.ports),
             while_waiting=lambda ref, stage: self._wait(pace),
             while_baking=self.story.serve,
-            transient=(Transient, Crash),
             polls=300,
             looks=5,
         )

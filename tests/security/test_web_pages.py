@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacker import EVIL, PAGE, SIMPLE, function, port_of, send
+from attacker import EVIL, PAGE, SIMPLE, function, port_of, send, signed
 
 from tidegate.local.cloud import EmbeddedAws
 
@@ -185,3 +185,46 @@ def test_nobody_calls_the_url_of_a_function_that_asks_for_credentials(
     functions = aws.client("lambda", account=account)
     functions.update_function_url_config(FunctionName="open", AuthType="AWS_IAM")
     assert send(aws.endpoint, "GET", "/", host=public_url).status == 403
+
+
+# So are APIs
+
+
+def routed(aws: EmbeddedAws, account: str, authorization: str) -> str:
+    """The path of a route of an API that invokes the function `open`."""
+    apis = aws.client("apigatewayv2", account=account)
+    api = apis.create_api(
+        Name="open", ProtocolType="HTTP", CorsConfiguration={"AllowOrigins": ["*"]}
+    )["ApiId"]
+    integration = apis.create_integration(
+        ApiId=api,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=f"arn:aws:lambda:eu-west-1:{account}:function:open",
+        PayloadFormatVersion="2.0",
+    )["IntegrationId"]
+    apis.create_route(
+        ApiId=api,
+        RouteKey="GET /prices",
+        Target=f"integrations/{integration}",
+        AuthorizationType=authorization,
+    )
+    apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+    return f"/_aws/execute-api/{api}/prices"
+
+
+@pytest.mark.usefixtures("public_url")
+def test_no_page_calls_a_public_route_of_an_api(aws: EmbeddedAws, account: str) -> None:
+    path = routed(aws, account, "NONE")
+    served = send(aws.endpoint, "GET", path)
+    assert (served.status, served.body, served.lets_pages_read) == (200, b"served", [])
+    for browser in BROWSERS:
+        assert send(aws.endpoint, "GET", path, browser).status == 403
+    assert send(aws.endpoint, "OPTIONS", path, PAGE).lets_pages_read == []
+
+
+@pytest.mark.usefixtures("public_url")
+def test_nobody_calls_a_route_that_asks_for_credentials(aws: EmbeddedAws, account: str) -> None:
+    path = routed(aws, account, "AWS_IAM")
+    assert send(aws.endpoint, "GET", path).status == 403
+    headers = signed(aws.endpoint, "GET", path, key=account, secret=aws.cloud.secret)
+    assert send(aws.endpoint, "GET", path, headers).body == b"served"

@@ -121,7 +121,7 @@ def test_all_tests_end_and_are_recorded_when_one_fails(theatre: Theatre) -> None
 def test_a_test_that_cannot_start_is_tried_again_and_then_failed(theatre: Theatre) -> None:
     outcome = theatre.play(A_TEST_CANNOT_START)
     assert outcome.error == "TestsFailed"
-    assert outcome.count("unit") == 11
+    assert outcome.count("unit") == 31
     results = {result["name"]: result for result in outcome.events("record-tests")[0]["results"]}
     assert results["unit"]["build_id"] == ""
     assert "too many" in results["unit"]["cause"]

@@ -382,7 +382,7 @@ RESTORE_FAILS = Scenario(
 def test_is_stuck_when_traffic_cannot_be_restored_after_many_attempts(theatre: Theatre) -> None:
     outcome = theatre.play(RESTORE_FAILS)
     assert (outcome.status, outcome.error) == ("FAILED", "RestoreFailed")
-    assert outcome.count("restore-traffic") == 11
+    assert outcome.count("restore-traffic") == 61
     assert outcome.tasks[-2:] == ["restore-traffic", "declare-stuck"]
     (event,) = outcome.events("declare-stuck")
     assert json.loads(event["failure"]["Cause"])["errorMessage"] == "denied"

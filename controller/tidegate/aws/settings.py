@@ -25,6 +25,8 @@ class Settings:
     release_machine: str = ""  # ARN of what a retry or a rollback starts
     bus_arn: str = ""  # how hooks that answer later name the bus, from another account
     calls_at_once: int = 3  # to Lambda, before one has to wait for its turn
+    operator_accounts: tuple[str, ...] = ()  # whose people may ask, beside the controller's own
+    voter_roles: tuple[str, ...] = ()  # whose sessions are named for people, for certain
     target_role: str = ""  # name of the role to act with there, instead of the target's own
 
 
@@ -53,8 +55,15 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         release_machine=environment.get("TIDEGATE_RELEASE_MACHINE", ""),
         bus_arn=environment.get("TIDEGATE_BUS_ARN", ""),
         calls_at_once=int(calls),
+        operator_accounts=_names(environment, "TIDEGATE_OPERATOR_ACCOUNTS"),
+        voter_roles=_names(environment, "TIDEGATE_VOTER_ROLES"),
         target_role=environment.get("TIDEGATE_TARGET_ROLE", ""),
     )
+
+
+def _names(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    """The names in a list with commas."""
+    return tuple(filter(None, (name.strip() for name in environment.get(variable, "").split(","))))
 
 
 @cache

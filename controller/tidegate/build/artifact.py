@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from tidegate.build.callbacks import find_callbacks
+from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
+from tidegate.build.lint import NoLinter, check_faults
 from tidegate.build.loops import expand_loops
 from tidegate.build.package import (
     PackageStore,
@@ -32,6 +33,7 @@ from tidegate.build.package import (
     write_zip,
 )
 from tidegate.build.regions import aws_partitions
+from tidegate.build.slips import find_slips
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files, source_root
 from tidegate.build.template import Template, of_type, read_template
 from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults
@@ -64,7 +66,9 @@ class Artifact:
     contents: ArtifactContents
     files: Mapping[str, Path]
     warnings: tuple[str, ...] = ()
-    """What may be wrong on this machine's word only: an artifact is the same everywhere."""
+    """What may be wrong, by what the manifest or this machine says: no part of the artifact."""
+    failing: tuple[str, ...] = ()
+    """What a release of it is known to fail with: ``contents`` has it among its notices."""
 
     @property
     def digest(self) -> str:
@@ -130,6 +134,7 @@ def build_artifact(
     _write_json(output / TEMPLATE_FILE, expansion.template)
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
+    failing = tuple(map(str, _callbacks(expansion, parsed, store)))
     contents = ArtifactContents(
         schema_version=1,
         application=parsed.application,
@@ -142,7 +147,7 @@ def build_artifact(
         defaults=expansion.defaults[parsed.stages[0].name],
         stage_defaults=_differing(expansion.defaults),
         event_metrics=event_metrics(expansion.template, expansion.aliases),
-        notices=(*expansion.report.notices, *_callbacks(expansion, parsed, store)),
+        notices=(*expansion.report.notices, *failing),
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
     own = (TEMPLATE_FILE, SOURCE_FILE, CONTENTS_FILE)
@@ -151,9 +156,16 @@ def build_artifact(
         {key: store.path(key) for key in store.digests}
         | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
         (
-            *(f"{manifest}: {one}" for one in unlisted_regions(parsed, aws_partitions())),
+            *(
+                f"{manifest}: {one}"
+                for one in (
+                    *unlisted_regions(parsed, aws_partitions()),
+                    *find_slips(parsed, expansion.template),
+                )
+            ),
             *(_left_out(path) for path in dict.fromkeys(store.left_out)),
         ),
+        failing,
     )
 
 
@@ -224,17 +236,34 @@ def build_and_upload(
     built_from = find_revision(folder, environment, **(revision or {}))
     artifact = build_artifact(folder, manifest, template=template, output=output)
     _check(artifact, artifact.reference(bucket, built_from))
+    unlooked = look_for_faults(artifact, template)
     buckets = region_buckets(artifact, bucket, region_bucket, s3)
     reference = artifact.reference(bucket, built_from, buckets)
     if tell is not None:
-        for notice in (*artifact.warnings, *artifact.contents.notices):
-            tell(notice)
+        for notice in (*artifact.warnings, *artifact.contents.notices, unlooked):
+            if notice:
+                tell(notice)
     for region, there in buckets.items():
         _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
     upload(artifact, bucket, s3)
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
+
+
+def look_for_faults(artifact: Artifact, template: Path | None = None) -> str:
+    """Whether CloudFormation would take the template, while its file is there.
+
+    Returns a sentence when that cannot be looked for, else "". Raises ``TemplateError``.
+    """
+    manifest = artifact.contents.manifest
+    regions = {region for stage in manifest.stages for region, _ in stage.places()}
+    expanded = artifact.files[f"{artifact.prefix}/{TEMPLATE_FILE}"].read_text(encoding="utf-8")
+    try:
+        check_faults(json.loads(expanded), str(template or manifest.template), sorted(regions))
+    except NoLinter as missing:
+        return str(missing)
+    return ""
 
 
 def artifact_prefix(contents: ArtifactContents) -> str:
@@ -342,7 +371,7 @@ def _setting(stage: StageSpec, manifest: Manifest) -> Setting:
     return Setting(stage.name, stage.parameters, decided)
 
 
-def _callbacks(expansion: Expansion, manifest: Manifest, store: PackageStore) -> Iterator[str]:
+def _callbacks(expansion: Expansion, manifest: Manifest, store: PackageStore) -> Iterator[Callback]:
     """What to mend in hooks that were written for CodeDeploy."""
     defaults = expansion.defaults.values()
     by_template = [hook for d in defaults for hook in (*d.pre_traffic, *d.post_traffic)]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from tidegate.build.answers import rewrite
 from tidegate.build.package import PackageStore
 from tidegate.build.template import Template
 
@@ -17,19 +20,63 @@ _CODE: Final = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb")
 _DEPENDENCIES: Final = "node_modules/"
 
 
-def find_callbacks(template: Template, hooks: Iterable[str], store: PackageStore) -> Iterator[str]:
-    """One sentence for each hook whose code reports to CodeDeploy."""
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A call to CodeDeploy in a hook's code."""
+
+    hook: str  # logical id
+    place: str  # the file in the package, or "inline"
+    line: int
+    call: str
+    path: Path | None = None  # the file on disk
+    handler: str = ""  # the name of the handler, if the file has it
+
+    def __str__(self) -> str:
+        return (
+            f"{self.hook} reports to CodeDeploy ({self.place}:{self.line}: {self.call}), and there"
+            " is no CodeDeploy deployment: its run will fail. Write in place of the call:"
+            ' `return {"status": status}`.'
+        )
+
+    def rewritten(self) -> str | None:
+        """The file's text with the answer in place of the call; None where a person must look."""
+        if self.path is None or not self.handler:
+            return None
+        return rewrite(self.path.read_text(encoding="utf-8"), self.path.suffix, self.handler)
+
+
+def find_callbacks(
+    template: Template, hooks: Iterable[str], store: PackageStore
+) -> Iterator[Callback]:
+    """The first call of each hook whose code reports to CodeDeploy."""
     for hook in dict.fromkeys(hooks):
         properties = template["Resources"].get(hook, {}).get("Properties", {})
-        for place, text in _sources(properties.get("Code"), store):
+        code = properties.get("Code")
+        for place, text in _sources(code, store):
             if match := _CALL.search(text):
                 line = text.count("\n", 0, match.start()) + 1
-                yield (
-                    f"{hook} reports to CodeDeploy ({place}:{line}: {match[0]}), and there is no"
-                    " CodeDeploy deployment: its run will fail. Write in place of the call:"
-                    ' `return {"status": status}`.'
-                )
+                path = _on_disk(code, place, store)
+                handler = _handler_in(place, properties.get("Handler"))
+                yield Callback(hook, place, line, match[0], path, handler)
                 break
+
+
+def _on_disk(code: Mapping[str, Any], place: str, store: PackageStore) -> Path | None:
+    source = store.sources.get(str(code.get("S3Key")))
+    if source is None:
+        return None
+    path = source / place if source.is_dir() else source
+    return path if path.is_file() else None
+
+
+def _handler_in(place: str, handler: Any) -> str:
+    """``handler`` of ``src/app.handler`` for the file ``src/app.py``; "" for any other file."""
+    module, _, name = str(handler).rpartition(".")
+    return name if module and module in {place.rpartition(".")[0], _dotted(place)} else ""
+
+
+def _dotted(place: str) -> str:
+    return place.rpartition(".")[0].replace("/", ".")
 
 
 def _sources(code: Any, store: PackageStore) -> Iterator[tuple[str, str]]:

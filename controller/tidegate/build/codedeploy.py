@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from tidegate.build.references import references, target_of, used_conditions
@@ -57,21 +58,37 @@ class CodeDeploy:
         }
         self._groups = list(_unique(_targets(self._updates, "DeploymentGroupName")))
 
-    def defaults(self, decided: Collection[str] = (), stage: str = "") -> TemplateDefaults:
-        """What it was told, but for the fields that the manifest has ``decided`` for the stage.
+    @property
+    def shifts(self) -> bool:
+        """Whether a deployment group is left: what is switched off has none."""
+        return bool(self._groups)
 
-        Raises ``TemplateError`` for what is known only in a stack.
+    def defaults(self, decided: Collection[str] = (), stage: str = "") -> TemplateDefaults:
+        """What it was told, by whatever the manifest has ``decided`` otherwise for the stage.
+
+        Raises ``TemplateError`` for what is known only in a stack, and not decided.
         """
-        strategy, steps = ("", None) if "strategy" in decided else self._strategy(stage)
+        nothing: tuple[str, ...] = ()
+
+        def known(field: str, find: Callable[[], T], otherwise: T) -> T:
+            try:
+                return find()
+            except TemplateError:
+                if field in decided:
+                    return otherwise
+                raise
+
+        strategy: tuple[str, tuple[Step, ...] | None] = ("", None)
+        strategy = known("strategy", lambda: self._strategy(stage), strategy)
         hooks = {
-            field: () if field in decided else self._hooks(key) for field, key in _HOOKS.items()
+            field: known(field, partial(self._hooks, key), nothing) for field, key in _HOOKS.items()
         }
         return TemplateDefaults(
-            strategy=strategy,
-            steps=steps,
+            strategy=strategy[0],
+            steps=strategy[1],
             pre_traffic=hooks["pre_traffic"],
             post_traffic=hooks["post_traffic"],
-            alarms=() if "alarms" in decided else self._alarms(),
+            alarms=known("alarms", self._alarms, nothing),
             notifications=tuple(self._notifications()),
         )
 
@@ -88,6 +105,7 @@ class CodeDeploy:
         removed = {*self._groups, *_targets(self._updates, "ApplicationName")}
         _remove(self._template["Resources"], removed)
         removed |= self._remove_what_only_groups_used()
+        self._remove_permissions(removed, report)
         self._refuse_dangling(removed)
         for logical_id in sorted(removed):
             report.remove(logical_id, "CodeDeploy's: Tidegate shifts the traffic")
@@ -257,6 +275,22 @@ Globals:
         _remove(self._template["Resources"], unused)
         return unused
 
+    def _remove_permissions(self, removed: set[str], report: Report) -> None:
+        """Hooks were allowed to answer the deployments that are gone; they return their answer."""
+        for logical_id, resource in self._template["Resources"].items():
+            for owner, key in _policies(resource):
+                document = owner[key].get("PolicyDocument", {})
+                statements = document.get("Statement")
+                kept = [one for one in _listed(statements) if not _answers(one, removed)]
+                whole_resource = owner is resource and not kept
+                if len(kept) == len(_listed(statements)) or whole_resource:
+                    continue
+                document["Statement"] = kept
+                report.change(logical_id, "what it was allowed to tell CodeDeploy is gone")
+            properties = resource.get("Properties", {})
+            if isinstance(policies := properties.get("Policies"), list):
+                properties["Policies"] = [one for one in policies if not _is_empty(one)]
+
     def _refuse_dangling(self, removed: set[str]) -> None:
         for section in ("Resources", "Outputs"):
             for name, part in self._template.get(section, {}).items():
@@ -274,6 +308,34 @@ Globals:
             _remove(conditions, unused)
         if not conditions:
             self._template.pop("Conditions", None)
+
+
+def _policies(resource: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Where a resource holds IAM policies of its own: each place, and the key there."""
+    properties = resource.get("Properties")
+    if not isinstance(properties, dict) or not str(resource.get("Type")).startswith("AWS::IAM::"):
+        return
+    if "PolicyDocument" in properties:
+        yield resource, "Properties"
+    for number, policy in enumerate(_listed(properties.get("Policies"))):
+        if isinstance(policy, dict) and isinstance(policy.get("PolicyDocument"), dict):
+            yield properties["Policies"], number
+
+
+def _answers(statement: Any, removed: Collection[str]) -> bool:
+    """It is about nothing but deployments of what is removed."""
+    if not isinstance(statement, dict) or not set(references(statement)) & set(removed):
+        return False
+    actions = _listed(statement.get("Action"))
+    return all(str(action).lower().startswith("codedeploy:") for action in actions)
+
+
+def _is_empty(policy: Any) -> bool:
+    return isinstance(policy, dict) and policy.get("PolicyDocument", {}).get("Statement") == []
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _policy(resource: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ class Setting:
     stage: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     decided: frozenset[str] = frozenset()
-    """Fields of ``TemplateDefaults`` that the manifest says for the stage."""
+    """Fields of ``TemplateDefaults`` that the manifest says, whether or not the template can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +112,11 @@ def _defaults(template: Template, path: str, setting: Setting) -> TemplateDefaul
     values = Values(template, setting.parameters)
     expanded = transform(template, path, setting.parameters)
     absent = _absent(expanded, values)
-    defaults = CodeDeploy(expanded, path, absent, setting.parameters).defaults(
-        setting.decided, setting.stage
-    )
-    if not defaults.strategy and shifting_is_off(template, setting.parameters):
-        defaults = TemplateDefaults(enabled=False)
+    codedeploy = CodeDeploy(expanded, path, absent, setting.parameters)
+    defaults = codedeploy.defaults(setting.decided, setting.stage)
+    off = not codedeploy.shifts and shifting_is_off(template, setting.parameters)
     provisioned = tuple(find_capacity(expanded, values, path, absent))
-    return defaults.model_copy(update={"provisioned": provisioned})
+    return defaults.model_copy(update={"enabled": not off, "provisioned": provisioned})
 
 
 def _absent(template: Template, values: Values) -> frozenset[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tidegate.build.callbacks import find_callbacks
+from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code
@@ -35,6 +35,30 @@ class ResourceChange:
 
 
 @dataclass(frozen=True, slots=True)
+class HookChange:
+    """A hook that reports to CodeDeploy, and its file with the answer that it returns instead."""
+
+    hook: str
+    said: str
+    path: Path | None
+    before: str
+    after: str | None  # None where a person must look
+
+    @property
+    def diff(self) -> str:
+        """What ``write`` changes, as a unified diff; "" when a person must look."""
+        if self.after is None:
+            return ""
+        before, after = (text.splitlines(keepends=True) for text in (self.before, self.after))
+        return "".join(difflib.unified_diff(before, after, f"{self.path}", f"{self.path}, mended"))
+
+    def write(self) -> None:
+        """Change the file."""
+        if self.path is not None and self.after is not None:
+            self.path.write_text(self.after, encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
 class Migration:
     """What Tidegate does with a template, in data; ``diff`` shows it."""
 
@@ -43,6 +67,7 @@ class Migration:
     changes: tuple[ResourceChange, ...]
     notices: tuple[str, ...]
     diff: str
+    hooks: tuple[HookChange, ...] = ()  # those that report to CodeDeploy
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -59,6 +84,15 @@ class Migration:
                 for change in self.changes
             ],
             "notices": list(self.notices),
+            "hooks": [
+                {
+                    "hook": change.hook,
+                    "file": str(change.path or ""),
+                    "diff": change.diff,
+                    "said": change.said,
+                }
+                for change in self.hooks
+            ],
             "diff": self.diff,
         }
 
@@ -77,14 +111,25 @@ def migrate_template(path: Path, parameters: Mapping[str, str]) -> Migration:
         expansion = expand_template(template, str(path), [Setting("", parameters)])
         defaults = expansion.defaults[""]
         hooks = (*defaults.pre_traffic, *defaults.post_traffic)
-        callbacks = tuple(find_callbacks(expansion.template, hooks, store))
+        callbacks = tuple(map(_hook_change, find_callbacks(expansion.template, hooks, store)))
     return Migration(
         aliases=tuple(f"{alias.function}:{alias.alias}" for alias in expansion.aliases),
         defaults=defaults,
         changes=tuple(_changes(before, expansion)),
-        notices=(*expansion.report.notices, *_on_strategy(defaults), *callbacks),
+        notices=(
+            *expansion.report.notices,
+            *_on_strategy(defaults),
+            *(change.said for change in callbacks),
+        ),
         diff="".join(_diff(before, expansion)),
+        hooks=callbacks,
     )
+
+
+def _hook_change(callback: Callback) -> HookChange:
+    path = callback.path
+    before = path.read_text(encoding="utf-8") if path else ""
+    return HookChange(callback.hook, str(callback), path, before, callback.rewritten())
 
 
 def _changes(before: Template, expansion: Expansion) -> Iterator[ResourceChange]:

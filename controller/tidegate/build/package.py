@@ -71,6 +71,7 @@ class PackageStore:
     digests: dict[str, str] = field(default_factory=dict)  # key -> SHA-256, hexadecimal
     left_out: list[Path] = field(default_factory=list)
     """Files of code folders that are in no package: see ``is_dotenv``."""
+    sources: dict[str, Path] = field(default_factory=dict)  # key -> the folder or file of code
 
     def add_code(self, source: Path, *, within: Sequence[Path] = ()) -> str:
         """Store a folder or file of code as a zip; the key.
@@ -81,7 +82,9 @@ class PackageStore:
             return self.add_file(source, suffix=".zip")
         partial = self._partial()
         write_zip(partial, self._tree(source, within))
-        return self._keep(partial, ".zip")
+        key = self._keep(partial, ".zip")
+        self.sources[key] = source
+        return key
 
     def add_file(self, source: Path, *, suffix: str = "") -> str:
         """Store a file as it is; the key."""
@@ -143,9 +146,9 @@ def package_code(
 
 
 def write_zip(target: Path, files: Iterable[tuple[str, Path]]) -> None:
-    """Write a zip of these files, each with its name in the zip."""
+    """Write a zip of these files, each with its name in the zip. Raises ``TemplateError``."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path in sorted(files):
+        for name, path in sorted((_utf8(name), path) for name, path in files):
             entry = zipfile.ZipInfo(name, _EPOCH)
             executable = path.stat().st_mode & stat.S_IXUSR
             entry.create_system = 3  # Unix, wherever this runs
@@ -221,6 +224,14 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _utf8(name: str) -> str:
+    """A file's name as it is on disk, whatever the locale is: a zip is the same everywhere."""
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{name}: its name is not UTF-8.", mend="Rename it.") from error
 
 
 def _leads_upwards(folder: Path) -> bool:

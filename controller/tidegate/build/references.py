@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tidegate.build.template import Template, walk
+from tidegate.build.template import Template, shown, walk
 
 _VARIABLE: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 
@@ -50,6 +51,15 @@ def conditions_in(value: Any) -> Iterator[str]:
                 yield name
             if isinstance(choice := part.get("Fn::If"), list) and choice:
                 yield str(choice[0])
+
+
+def shared_exports(template: Template) -> list[str]:
+    """The names under which more than one output is exported, as far as the template tells."""
+    outputs = (template.get("Outputs") or {}).values()
+    found = (output.get("Export") for output in outputs if isinstance(output, Mapping))
+    exports = (export for export in found if isinstance(export, Mapping) and "Name" in export)
+    names = Counter(shown(export["Name"]) for export in exports)
+    return sorted(name for name, times in names.items() if times > 1)
 
 
 def _first(attribute: Any) -> str:

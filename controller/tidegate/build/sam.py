@@ -85,7 +85,7 @@ def alias_names(template: Template, parameters: Mapping[str, str]) -> dict[str, 
 
 
 def shifting_is_off(template: Template, parameters: Mapping[str, str]) -> bool:
-    """Some ``DeploymentPreference`` says ``Enabled: false``."""
+    """Some ``DeploymentPreference`` says ``Enabled: false``: perhaps that of a hook alone."""
     preferences = (p.get(_PREFERENCE) for p in _properties_of_functions(template))
     values = Values(template, parameters)
     resolved = (values.resolve(preference) for preference in preferences)

@@ -74,7 +74,8 @@ def source_files(folder: Path, *, output: Path) -> Iterable[tuple[str, Path]]:
     Raises ``TemplateError`` for a link that leads out of the source.
     """
     root = source_root(folder)
-    tracked = _git(folder, "ls-files", "-z").split("\0")
+    listed = _git(folder, "ls-files", "-z").encode("utf-8", "surrogateescape")
+    tracked = os.fsdecode(listed).split("\0")
     present = [(name, folder / name) for name in tracked if name and (folder / name).is_file()]
     for _, path in present:
         check_within([root], path)

@@ -24,6 +24,7 @@ from tidegate.cli import (
 )
 from tidegate.cli.backend import Context, Settings, connect
 from tidegate.cli.console import Group, debug
+from tidegate.cli.terminal import say
 
 _EPILOG = (
     "Exit codes: 0 done, or the release succeeded; 1 an error, or the release failed or was taken"
@@ -69,7 +70,7 @@ def version() -> None:
     """Print the version of this command."""
     from importlib.metadata import version as version_of
 
-    typer.echo(version_of("tidegate"))
+    say(version_of("tidegate"))
 
 
 def _register_local() -> None:

@@ -32,9 +32,19 @@ class Backend(Protocol):
         """Start a release and return the ARN of its execution."""
 
     def operate(
-        self, verb: str, release_id: str, stage: str, reason: str, argument: str = ""
+        self,
+        verb: str,
+        release_id: str,
+        stage: str,
+        reason: str,
+        argument: str = "",
+        *,
+        shown: str = "",
     ) -> str:
-        """Ask the controller to do what an operator wants; returns what it did, in words."""
+        """Ask the controller to do what an operator wants; returns what it did, in words.
+
+        ``shown`` is the digest of what an approval was asked for, as the operator saw it.
+        """
 
     def prune(self, application: str, *, dry_run: bool) -> list[Pruning]:
         """Have old versions deleted, or have it said which would be."""
@@ -91,18 +101,35 @@ class AwsBackend:
         return response["executionArn"]
 
     def operate(
-        self, verb: str, release_id: str, stage: str, reason: str, argument: str = ""
+        self,
+        verb: str,
+        release_id: str,
+        stage: str,
+        reason: str,
+        argument: str = "",
+        *,
+        shown: str = "",
     ) -> str:
         """Invoke the function that operators may invoke, with a proof of who asks."""
         from tidegate.aws.identity import prove
+        from tidegate.core.identity import subject_of
 
-        subject = ":".join([verb, release_id, stage, *([argument] if argument else [])])
+        subject = subject_of(
+            self._outputs["OperateFunctionArn"],
+            verb,
+            release_id,
+            stage,
+            argument=argument,
+            reason=reason,
+            shown=shown,
+        )
         request = {
             "verb": verb,
             "release_id": release_id,
             "stage": stage,
             "reason": reason,
             "argument": argument,
+            "shown": shown,
             "identity_proof": prove(self._session, subject),
         }
         return str(self._invoke("OperateFunction", request)["message"])

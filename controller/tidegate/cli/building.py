@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.cli.terminal import say
 from tidegate.core.commands import command
 
 if TYPE_CHECKING:
@@ -70,11 +71,11 @@ def build(
         template=template,
         release_file=output,
         revision={"commit": commit, "branch": branch, "author": author, "subject": subject},
-        tell=lambda notice: typer.echo(f"Note: {notice}", err=True),
+        tell=lambda notice: say(f"Note: {notice}", err=True),
     )
-    typer.echo(f"Built {reference.application} {reference.digest}")
-    typer.echo(f"Stored s3://{reference.bucket}/{reference.prefix}")
-    typer.echo(f"Wrote {output}. To release it: {command('release', str(output))}")
+    say(f"Built {reference.application} {reference.digest}")
+    say(f"Stored s3://{reference.bucket}/{reference.prefix}")
+    say(f"Wrote {output}. To release it: {command('release', str(output))}")
 
 
 def register(app: typer.Typer) -> None:

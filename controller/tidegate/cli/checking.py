@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.console import Output, show
+from tidegate.cli.terminal import say
 from tidegate.cli.traffic import RateOption, live_profile
 from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
+    from tidegate.build.artifact import Artifact
     from tidegate.cli.backend import Context
     from tidegate.core.artifact import ArtifactContents
     from tidegate.core.plan import ReleasePlan
@@ -29,16 +31,27 @@ def validate(
 ) -> None:
     """Check a manifest and its template.
 
-    Both are read as a build reads them. Nothing is sent anywhere.
+    Both are read as a build reads them, and so is the code of hooks that were written for
+    CodeDeploy. cfn-lint says what CloudFormation would refuse. Nothing is sent anywhere.
 
     \b
     Examples:
       tidegate validate
       tidegate validate services/hello/tidegate.yaml
     """
-    plan, _ = make_offline_plan(file, template)
+    from tidegate.core.advice import not_done
+
+    built, plan = _build(file, template)
+    contents = built.contents
+    for said in not_done(plan, contents):
+        say(f"Warning: {said}", err=True)
+    if built.failing:
+        raise InputError(
+            f"{template or file.parent / contents.manifest.template}: {' '.join(built.failing)}",
+            mend="`tidegate migrate --write` makes the change where it is certain.",
+        )
     stages = ", ".join(stage.name for stage in plan.stages)
-    typer.echo(f"{file} is valid: {plan.release.application}, stages {stages}.")
+    say(f"{file} is valid: {plan.release.application}, stages {stages}.")
 
 
 def plan(
@@ -109,7 +122,13 @@ def make_offline_plan(
 
     What may be wrong with it goes to standard error.
     """
-    from tidegate.build.artifact import build_artifact
+    built, plan = _build(manifest, template)
+    return plan, built.contents
+
+
+def _build(manifest: Path, template: Path | None) -> tuple[Artifact, ReleasePlan]:
+    """An artifact whose files are gone, and the plan of a release without number and commit."""
+    from tidegate.build.artifact import build_artifact, look_for_faults
     from tidegate.build.source import Revision
     from tidegate.core.plan import ReleaseRef
     from tidegate.core.planning import make_plan
@@ -118,12 +137,13 @@ def make_offline_plan(
         built = build_artifact(
             manifest.parent, manifest, template=template, output=Path(folder) / "build"
         )
-    for warning in built.warnings:
-        typer.echo(f"Warning: {warning}", err=True)
-    application = built.contents.application
-    release = ReleaseRef(id=f"{application}-0", application=application, number=0)
-    reference = built.reference("none", Revision(commit="none"))
-    return make_plan(release, reference, built.contents), built.contents
+        application = built.contents.application
+        release = ReleaseRef(id=f"{application}-0", application=application, number=0)
+        plan = make_plan(release, built.reference("none", Revision("none")), built.contents)
+        unlooked = look_for_faults(built, template)
+    for warning in filter(None, (*built.warnings, unlooked)):
+        say(f"Warning: {warning}", err=True)
+    return built, plan
 
 
 def register(app: typer.Typer) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import traceback
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
@@ -13,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
+from tidegate.cli.terminal import say, say_json
 from tidegate.core.errors import InputError, NotFound, TidegateError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
+
+    from tidegate.cli.screen import Screen
 
 _DEBUG = "TIDEGATE_DEBUG"
 
@@ -49,9 +50,9 @@ class Group(TyperGroup):
             raise
         except Exception as error:
             if os.environ.get(_DEBUG):
-                traceback.print_exc()
-            message, code = explain(error)
-            complain(message)
+                say(*traceback.format_exc().splitlines(), err=True)
+            lines, code = explain(error)
+            complain(*lines)
             raise typer.Exit(code) from error
 
 
@@ -60,36 +61,35 @@ def debug() -> None:
     os.environ[_DEBUG] = "1"
 
 
-def explain(error: Exception) -> tuple[str, ExitCode]:
-    """What to tell the person, and the exit code."""
+def explain(error: Exception) -> tuple[tuple[str, ...], ExitCode]:
+    """What to tell the person, line by line, and the exit code."""
     if isinstance(error, InputError | NotFound):
-        return str(error), ExitCode.INPUT
+        return error.lines, ExitCode.INPUT
     if isinstance(error, TidegateError):
-        return f"{type(error).__name__}: {error}", ExitCode.FAILED
+        return (f"{type(error).__name__}: {error}",), ExitCode.FAILED
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}.", ExitCode.INPUT
+        return (f"{error.filename}: {error.strerror}.",), ExitCode.INPUT
     if type(error).__module__.partition(".")[0] == "botocore":
-        return f"AWS: {error}", ExitCode.FAILED
+        return (f"AWS: {error}",), ExitCode.FAILED
     where = "After `export TIDEGATE_DEBUG=1` the same command shows where."
-    return f"unexpected {type(error).__name__}: {error}. {where}", ExitCode.FAILED
+    return (f"unexpected {type(error).__name__}: {error}. {where}",), ExitCode.FAILED
 
 
-def complain(message: str) -> None:
+def complain(*lines: str) -> None:
     """One message on stderr."""
-    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    typer.echo(message, err=True)
+    say(*lines, err=True, label=typer.style("error: ", fg="red", bold=True))
 
 
-def console() -> Console:
-    """Standard output, as wide as the terminal, without colour where there is none."""
-    from rich.console import Console
+def console(*, quiet: bool = False) -> Screen:
+    """Standard output, as wide as the terminal; one that shows nothing when ``quiet``."""
+    from tidegate.cli.screen import Screen
 
-    return Console(highlight=False, soft_wrap=False)
+    return Screen(quiet=quiet)
 
 
 def show(value: Any, output: Output, draw: Callable[[], RenderableType]) -> None:
     """Print a value as JSON or drawn; ``draw`` is called only when it is needed."""
     if output is Output.JSON:
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        say_json(value)
     else:
         console().print(draw())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.cli.terminal import say
 from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ def dashboard(
             raise InputError(f"Port {port}: {error.strerror}.", mend=mend) from error
         with server:
             address = server.address(release or "")
-            typer.echo(f"The dashboard is at {address}\nCtrl-C ends it.")
+            say(f"The dashboard is at {address}", "Ctrl-C ends it.")
             if browse:
                 _open(handover, address)
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
-                typer.echo()
+                say()
 
 
 def _open(handover: Handover, address: str) -> None:
@@ -63,7 +64,7 @@ def _open(handover: Handover, address: str) -> None:
     try:
         leading = handover.lead_to(address)
     except OSError as error:
-        typer.echo(f"No browser was opened: {error}. Open the address above.", err=True)
+        say(f"No browser was opened: {error}. Open the address above.", err=True)
     else:
         webbrowser.open(leading)
 

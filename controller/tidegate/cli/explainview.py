@@ -31,7 +31,9 @@ def _rollout(release: ReleaseExplained, rollout: RolloutExplained) -> Renderable
     if not rollout.decisions:
         parts.append(Text("  no decision: there was no traffic to shift"))
     parts += [Padding(_decision(one), (1, 0, 0, 0)) for one in rollout.decisions]
-    parts.append(Padding(Text(f"outcome  {rollout.outcome}", style="bold"), (1, 0, 0, 0)))
+    outcome = Table.grid(padding=(0, 2))
+    outcome.add_row(Text("outcome", style="bold"), Text(rollout.outcome, style="bold"))
+    parts.append(Padding(outcome, (1, 0, 0, 0)))
     return Group(*parts)
 
 

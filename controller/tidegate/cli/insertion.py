@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from textwrap import indent
+from typing import Final
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, Node
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from tidegate.build.shape import LOOP
 from tidegate.core.errors import InputError
+
+_AS_DOCUMENTED: Final = "add by hand what docs/hooks.md shows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,14 @@ class Insertion:
 
     line: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenResource:
+    """A resource as it stands in the text; in a loop's body its name has the identifier in it."""
+
+    name: str
+    node: Node
 
 
 class TemplateText:
@@ -39,9 +51,18 @@ class TemplateText:
             line -= 1
         return Insertion(line, "\n" + indent(text, " " * self._column))
 
-    def add_property(self, logical_id: str, text: str) -> Insertion:
-        """As the first property of a resource."""
-        resource = self._block(_value(self._resources, logical_id), logical_id)
+    def of_type(self, resource_type: str) -> list[WrittenResource]:
+        """The resources of this type, with those that the bodies of loops repeat."""
+        return [
+            resource
+            for resource in _resources(self._resources)
+            if getattr(_value(resource.node, "Type"), "value", None) == resource_type
+        ]
+
+    def add_property(self, to: WrittenResource, text: str) -> Insertion:
+        """As the first property of a resource. Raises ``InputError``."""
+        by_hand = f"add `{text}` to the Properties of {to.name} by hand"
+        resource = self._block(to.node, to.name, by_hand)
         properties = _value(resource, "Properties")
         if properties is None:
             key = resource.value[0][0]
@@ -49,7 +70,8 @@ class TemplateText:
             return Insertion(
                 key.start_mark.line, indent(f"Properties:\n  {text}", " " * column) + "\n"
             )
-        first = self._block(properties, f"{logical_id}.Properties").value[0][0].start_mark
+        block = self._block(properties, f"{to.name}.Properties", by_hand)
+        first = block.value[0][0].start_mark
         return Insertion(first.line, indent(text, " " * first.column) + "\n")
 
     def with_all(self, insertions: Iterable[Insertion]) -> str:
@@ -66,14 +88,24 @@ class TemplateText:
         column: int = self._resources.value[0][0].start_mark.column
         return column
 
-    def _block(self, node: Node | None, name: str) -> MappingNode:
+    def _block(self, node: Node | None, name: str, by_hand: str = _AS_DOCUMENTED) -> MappingNode:
         """The mapping, if lines can be put into it. Raises ``InputError``."""
         if isinstance(node, MappingNode) and not node.flow_style and node.value:
             return node
         raise InputError(
             f"{self._path}: {name} is not written line by line, so nothing can be added to it.",
-            mend="Write it as block YAML, or add by hand what docs/hooks.md shows.",
+            mend=f"Write it as block YAML, or {by_hand}.",
         )
+
+
+def _resources(section: Node) -> Iterator[WrittenResource]:
+    if not isinstance(section, MappingNode):
+        return
+    for key, value in section.value:
+        if not key.value.startswith(LOOP):
+            yield WrittenResource(key.value, value)
+        elif isinstance(value, SequenceNode) and value.value:
+            yield from _resources(value.value[-1])
 
 
 def _value(node: Node | None, key: str) -> Node | None:

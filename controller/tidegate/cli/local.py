@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from tidegate.cli.console import console
+from tidegate.cli.terminal import say
+
 if TYPE_CHECKING:
     from tidegate.local.process import LocalAws
 
@@ -46,11 +49,13 @@ def up(
 
     _end_on_sigterm()
     path = application / "tidegate.yaml" if application else None
-    manifest = parse_manifest(path.read_text(), str(path), aws_partitions()) if path else None
+    manifest = (
+        parse_manifest(path.read_text("utf-8"), str(path), aws_partitions()) if path else None
+    )
     aws = process.start(FOLDER, port=port, keep=True)
     try:
         installer = install.Installer(aws, install.find_checkout(), FOLDER / "install.log")
-        typer.echo(f"The embedded AWS answers at {aws.endpoint}. Installing Tidegate ...")
+        say(f"The embedded AWS answers at {aws.endpoint}. Installing Tidegate ...")
         accounts = install.target_accounts(manifest) if manifest else [install.CONTROLLER_ACCOUNT]
         installer.controller(accounts)
         if manifest:
@@ -60,11 +65,11 @@ def up(
             variables = aws.environment(install.CONTROLLER_ACCOUNT)
             git.create(bare, full_repository_id=repository, variables=variables)
             installer.application(manifest, repository)
-            typer.echo(f"To release {manifest.application}: git push {bare} HEAD:main")
+            say(f"To release {manifest.application}: git push {bare} HEAD:main")
     except BaseException:
         aws.stop()
         raise
-    typer.echo('Ready. To use it: eval "$(tidegate local env)"; to stop it: tidegate local down')
+    say('Ready. To use it: eval "$(tidegate local env)"; to stop it: tidegate local down')
 
 
 @app.command()
@@ -73,7 +78,7 @@ def down() -> None:
     from tidegate.local import process
 
     process.get(FOLDER).stop()
-    typer.echo("Stopped.")
+    say("Stopped.")
 
 
 @app.command()
@@ -84,15 +89,14 @@ def env() -> None:
     Examples:
       eval "$(tidegate local env)"
     """
-    import shlex
     import sys
 
     from tidegate.local import process
     from tidegate.local.install import CONTROLLER_ACCOUNT
 
     for name, value in process.get(FOLDER).environment(CONTROLLER_ACCOUNT).items():
-        typer.echo(f"export {name}={shlex.quote(value)}")
-    typer.echo(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+        say(f"export {name}={_for_shell(value)}")
+    say(f"export PATH={_for_shell(str(Path(sys.executable).parent))}:$PATH")
 
 
 @app.command("lambda")
@@ -139,12 +143,12 @@ def serve_lambda(
         parameters[name] = value
     try:
         with serving(build_dir, port=port, parameters=parameters, state=state) as served:
-            typer.echo(served.url)
+            say(served.url)
             for function in served.functions:
-                typer.echo(f"  {function.name}" + (f":{function.alias}" * bool(function.alias)))
+                say(f"  {function.name}" + (f":{function.alias}" * bool(function.alias)))
             for function in served.left_out:
                 what = function.runtime or "an image"
-                typer.echo(f"  not {function.name}: {what} needs `sam local` and containers")
+                say(f"  not {function.name}: {what} needs `sam local` and containers")
             while not threading.Event().wait(1.0):
                 if exit_with_parent and os.getppid() != parent:
                     return
@@ -184,9 +188,7 @@ def traffic(
         while True:
             time.sleep(_TELL_EVERY_SECONDS)
             for version, counts in users.counts().items():
-                typer.echo(
-                    f"version {version}: {counts.invocations} requests, {counts.errors} failed"
-                )
+                say(f"version {version}: {counts.invocations} requests, {counts.errors} failed")
 
 
 @app.command()
@@ -202,14 +204,22 @@ def demo(
 
     Exits with 1 when anything came out differently from what it had to.
     """
-    from rich.console import Console
-
     from tidegate.local.demo.run import Demo
 
     _end_on_sigterm()
-    shown = Demo(FOLDER, Console(highlight=False), interactive=interactive, keep=keep).run()
+    shown = Demo(FOLDER, console(), interactive=interactive, keep=keep).run()
     if shown.problems:
         raise typer.Exit(1)
+
+
+def _for_shell(value: str) -> str:
+    """As one word for a shell, in ASCII whatever the terminal: a folder may be named as it will."""
+    import os
+    import shlex
+
+    if value.isascii() and value.isprintable():
+        return shlex.quote(value)
+    return "$'" + "".join(f"\\x{byte:02x}" for byte in os.fsencode(value)) + "'"
 
 
 def _live_alias(aws: LocalAws, application: str, stage: str) -> tuple[str, str, str]:

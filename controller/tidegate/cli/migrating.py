@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.console import Output
+from tidegate.cli.terminal import say, say_json
 from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,29 +26,48 @@ def migrate(
         typer.Option(metavar="NAME=VALUE", help="A parameter of the stage. May be repeated."),
     ] = None,
     diff: Annotated[bool, typer.Option(help="Show the templates' difference, too.")] = True,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Change the hooks that report to CodeDeploy, as is shown."),
+    ] = False,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="For people or for programs.")
     ] = Output.TABLE,
 ) -> None:
     """Show what Tidegate makes of a template that CodeDeploy or CloudFormation releases now.
 
-    The template itself is not changed, and nothing is sent anywhere.
+    The template itself is not changed, and nothing is sent anywhere. A hook that was written for
+    CodeDeploy must return its status instead of reporting it: that line is shown as a difference,
+    and with --write it is changed, in Python and in JavaScript.
 
     \b
     Examples:
       tidegate migrate template.yaml
       tidegate migrate template.yaml --parameter Stage=prod --output json
+      tidegate migrate template.yaml --write
     """
     from tidegate.build.migration import migrate_template
 
     migration = migrate_template(template, dict(_parameters(parameter or ())))
+    if write:
+        for hook in migration.hooks:
+            hook.write()
     if output is Output.JSON:
-        typer.echo(json.dumps(migration.to_json(), indent=2, ensure_ascii=False))
+        say_json(migration.to_json())
         return
-    for line in _words(migration):
-        typer.echo(line)
+    say(*_words(migration), *_on_hooks(migration, written=write))
     if diff:
-        typer.echo(f"\n{migration.diff}", nl=False)
+        say("", *migration.diff.splitlines())
+
+
+def _on_hooks(migration: Migration, *, written: bool) -> Iterator[str]:
+    """The difference of each hook that can be changed; what is left is among the notices."""
+    changes = {str(hook.path): hook.diff.splitlines() for hook in migration.hooks if hook.diff}
+    if changes:
+        yield ""
+        yield f"{'Changed' if written else '`--write` changes'} {', '.join(changes)}:"
+        for lines in changes.values():
+            yield from lines
 
 
 def _parameters(given: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -67,10 +86,12 @@ def _words(migration: Migration) -> Iterator[str]:
         yield f"{change.resource} ({change.type}) is {change.change}"
         yield from (f"  {reason}" for reason in change.reasons)
     if migration.notices:
-        yield "\nNot taken over, or not as it was:"
+        yield ""
+        yield "Not taken over, or not as it was:"
         yield from (f"  {notice}" for notice in migration.notices)
     else:
-        yield "\nEverything is taken over."
+        yield ""
+        yield "Everything is taken over."
 
 
 def _defaults(defaults: TemplateDefaults) -> Iterator[str]:

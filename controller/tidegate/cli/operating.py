@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.cli.terminal import say
 from tidegate.core.commands import command
 from tidegate.core.errors import InputError
 
@@ -53,12 +54,12 @@ def release(
     artifact = read_artifact_ref(file)
     backend = here.connect()
     execution = backend.start(artifact)
-    typer.echo(f"Started {execution}")
+    say(f"Started {execution}")
     release_id = _await_number(here, backend.ledger, execution)
     if not release_id:
-        typer.echo("It has no number yet: `tidegate list` will show it.")
+        say("It has no number yet: `tidegate list` will show it.")
         return
-    typer.echo(f"It is {release_id}. To follow it: {command('get', release_id, watch=True)}")
+    say(f"It is {release_id}. To follow it: {command('get', release_id, watch=True)}")
     if watch:
         from tidegate.cli.showing import follow_release, standing
 
@@ -86,8 +87,8 @@ def approve(
     view = _awaiting(here, release_id, stage)
     name = _the_stage(view, stage)
     _say_what_changes(view, name)
-    _operate(here, "approve", view.id, name, reason)
-    typer.echo(f"To stop it: {command('abort', view.id)}")
+    say(here.connect().operate("approve", view.id, name, reason, shown=_shown(view, name)))
+    say(f"To stop it: {command('abort', view.id)}")
 
 
 def reject(
@@ -127,17 +128,18 @@ def abort(
     here: Context = context.obj
     found = find_release(here.connect().ledger, release_id)
     _operate(here, "abort", found.id, "", reason)
-    typer.echo(f"To follow it: {command('get', found.id, watch=True)}")
+    say(f"To follow it: {command('get', found.id, watch=True)}")
 
 
 def read_artifact_ref(file: Path) -> ArtifactRef:
     """The content of ``release.json``. Raises ``InputError``."""
     from pydantic import ValidationError
 
+    from tidegate.core.plaintext import require_plain
     from tidegate.core.plan import ArtifactRef
 
     try:
-        return ArtifactRef.model_validate_json(file.read_bytes())
+        artifact = ArtifactRef.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         raise InputError(
             f"There is no file {file}.",
@@ -150,6 +152,8 @@ def read_artifact_ref(file: Path) -> ArtifactRef:
             f"{file}: {place or 'content'}: {first['msg']}.",
             mend="Give the release.json that the build wrote.",
         ) from error
+    require_plain(str(file), artifact.model_dump())
+    return artifact
 
 
 def _awaiting(here: Context, release_id: str, stage: str) -> ReleaseView:
@@ -177,23 +181,33 @@ def _the_stage(view: ReleaseView, stage: str) -> str:
     return names[0]
 
 
+def _shown(view: ReleaseView, stage: str) -> str:
+    """The digest of what this stage asks for; "" when it asks for nothing."""
+    asked = (s.approval for s in view.stages if s.name == stage and s.approval)
+    return next((approval.digest for approval in asked), "")
+
+
 def _say_what_changes(view: ReleaseView, stage: str) -> None:
     from tidegate.cli import text
 
     artifact = view.artifact
-    typer.echo(f"{view.id} in {stage}: {text.commit(artifact.commit)} {artifact.subject}")
+    say(f"{view.id} in {stage}: {text.commit(artifact.commit)} {artifact.subject}")
     rollouts = [r for s in view.stages if s.name == stage for r in s.rollouts]
     for rollout in rollouts:
+        for gate in rollout.gates:
+            say(f"  {rollout.target}  changes its own gates: {gate}")
+        for said in rollout.unheeded:
+            say(f"  {rollout.target}  {said}")
         for change in rollout.changes:
             lost = f": {change.irreversible}, irreversible" if change.irreversible else ""
             what = f"{change.change} {change.logical_id} ({change.type}){lost}"
-            typer.echo(f"  {rollout.target}  {what}")
+            say(f"  {rollout.target}  {what}")
         for alarm in rollout.firing_before:
-            typer.echo(f"  {rollout.target}  alarm {alarm} fires already")
+            say(f"  {rollout.target}  alarm {alarm} fires already")
 
 
 def _operate(here: Context, verb: str, release_id: str, stage: str, reason: str) -> None:
-    typer.echo(here.connect().operate(verb, release_id, stage, reason))
+    say(here.connect().operate(verb, release_id, stage, reason))
 
 
 def _await_number(here: Context, ledger: Ledger, execution: str) -> str:

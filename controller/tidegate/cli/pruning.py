@@ -50,9 +50,9 @@ def _left(pruning: Pruning) -> bool:
 
 
 def _draw(prunings: list[Pruning]) -> RenderableType:
-    from rich.text import Text
+    from rich.console import Group
 
-    return Text("\n".join(line for pruning in prunings for line in _lines(pruning)))
+    return Group(*(line for pruning in prunings for line in _lines(pruning)))
 
 
 def _lines(pruning: Pruning) -> list[str]:

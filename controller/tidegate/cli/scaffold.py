@@ -106,17 +106,16 @@ def _expand(sam: Template, path: Path, places: list[Place]) -> Expansion:
 
 def _publish(text: str, sam: Template, path: Path, added: list[str]) -> str:
     """Give the functions of the template the alias that a release moves."""
-    functions = of_type(sam, _FUNCTION)
-    if not functions:
+    if not of_type(sam, _FUNCTION):
         raise InputError(
             f"{path}: no function has an alias, so there is no traffic to shift.",
             mend="Add an `AWS::Lambda::Version` and an `AWS::Lambda::Alias` of it.",
         )
     edited = TemplateText(text, str(path))
     insertions: list[Insertion] = []
-    for function in functions:
+    for function in edited.of_type(_FUNCTION):
         insertions.append(edited.add_property(function, "AutoPublishAlias: live"))
-        added.append(f"AutoPublishAlias: live to {function}")
+        added.append(f"AutoPublishAlias: live to {function.name}")
     return edited.with_all(insertions)
 
 
@@ -157,6 +156,8 @@ def _stage(project: _Project, place: Place, *, last: bool) -> str:
     if last:
         lines.append("    approval: {approvers: 1, timeout: 24h}")
         lines += [] if _said(project.expansion).strategy in NAMED else _STRATEGY
+    elif _said(project.expansion).strategy:
+        lines += _WITHOUT_USERS
     return "\n".join(lines) + "\n"
 
 
@@ -252,6 +253,11 @@ tests:
       - command -v pytest || python -m pip install --quiet pytest
       - python -m pytest tests/test_release.py
 """
+
+_WITHOUT_USERS: Final = [
+    "    # No users call it here: a canary would wait for them, and go back. The hooks decide.",
+    "    strategy: all-at-once",
+]
 
 _STRATEGY: Final = [
     "    strategy:",

@@ -115,8 +115,6 @@ def follow_release(
 
     ``quiet`` waits without showing anything.
     """
-    from rich.console import Console
-
     from tidegate.cli.reading import read_again
     from tidegate.cli.view import draw_release
     from tidegate.cli.watch import WatchTimeoutError, follow
@@ -126,7 +124,7 @@ def follow_release(
         views = follow(
             lambda now: [read_again(ledger, release_id, now)],
             lambda views: views[0].phase.over,
-            console=Console(quiet=True) if quiet else console(),
+            console=console(quiet=quiet),
             draw=lambda views: draw_release(views[0]),
             timeout_seconds=timeout_seconds,
             now=here.now,

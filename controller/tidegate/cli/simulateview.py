@@ -28,19 +28,19 @@ def draw_report(report: Report, *, presets: bool) -> RenderableType:
     for finding in report.findings:
         for number, outcome in enumerate(_shown(finding, presets=presets)):
             table.add_row(finding.regression if not number else "", *_row(outcome, presets=presets))
-    return Group(_head(report), Padding(table, (1, 0)), Text(_foot(report), style="dim"))
+    return Group(_head(report), Padding(table, (1, 0)), Group(*_foot(report)))
 
 
-def _head(report: Report) -> Text:
+def _head(report: Report) -> Group:
     head = Text(f"{report.strategy}", style="bold")
     head.append(f"  in {report.stage}" if report.stage else "")
     profile = report.profile
-    head.append(
-        f"\n{profile.mean_rate:g} requests/s, {text.percent(profile.error_rate)} fail on stable;"
+    traffic = Text(
+        f"{profile.mean_rate:g} requests/s, {text.percent(profile.error_rate)} fail on stable;"
         f" {report.runs:,} runs each, seed {report.seed}",
         style="dim",
     )
-    return head
+    return Group(head, traffic)
 
 
 def _shown(finding: Finding, *, presets: bool) -> Iterator[Outcome]:
@@ -73,22 +73,29 @@ def _minutes(minutes: int | None) -> str:
     return "" if minutes is None else f"{minutes}m"
 
 
-def _foot(report: Report) -> str:
+def _foot(report: Report) -> Iterator[Text]:
     healthy = report.findings[0].ours
     taken_back = f"{healthy.caught:.1%}"
     if not healthy.caught:
         taken_back = f"none of {report.runs:,}, so below {_SURE_OF_NONE / report.runs:.1%}"
     others = ", ".join(report.taken_for_well)
-    return (
-        f"Healthy releases taken back by Tidegate: {taken_back}.\n"
-        f"{f'Not simulated and taken for well: {others}.{chr(10)}' if others else ''}"
-        "CAUGHT: taken back because it was worse, AFTER so long (median, P90)."
-        " LIVE: promoted after so long.\n"
-        f"HARMED: users' requests within {report.horizon_minutes} min that fail and would not have"
-        " failed on stable, mean.\n"
-        "A preset has the best alarm on errors that takes back at most 1 % of healthy releases at"
-        " this traffic: --presets shows it."
-    )
+    lines = [
+        f"Healthy releases taken back by Tidegate: {taken_back}.",
+        *([f"Not simulated and taken for well: {others}."] if others else []),
+        (
+            "CAUGHT: taken back because it was worse, AFTER so long (median, P90)."
+            " LIVE: promoted after so long."
+        ),
+        (
+            f"HARMED: users' requests within {report.horizon_minutes} min that fail and would not"
+            " have failed on stable, mean."
+        ),
+        (
+            "A preset has the best alarm on errors that takes back at most 1 % of healthy releases"
+            " at this traffic: --presets shows it."
+        ),
+    ]
+    return (Text(line, style="dim") for line in lines)
 
 
 def draw_hindsight(found: Sequence[Hindsight], stage: str) -> RenderableType:

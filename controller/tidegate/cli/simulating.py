@@ -93,7 +93,7 @@ def simulate(
     )
     report = run(trial, chosen.name, processes)
     if picture is not None:
-        picture.write_text(draw_picture(report))
+        picture.write_text(draw_picture(report), encoding="utf-8")
     show(report.model_dump(mode="json"), output, lambda: draw_report(report, presets=presets))
 
 
@@ -167,7 +167,7 @@ def _profile(
             mend="Give --rps, or --traffic with a file, or --live with a function and its alias.",
         )
     if traffic is not None:
-        profile = read_profile(traffic.read_text(), str(traffic))
+        profile = read_profile(traffic.read_text("utf-8"), str(traffic))
     elif live is not None:
         profile = live_profile(here, live)
     else:

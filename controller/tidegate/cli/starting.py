@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.cli.terminal import say
+
 if TYPE_CHECKING:
     from tidegate.cli.scaffold import Scaffold
 
@@ -61,14 +63,14 @@ def init(
     for path, text in made.files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-        typer.echo(f"Wrote {path}")
+        say(f"Wrote {path}")
     (folder / template).write_text(made.template, encoding="utf-8")
     for addition in made.added:
-        typer.echo(f"Added to {template}: {addition}")
+        say(f"Added to {template}: {addition}")
     make_offline_plan(folder / "tidegate.yaml", None)
     if _NO_ACCOUNT in {test_account, prod_account}:
-        typer.echo("Set the accounts of the stages in tidegate.yaml.")
-    typer.echo("It is valid. To see more: tidegate plan; python -m pytest tests/test_release.py")
+        say("Set the accounts of the stages in tidegate.yaml.")
+    say("It is valid. To see more: tidegate plan; python -m pytest tests/test_release.py")
 
 
 def _find_template(folder: Path) -> Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.operating import ReleaseArgument
+from tidegate.cli.terminal import ask, say
 
 if TYPE_CHECKING:
     from tidegate.cli.backend import Context
@@ -139,8 +140,8 @@ def unlock(
 
     here: Context = context.obj
     found = find_release(here.connect().ledger, release_id)
-    typed = confirm or typer.prompt(f"Type {found.id} to say that its traffic is right")
-    typer.echo(here.connect().operate("unlock", found.id, "", reason, typed))
+    typed = confirm or ask(f"Type {found.id} to say that its traffic is right")
+    say(here.connect().operate("unlock", found.id, "", reason, typed))
 
 
 def _ask(
@@ -150,7 +151,7 @@ def _ask(
 
     here: Context = context.obj
     found = find_release(here.connect().ledger, release_id)
-    typer.echo(here.connect().operate(verb, found.id, "", reason, argument))
+    say(here.connect().operate(verb, found.id, "", reason, argument))
 
 
 def register(app: typer.Typer) -> None:

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 from tidegate.core.capacity import PRICED_IN
+from tidegate.core.identity import identify
 from tidegate.core.record import Verdict, WarmLine
 from tidegate.core.view import error_rate
 
@@ -84,17 +85,10 @@ def bar(weight: float) -> str:
 
 
 def person(who: str) -> str:
-    """What people recognise: ``ana`` or ``ana (Admin)`` of an IAM identity, a name of an author."""
+    """What people recognise: ``ana (Admin, 111122223333)`` of an IAM identity, an author's name."""
     if who.endswith(">") and (name := who.partition("<")[0].strip()):
         return name
-    resource = who.rpartition(":")[2] if who.startswith("arn:") else who
-    kind, _, name = resource.partition("/")
-    if not name:
-        return resource
-    if kind == "assumed-role":
-        role, _, session = name.partition("/")
-        return f"{session} ({role})" if session else role
-    return name.rpartition("/")[2]
+    return str(identify(who))
 
 
 def commit(sha: str) -> str:

@@ -197,6 +197,7 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
     children += [_restored_node(part) for part in rollout.restored]
     children += [_unsent_node(n) for n in rollout.notifications if n.error]
     if stage.mood is Mood.WAITING:
+        children = [*_gate_nodes(rollout), *_unheeded_nodes(rollout), *children]
         children += [*_function_nodes(rollout), *_warm_nodes(rollout)]
         children += _parameter_nodes(rollout)
         children += _change_nodes(rollout)
@@ -328,6 +329,21 @@ def _firing_nodes(rollout: RolloutView) -> list[Node]:
     return [
         Node(name=f"alarm {alarm}", mood=Mood.ALERT, status="fires already", info=follows)
         for alarm in rollout.firing_before
+    ]
+
+
+def _gate_nodes(rollout: RolloutView) -> list[Node]:
+    """Whoever approves such a commit approves what is asked of the next ones, too."""
+    return [
+        Node(name="its own gates", mood=Mood.ALERT, status="changed by this commit", info=gate)
+        for gate in rollout.gates
+    ]
+
+
+def _unheeded_nodes(rollout: RolloutView) -> list[Node]:
+    return [
+        Node(name="template", mood=Mood.ALERT, status="not followed", info=said)
+        for said in rollout.unheeded
     ]
 
 

@@ -80,21 +80,22 @@ def draw_history(entries: Sequence[HistoryEntry]) -> RenderableType:
 # --- the parts of a release
 
 
-def _header(view: ReleaseView) -> Text:
+def _header(view: ReleaseView) -> RenderableType:
     artifact = view.artifact
-    header = Text()
-    header.append(view.id, style="bold")
-    header.append("  ")
-    header.append_text(_mark(view.mood, release_status(view)))
     took = elapsed_seconds(view.started_at, view.ended_at, view.at)
-    header.append(f"  {text.whole_duration(took)}\n", style="dim")
-    header.append(text.commit(artifact.commit), style="cyan")
-    header.append(f"  {artifact.subject or 'without a commit message'}")
+    words = Text(artifact.subject or "without a commit message")
     if artifact.author:
-        header.append(f"  by {text.person(artifact.author)}", style="dim")
+        words.append(f"  by {text.person(artifact.author)}", style="dim")
     if artifact.branch:
-        header.append(f"  on {artifact.branch}", style="dim")
-    return header
+        words.append(f"  on {artifact.branch}", style="dim")
+    return Group(
+        _side_by_side(
+            Text(view.id, style="bold"),
+            _mark(view.mood, release_status(view)),
+            Text(text.whole_duration(took), style="dim"),
+        ),
+        _side_by_side(Text(text.commit(artifact.commit), style="cyan"), words),
+    )
 
 
 def _facts(view: ReleaseView) -> RenderableType:
@@ -127,16 +128,16 @@ def _tests(tests: Sequence[TestView]) -> Text:
     return Text("   ").join(marks)
 
 
-def _closed(view: ReleaseView) -> Text:
-    line = Text()
-    line.append(f"{view.id}  ", style="bold")
-    line.append_text(_mark(view.mood, release_status(view)))
-    line.append(f"  {text.commit(view.artifact.commit)} {view.artifact.subject}")
+def _closed(view: ReleaseView) -> RenderableType:
+    words = Text(f"{text.commit(view.artifact.commit)} {view.artifact.subject}")
     took = elapsed_seconds(view.started_at, view.ended_at, view.at)
-    line.append(f"  {text.whole_duration(took)}", style="dim")
-    if view.error:
-        line.append(f"\n  {reason(view.error, view.cause)}", style="dim")
-    return line
+    words.append(f"  {text.whole_duration(took)}", style="dim")
+    mark = _mark(view.mood, release_status(view))
+    line = _side_by_side(Text(view.id, style="bold"), mark, words)
+    if not view.error:
+        return line
+    why = Text(reason(view.error, view.cause), style="dim")
+    return Group(line, Padding(why, (0, 0, 0, 2)))
 
 
 # --- the tree as a table
@@ -175,13 +176,12 @@ def _plain_table() -> Table:
 
 
 def _entry(entry: HistoryEntry) -> Group:
-    head = Text()
-    head.append(f"{entry.id}  ", style="bold")
-    head.append_text(_mark(entry.mood, entry.phase.value))
-    head.append(f"  {text.commit(entry.artifact.commit)} {entry.artifact.subject}")
+    words = Text(f"{text.commit(entry.artifact.commit)} {entry.artifact.subject}")
     if entry.artifact.author:
-        head.append(f"  by {text.person(entry.artifact.author)}", style="dim")
-    head.append(f"  {text.moment(entry.started_at)}", style="dim")
+        words.append(f"  by {text.person(entry.artifact.author)}", style="dim")
+    words.append(f"  {text.moment(entry.started_at)}", style="dim")
+    mark = _mark(entry.mood, entry.phase.value)
+    head = _side_by_side(Text(entry.id, style="bold"), mark, words)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
@@ -191,17 +191,18 @@ def _entry(entry: HistoryEntry) -> Group:
         facts.add_row("  traffic", Text(_retreat(entry.retreat)))
     for decided in entry.decisions:
         votes = ", ".join(said(vote.who, vote.approve, vote.reason) for vote in decided.votes)
-        words = f"{decided.stage} {decided.decision.value}" + (f" by {votes}" if votes else "")
-        facts.add_row("  approval", Text(words))
+        how = f"{decided.stage} {decided.decision.value}" + (f" by {votes}" if votes else "")
+        facts.add_row("  approval", Text(how))
     if entry.error:
         facts.add_row("  why", Text(reason(entry.error, entry.cause), style=STYLES[entry.mood]))
     return Group(head, facts)
 
 
 def _retreat(retreat: Retreat) -> str:
+    ended = f"; {retreat.ended} was under way, and was aborted for it" if retreat.ended else ""
     return (
         f"only: from {retreat.of} back to the versions of {retreat.to};"
-        f" the stacks stayed with {retreat.of}"
+        f" the stacks stayed with {retreat.of}{ended}"
     )
 
 
@@ -211,6 +212,15 @@ def _span(span: LiveSpan) -> str:
 
 
 # --- small things
+
+
+def _side_by_side(*words: Text) -> Table:
+    """A line whose last part keeps to its own column when it is long: no part of it begins one."""
+    line = Table.grid(padding=(0, 2))
+    for number in range(1, len(words) + 1):
+        line.add_column(no_wrap=number < len(words))
+    line.add_row(*words)
+    return line
 
 
 def _mark(mood: Mood, words: str) -> Text:

@@ -53,7 +53,7 @@ class _Lines:
                 if self._shown.get(path) != line:
                     self._shown[path] = line
                     stamp = view.at.strftime("%H:%M:%S")
-                    self._console.print(f"{stamp} {line}", markup=False, soft_wrap=True)
+                    self._console.print(f"{stamp} {line}", soft_wrap=True)
 
 
 def follow(

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tidegate.core.artifact import ArtifactContents
-from tidegate.core.plan import HookPlan, ReleasePlan, StagePlan
+from tidegate.core.plan import HookPlan, ReleasePlan, StagePlan, TooFew
+from tidegate.core.unheeded import unheeded
 
 METRIC_PERIOD_SECONDS = 60  # the grain of Lambda's metrics: a shorter bake is judged by nothing
 
 
 def advise(plan: ReleasePlan, contents: ArtifactContents) -> tuple[str, ...]:
     """One sentence for each thing worth a second look; none when there is nothing to say."""
-    return (*contents.notices, *_on_aliases(plan, contents), *_on_tests(plan), *_on_stages(plan))
+    return (
+        *contents.notices,
+        *not_done(plan, contents),
+        *_on_aliases(plan, contents),
+        *_on_tests(plan),
+        *_on_stages(plan),
+    )
+
+
+def not_done(plan: ReleasePlan, contents: ArtifactContents) -> Iterator[str]:
+    """What the template asks for and the release will not do, stage by stage."""
+    for stage in plan.stages:
+        yield from unheeded(contents.defaults_of(stage.name), stage)
 
 
 def _on_aliases(plan: ReleasePlan, contents: ArtifactContents) -> Iterator[str]:
@@ -42,8 +55,21 @@ def _on_stages(plan: ReleasePlan) -> Iterator[str]:
                 " Lambda's metrics come by the minute, so that step cannot be judged."
             )
     last = plan.stages[-1]
+    yield from _on_traffic([stage for stage in plan.stages if stage is not last])
     if last.approval is None and not last.strategy.splits:
         yield f"Stage {last.name} goes all at once, and nobody is asked."
+
+
+def _on_traffic(early: Iterable[StagePlan]) -> Iterator[str]:
+    """Before the last stage there are mostly no users, and nothing comes of nothing."""
+    for stage in early:
+        errors = stage.checks.errors
+        if stage.strategy.splits and errors.when_too_few is TooFew.RESTORE:
+            yield (
+                f"Stage {stage.name} goes back when a step ends with less than"
+                f" {errors.min_samples} requests. Where no users call it, write `strategy:"
+                " all-at-once`, or under `checks.errors` `when_too_few: promote` or `probe`."
+            )
 
 
 def _hooks(stage: StagePlan) -> tuple[HookPlan, ...]:

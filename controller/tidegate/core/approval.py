@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from tidegate.core.artifact import sha256_digest
 from tidegate.core.errors import NotAllowedNow
+from tidegate.core.identity import Identity, identify
 from tidegate.core.plan import ApprovalPlan
 from tidegate.core.record import Approval, Decision, Preview, Vote
 
@@ -64,32 +65,25 @@ def _check_open(approval: Approval, now: datetime) -> None:
     if approval.decision is not Decision.PENDING:
         raise NotAllowedNow(
             f"{subject} is already {approval.decision.value}"
-            f" by {', '.join(vote.who for vote in approval.votes)}."
+            f" by {', '.join(str(identify(vote.who)) for vote in approval.votes)}."
         )
 
 
 def _check_voter(approval: Approval, vote: Vote) -> None:
-    if any(_person(vote.who) == _person(earlier.who) for earlier in approval.votes):
-        raise NotAllowedNow(f"{vote.who} has already voted.", mend="Ask another person to approve.")
+    voter = identify(vote.who)
+    if any(voter.person == identify(earlier.who).person for earlier in approval.votes):
+        raise NotAllowedNow(f"{voter} has already voted.", mend="Ask another person to approve.")
     if not vote.approve:
         if not vote.reason.strip():
             raise NotAllowedNow("A rejection needs a reason.", mend="Give one with --reason.")
-    elif not approval.author_may_approve and _is_author(vote.who, approval.author):
+    elif not approval.author_may_approve and _is_author(voter, approval.author):
         raise NotAllowedNow(
-            f"{vote.who} is the author ({approval.author}) and may not approve this stage.",
+            f"{voter} is the author ({approval.author}) and may not approve this stage.",
             mend="Ask another person to approve.",
         )
 
 
-def _person(who: str) -> str:
-    """Who is behind an IAM identity: one person in two roles is still one person.
-
-    The last part of an ARN is the user's or the session's name.
-    """
-    return who.rsplit("/", 1)[-1].casefold()
-
-
-def _is_author(who: str, author: str) -> bool:
+def _is_author(voter: Identity, author: str) -> bool:
     """Whether an IAM identity and a commit's author look like one person.
 
     Commits name people as ``Ada Lovelace <ada@example.org>``, IAM by user or session name; an
@@ -97,7 +91,7 @@ def _is_author(who: str, author: str) -> bool:
     """
     name, _, address = author.partition("<")
     known = {name.strip(), address.rstrip("> ")}
-    return not _aliases(known).isdisjoint(_aliases({_person(who)}))
+    return not _aliases(known).isdisjoint(_aliases({voter.person}))
 
 
 def _aliases(names: Iterable[str]) -> set[str]:

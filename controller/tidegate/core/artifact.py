@@ -42,7 +42,7 @@ class TemplateDefaults(Model):
     post_traffic: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()  # logical ids or names
     notifications: tuple[NotificationPlan, ...] = ()
-    enabled: bool = True
+    enabled: bool = True  # False: a ``DeploymentPreference`` is there, and switched off
     provisioned: tuple[Provisioned, ...] = ()  # by ``ProvisionedConcurrencyConfig``
 
 
@@ -61,6 +61,10 @@ class ArtifactContents(Model):
     stage_defaults: Mapping[str, TemplateDefaults] = {}  # where parameters make a stage differ
     event_metrics: tuple[MetricPolicy, ...] = ()  # of functions that streams and queues call
     notices: tuple[str, ...] = ()  # what of the template cannot be taken over, and why
+
+    def defaults_of(self, stage: str) -> TemplateDefaults:
+        """What the template said of releases in this stage."""
+        return self.stage_defaults.get(stage, self.defaults)
 
     def digest(self) -> str:
         """``sha256:<hex>``: the same for the same contents, in whatever order they were listed."""

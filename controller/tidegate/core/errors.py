@@ -60,6 +60,11 @@ class TidegateError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.mend}".strip()
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message as it is printed."""
+        return (str(self),)
+
 
 class InputError(TidegateError):
     """What was given cannot be used as it is."""
@@ -102,9 +107,15 @@ class ManifestError(InputError):
         )
 
     def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each of the errors."""
         place = f"{self.path}:{self.line}" if self.line else self.path
         subject = f"{place}: {self.key}: " if self.key else f"{place}: "
-        return "\n".join([f"{subject}{super().__str__()}", *map(str, self.others)])
+        more = (line for other in self.others for line in other.lines)
+        return (f"{subject}{super().__str__()}", *more)
 
 
 class TemplateError(InputError):

@@ -557,6 +557,16 @@ class StageSpec(Spec):
         _check_distinct("regions", "A stage deploys once to each region.", self.places())
         return self
 
+    @model_validator(mode="after")
+    def _stays_in_its_account(self) -> Self:
+        entered = self.role.split(":")[4] if self.role else self.account
+        if entered != self.account:
+            raise problem(
+                f"`role` is of account {entered}, and the stage of {self.account}.",
+                "Name a role of the stage's account; without `role` it is tidegate-target there.",
+            )
+        return self
+
 
 class Manifest(Spec):
     """How Tidegate tests and releases an application."""

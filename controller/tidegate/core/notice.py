@@ -7,6 +7,7 @@ from typing import Final
 
 from tidegate.core.commands import command
 from tidegate.core.errors import Aborted, Superseded
+from tidegate.core.plaintext import visible
 from tidegate.core.plan import ArtifactRef, Model, Occasion, Target
 from tidegate.core.record import Release, Rollout, RolloutPhase, Shift
 
@@ -71,7 +72,7 @@ def write_notice(
     subject = f"{release.id} {happened} {stage} {target.id}"
     return Notice(
         subject=subject[:_LONGEST_SUBJECT],
-        text="\n".join(line[:_LONGEST_LINE] for line in lines),
+        text="\n".join(visible(line)[:_LONGEST_LINE] for line in lines),
     )
 
 

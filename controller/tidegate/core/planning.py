@@ -122,7 +122,7 @@ def _inline_buildspec(commands: Iterable[str]) -> str:
 
 def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePlan:
     manifest = contents.manifest
-    defaults = _in_force(contents.stage_defaults.get(stage.name, contents.defaults))
+    defaults = _in_force(stage, contents)
     return StagePlan(
         name=stage.name,
         order=order,
@@ -151,11 +151,23 @@ def _stage(order: int, stage: StageSpec, contents: ArtifactContents) -> StagePla
     )
 
 
-def _in_force(defaults: TemplateDefaults) -> TemplateDefaults:
-    """A ``DeploymentPreference`` that is not enabled is as good as none."""
-    if defaults.enabled:
-        return defaults
-    return TemplateDefaults(enabled=False, provisioned=defaults.provisioned)
+def _in_force(stage: StageSpec, contents: ArtifactContents) -> TemplateDefaults:
+    """A ``DeploymentPreference`` that is switched off is as good as none.
+
+    Raises ``InputError`` when a hook would vanish with it, and the manifest does not say so.
+    """
+    asked, manifest = contents.defaults_of(stage.name), contents.manifest
+    if asked.enabled:
+        return asked
+    for key, hooks in (("pre_traffic", asked.pre_traffic), ("post_traffic", asked.post_traffic)):
+        silent = all(getattr(by.hooks, key) is None for by in (stage, manifest))
+        if hooks and silent:
+            raise InputError(
+                f"{manifest.template}: DeploymentPreference is switched off, and with it the hook"
+                f" {hooks[0]} of stage {stage.name}.",
+                mend=f"If that is wanted, write `hooks: {{{key}: []}}` into the manifest.",
+            )
+    return TemplateDefaults(enabled=False, provisioned=asked.provisioned)
 
 
 def _target(stage: StageSpec, region: str, application: str) -> Target:

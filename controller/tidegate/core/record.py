@@ -323,6 +323,8 @@ class Preview(Item):
     functions: tuple[FunctionLine, ...] = ()
     firing: tuple[str, ...] = ()  # alarms of the stage that fired then: no part of the digest
     warms: tuple[WarmLine, ...] = ()
+    unheeded: tuple[str, ...] = ()  # what the template asks for and the release will not do
+    gates: tuple[str, ...] = ()  # what the commit changes of its own gates, against what is live
 
     @property
     def nothing_to_deploy(self) -> bool:
@@ -474,6 +476,8 @@ class Rollout(Item):
     versions: dict[str, str] = Field(default_factory=dict)  # "function:alias" -> what serves since
     reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
     reverted: bool = False  # CloudFormation has begun to take the stack back
+    retries: int = 0  # of the update that finishes the stack, or takes it back
+    retry_at: datetime | None = None  # when the next one is due
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     started_at: datetime
     ended_at: datetime | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -58,27 +58,29 @@ def region_problems(manifest: Manifest, partitions: Sequence[Partition]) -> Iter
     """What no release could deploy to: no region at all, or one of another partition.
 
     One controller assumes the roles of all stages, and no role can be assumed across partitions
-    (IAM User Guide, "Roles terms and concepts", Delegation). So a manifest keeps to one partition.
+    (IAM User Guide, "Roles terms and concepts", Delegation). So a manifest keeps to one partition,
+    and every ARN in it is of that one.
     """
     first: tuple[StageSpec, str, str] | None = None
     for number, stage in enumerate(manifest.stages):
         place = ("stages", number)
+        here: tuple[str, str] | None = None
         for region, at in stage.places():
             if unknown := unknown_region(region, partitions):
                 yield RegionProblem((*place, *at), *unknown)
                 continue
             partition = partition_of(region, partitions)
             first = first or (stage, region, partition)
+            here = here or (region, partition)
             if partition != first[2]:
                 message = f"{region} is in the partition {partition}, and {_place(first, stage)}."
                 yield RegionProblem((*place, *at), message, _ONE_PARTITION)
-            elif of_role := _other_partition(stage.role, partition):
-                yield RegionProblem(
-                    (*place, "role"),
-                    f"the role is in the partition {of_role}, and {region} is in {partition}.",
-                    f"Name a role `arn:{partition}:iam::{stage.account}:role/...`.",
-                )
-                break
+        if here:
+            yield from _arns_elsewhere(stage.model_dump(), place, *here)
+    if first:
+        _, region, partition = first
+        of_all = manifest.model_dump(exclude={"stages"})
+        yield from _arns_elsewhere(of_all, (), region, partition)
 
 
 def unlisted_regions(manifest: Manifest, partitions: Sequence[Partition]) -> tuple[str, ...]:
@@ -96,6 +98,7 @@ def unlisted_regions(manifest: Manifest, partitions: Sequence[Partition]) -> tup
     )
 
 
+_ARN = re.compile(r"arn:(?P<partition>[a-z0-9-]+):(?P<service>[a-z0-9-]+):")
 _ONE_PARTITION = (
     "No role can be assumed across partitions. Keep the regions of one partition here, and release"
     " to the other with a manifest, a pipeline and a controller of its own."
@@ -111,10 +114,23 @@ def _place(first: tuple[StageSpec, str, str], stage: StageSpec) -> str:
     return f"{region} of {where} is in {partition}"
 
 
-def _other_partition(role: str | None, partition: str) -> str:
-    """The partition of the role's ARN where it is not this one."""
-    of_role = role.split(":")[1] if role else partition
-    return "" if of_role == partition else of_role
+def _arns_elsewhere(
+    value: object, at: Path, region: str, partition: str
+) -> Iterator[RegionProblem]:
+    """The ARNs in this part of the manifest that are not of the region's partition."""
+    if isinstance(value, str) and (arn := _ARN.match(value)) and arn["partition"] != partition:
+        yield RegionProblem(
+            at,
+            f"{value} is in the partition {arn['partition']}, and {region} is in {partition}.",
+            f"Name one that begins with `arn:{partition}:{arn['service']}:`.",
+        )
+    items: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    for key, one in items:
+        yield from _arns_elsewhere(one, (*at, key), region, partition)
 
 
 def _suggestion(region: str, listed: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from tidegate.core.adaptive import first_weight, is_another, next_weight
 from tidegate.core.errors import Aborted, Unhealthy
+from tidegate.core.identity import identify
 from tidegate.core.plan import AdaptivePlan, Checks, Step, StrategyPlan, TooFew
 from tidegate.core.quantities import write_duration, write_share
 from tidegate.core.record import Judgement, Rollout, Verdict, Wish
@@ -74,7 +75,7 @@ def decide(  # noqa: PLR0917  # the order is the data's way: plan, record, obser
     """
     by_verb = {wish.verb: wish for wish in wishes}
     if abort := by_verb.get("abort"):
-        return Restore(Aborted.__name__, f"{abort.who}: {abort.reason}")
+        return Restore(Aborted.__name__, f"{identify(abort.who)}: {abort.reason}")
     if verdict.judgement is Judgement.UNHEALTHY:
         return Restore(Unhealthy.__name__, "; ".join(verdict.reasons))
     return _asked(strategy, rollout, by_verb) or _planned(strategy, checks, rollout, verdict, now)
@@ -114,7 +115,8 @@ def _set_weight(strategy: StrategyPlan, rollout: Rollout, wish: Wish) -> SetWeig
 
 
 def _by(wish: Wish) -> str:
-    return f"{wish.who} ({wish.reason})" if wish.reason else wish.who
+    who = str(identify(wish.who))
+    return f"{who} ({wish.reason})" if wish.reason else who
 
 
 def _planned(

@@ -36,6 +36,8 @@ _READY: Final = {
     "UPDATE_COMPLETE",
     "UPDATE_ROLLBACK_COMPLETE",
 }
+TAKEN_BACK: Final = {"ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
+"""CloudFormation's last operation failed, and the stack is as it was before."""
 
 
 def standing(status: str) -> Standing:

@@ -138,6 +138,7 @@ class ApprovalView(Model):
 
     decision: Decision
     mood: Mood
+    digest: str  # of what was shown: an approval is bound to it
     needed: int  # how many distinct people must agree
     author_may_approve: bool
     requested_at: datetime
@@ -200,6 +201,8 @@ class RolloutView(Model):
     operations: tuple[OperationView, ...] = ()  # oldest first
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     notifications: tuple[NotificationView, ...] = ()
+    gates: tuple[str, ...] = ()  # what the commit changes of its own gates
+    unheeded: tuple[str, ...] = ()  # what the template asks for and the release will not do
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
     functions: tuple[FunctionLine, ...] = ()
@@ -424,6 +427,7 @@ def _approval(approval: Approval) -> ApprovalView:
     return ApprovalView(
         decision=approval.decision,
         mood=_DECISION_MOODS[approval.decision],
+        digest=approval.digest,
         needed=approval.approvers,
         author_may_approve=approval.author_may_approve,
         requested_at=approval.requested_at,
@@ -490,7 +494,7 @@ def _firing_before(preview: Preview | None, rollout: Rollout | None) -> tuple[st
     return rollout.baseline_alarms
 
 
-_SHOWN = ("changes", "parameters", "functions", "warms")
+_SHOWN = ("gates", "unheeded", "changes", "parameters", "functions", "warms")
 
 
 def _shown(preview: Preview | None) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from pydantic import Field
 
 from tidegate.aws.identity import verify
 from tidegate.aws.once import do_once
+from tidegate.aws.settings import settings
+from tidegate.core.identity import check_account, check_voter, identify, subject_of
 from tidegate.core.quantities import parse_share
 from tidegate.core.workflow import operate, retreat
 from tidegate.core.workflow.operate import Operator
@@ -42,6 +44,7 @@ class OperateEvent(Event):
     stage: str = ""
     reason: str = ""
     argument: str = ""  # the weight, the release to go back to, or the typed confirmation
+    shown: str = ""  # the digest of what an approval is asked for
     identity_proof: Mapping[str, Any] = Field(repr=False)
 
     @property
@@ -49,11 +52,17 @@ class OperateEvent(Event):
         """The release."""
         return self.release_id
 
-    @property
-    def subject(self) -> str:
-        """What the proof must be for."""
-        about = f"{self.verb}:{self.release_id}:{self.stage}"
-        return f"{about}:{self.argument}" if self.argument else about
+    def subject(self, controller: str) -> str:
+        """What the proof must be for, of this controller."""
+        return subject_of(
+            controller,
+            self.verb,
+            self.release_id,
+            self.stage,
+            argument=self.argument,
+            reason=self.reason,
+            shown=self.shown,
+        )
 
     @property
     def signed(self) -> str:
@@ -69,7 +78,7 @@ def handler(call: Call[OperateEvent]) -> Answer:
     A step counts each time that it is asked, so a request that was only sent again must not.
     """
     event = call.event
-    operator = Operator(who=verify(_session(), event.identity_proof, event.subject), source="cli")
+    operator = _operator(event, call.context.invoked_function_arn)
     if event.verb == "promote":
         answer = do_once({"proof": event.signed}, call.context, lambda: _do(call, operator))
     else:
@@ -78,11 +87,21 @@ def handler(call: Call[OperateEvent]) -> Answer:
     return answer
 
 
+def _operator(event: OperateEvent, controller: str) -> Operator:
+    """Who asks, if they have a say here. Raises ``NotAllowedNow``."""
+    identity = identify(verify(_session(), event.identity_proof, event.subject(controller)))
+    known = settings()
+    check_account(identity, {identify(controller).account, *known.operator_accounts})
+    if event.verb == "approve":
+        check_voter(identity, known.voter_roles)
+    return Operator(who=identity.arn, source="cli")
+
+
 def _do(call: Call[OperateEvent], who: Operator) -> dict[str, Any]:
     event, ports = call.event, call.ports
     of, why, argument = event.release_id, event.reason, event.argument
     acts: Mapping[Verb, Callable[[], str]] = {
-        "approve": lambda: operate.approve(ports, who, of, event.stage, why),
+        "approve": lambda: operate.approve(ports, who, of, event.stage, why, shown=event.shown),
         "reject": lambda: operate.reject(ports, who, of, why, event.stage),
         "abort": lambda: operate.abort(ports, who, of, why),
         "pause": lambda: operate.pause(ports, who, of, why),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tidegate.core.identity import identify
 from tidegate.core.plan import ArtifactRef
+from tidegate.core.workflow.artifacts import check_place
 from tidegate.core.workflow.release import plan_release
 from tidegate.handlers.task import Answer, Call, Event, task
 
@@ -17,4 +19,5 @@ class PlanEvent(Event):
 @task(PlanEvent)
 def handler(call: Call[PlanEvent]) -> Answer:
     """Plan the release of this artifact."""
+    check_place(call.event.artifact, identify(call.context.invoked_function_arn).account)
     return plan_release(call.ports, call.event.artifact, call.event.execution)

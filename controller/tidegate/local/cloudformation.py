@@ -8,10 +8,14 @@ from urllib.parse import urlsplit
 
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import dynamodb, s3
-from ministack.services.cloudformation import helpers, provisioners, stacks
+from ministack.services.cloudformation import changesets, handlers, helpers, provisioners, stacks
 
 from tidegate.local.cloud import Cloud
 from tidegate.local.patching import Patches
+from tidegate.local.templates import (
+    refuse_unknown_conditions_of_conditions,
+    refuse_what_aws_refuses,
+)
 
 Properties = Mapping[str, Any]
 
@@ -101,6 +105,9 @@ class CloudFormationGaps:
         patches.replace(stacks, "_runs_on_worker_thread", _with_registered_types)
         patches.replace(s3, "_get_object_data", _with_foreign_buckets)
         patches.replace(helpers, "_resolve_document", _with_virtual_hosts)
+        for module in (changesets, handlers):
+            patches.replace(module, "validate_template_support", _with_references)
+            patches.replace(module, "_evaluate_conditions", _with_known_conditions)
         for type_name, wrap in _WRAPPED_TYPES.items():
             provisioners._RESOURCE_HANDLERS[type_name] = wrap(_MINISTACK_HANDLERS[type_name])
         cloud.on_stop(patches.undo)
@@ -108,6 +115,24 @@ class CloudFormationGaps:
 
 def _with_registered_types(original: Callable[[str], bool]) -> Callable[[str], bool]:
     return lambda type_name: type_name in _registered or original(type_name)
+
+
+def _with_references(original: Callable[..., None]) -> Callable[..., None]:
+    """Refuse names that nothing has before anything is made, not where something needs them."""
+
+    def validate(template: dict[str, Any], conditions: Mapping[str, bool], **known: Any) -> None:
+        original(template, conditions, **known)
+        refuse_what_aws_refuses(template, conditions)
+
+    return validate
+
+
+def _with_known_conditions(original: Callable[..., Any]) -> Callable[..., Any]:
+    def evaluate(template: dict[str, Any], params: Mapping[str, Any]) -> Any:
+        refuse_unknown_conditions_of_conditions(template)
+        return original(template, params)
+
+    return evaluate
 
 
 def _with_foreign_buckets(original: Callable[..., bytes | None]) -> Callable[..., bytes | None]:

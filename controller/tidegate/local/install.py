@@ -141,7 +141,7 @@ class Installer:
         cloudformation = self._client("cloudformation", account)
         cloudformation.create_stack(
             StackName=stack,
-            TemplateBody=template.read_text(),
+            TemplateBody=template.read_text("utf-8"),
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
             ],

@@ -13,7 +13,7 @@ from tidegate.core.manifest import parse_manifest
 from tidegate.core.plan import ArtifactRef, ManagedAlias, Provisioned
 from tidegate.testing.memory import MemoryArtifacts
 
-BUCKET = "artifacts"
+BUCKET = "tidegate-hello-111111111111-eu-west-1"  # as its pipeline names it
 _Resources = dict[str, dict[str, Any]]
 
 

@@ -7,15 +7,17 @@ it goes wrong; ``RAISES`` is the whole list of what each call may raise by its c
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 from tidegate.core import errors
-from tidegate.core.errors import ServiceUnavailable, TidegateError
+from tidegate.core.errors import ServiceRefused, ServiceUnavailable, TidegateError
 from tidegate.core.plan import Target
 from tidegate.core.ports import Ports, TargetPorts
 from tidegate.testing.memory import SettableClock
+from tidegate.testing.retries import Crash
 
 _ANY_CALL: Final = ("ServiceUnavailable", "ServiceRefused")
 
@@ -66,7 +68,8 @@ class Way(StrEnum):
     """How a call goes wrong."""
 
     RAISES = "raises"  # an error of its contract, without having had an effect
-    THROTTLED = "throttled"  # it, and the same call for some more times, is turned away
+    THROTTLED = "throttled"  # it, and the same call for some time, is turned away
+    DENIED = "denied"  # it is refused, and the same call from now on
     LOST_REQUEST = "lost-request"  # it times out, and has had no effect
     LOST_ANSWER = "lost-answer"  # it times out, and has had its effect
     LATE = "late"  # it times out, and has its effect some calls later
@@ -84,11 +87,18 @@ class Fault:
     at: int  # number of the call, from 1
     way: Way
     error: str = ""  # for ``RAISES``: name of the class
-    much: int = 0  # calls for ``THROTTLED`` and ``LATE``, seconds for ``SLOW``
+    much: int = 0  # seconds for ``THROTTLED`` and ``SLOW``, calls for ``LATE``
 
     def __str__(self) -> str:
         detail = self.error or str(self.much or "")
         return ":".join(part for part in (str(self.at), self.way, detail) if part)
+
+    @property
+    def lasts(self) -> float:
+        """Seconds after which it has passed: 0 when the next call may go well already."""
+        if self.way is Way.DENIED:
+            return math.inf
+        return self.much if self.way in {Way.THROTTLED, Way.SLOW} else 0.0
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -98,10 +108,6 @@ class Fault:
         if last.isdecimal():
             return cls(int(at), Way(way), much=int(last))
         return cls(int(at), Way(way), error=last)
-
-
-class Crash(BaseException):
-    """The process is gone: nothing in it can catch that."""
 
 
 class Stopped(BaseException):
@@ -120,7 +126,8 @@ class Faults:
     def __init__(self, faults: Iterable[Fault] = (), clock: SettableClock | None = None) -> None:
         self._faults = {fault.at: fault for fault in faults}
         self._clock = clock or SettableClock()
-        self._throttled: dict[str, int] = {}
+        self._throttled: dict[str, float] = {}  # until so many seconds have passed
+        self._denied: set[str] = set()
         self._late: list[tuple[int, Callable[[], object]]] = []
         self.calls: list[str] = []
         self.happened: list[str] = []
@@ -145,8 +152,9 @@ class Faults:
         self.calls.append(name)
         self._deliver(len(self.calls))
         act = _Act(name, lambda: method(*args, **kwargs))
-        if self._throttled.get(name, 0):
-            self._throttled[name] -= 1
+        if name in self._denied:
+            raise ServiceRefused(f"{name} is denied.")
+        if self._clock.elapsed < self._throttled.get(name, 0.0):
             raise ServiceUnavailable(f"{name} is throttled.")
         fault = self._faults.get(len(self.calls))
         if fault is None:
@@ -163,13 +171,21 @@ class Faults:
         """Let everything that is still on its way arrive."""
         self._deliver(max((due for due, _ in self._late), default=0))
 
+    def permit_all(self) -> bool:
+        """Somebody mends the permissions. False: nothing was denied."""
+        denied, self._denied = self._denied, set()
+        return bool(denied)
+
     def _befall(self, fault: Fault, act: _Act) -> Any:
         match fault.way:
             case Way.RAISES:
                 raise getattr(errors, fault.error)(f"{act.name} went wrong, as it may.")
             case Way.THROTTLED:
-                self._throttled[act.name] = fault.much - 1
+                self._throttled[act.name] = self._clock.elapsed + fault.much
                 raise ServiceUnavailable(f"{act.name} is throttled.")
+            case Way.DENIED:
+                self._denied.add(act.name)
+                raise ServiceRefused(f"{act.name} is denied.")
             case Way.LOST_REQUEST:
                 raise act.timed_out()
             case Way.LOST_ANSWER:
@@ -207,10 +223,11 @@ class Faults:
 def possible_faults(at: int, name: str) -> Iterator[Fault]:
     """Everything that can befall this call."""
     yield from (Fault(at, Way.RAISES, error=error) for error in RAISES[name])
-    yield from (Fault(at, Way.THROTTLED, much=times) for times in (3, 60))
+    yield from (Fault(at, Way.THROTTLED, much=seconds) for seconds in (5, 60, 600))
     yield from (Fault(at, Way.LATE, much=calls) for calls in (1, 4, 20))
     yield Fault(at, Way.SLOW, much=600)
     plain = (
+        Way.DENIED,
         Way.LOST_REQUEST,
         Way.LOST_ANSWER,
         Way.TWICE,

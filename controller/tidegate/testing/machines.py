@@ -1,11 +1,12 @@
 """The state machines as plain Python: the same tasks in the same order, with the same way back.
 
-A test drives a whole release through them without an engine. Transient errors are repeated here as
-the machines' ``Retry`` repeats them; time passes on the settable clock.
+A test drives a whole release through them without an engine. Tasks are repeated as the machines'
+``Retry`` repeats them; time passes on the settable clock.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,13 +15,12 @@ from itertools import count
 from typing import Any, TypeVar
 
 from tidegate.core.errors import (
-    AliasChangedByOthers,
     ApprovalExpired,
     FinishFailed,
-    LockLost,
+    NeedsOperator,
+    RestoreFailed,
     TidegateError,
     TookTooLong,
-    Transient,
 )
 from tidegate.core.plan import ArtifactRef, ReleaseRef
 from tidegate.core.ports import Ports
@@ -30,13 +30,13 @@ from tidegate.core.workflow.items import find
 from tidegate.core.workflow.release import Planned, TestResult
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.testing.memory import MemoryWorld
+from tidegate.testing.retries import RETRIES, Crash, Retrier
 
 _Result = TypeVar("_Result")
 _FailureOutput = Mapping[str, str]
-_ATTEMPTS = 6
-_PATIENT_ATTEMPTS = 20  # of what must be heard: how a release ended, or that it is stuck
-_STUBBORN_ATTEMPTS = 40  # of what must be done: traffic goes back
-_POLLS = 100
+_POLLS = 220
+_FIRST_POLLS = 20
+_SLOW_POLL_SECONDS = 30.0
 _LOOKS = 660
 _BUS = "arn:aws:events:eu-west-1:111111111111:event-bus/tidegate"
 
@@ -67,10 +67,9 @@ class Machines:
     while_baking: Callable[[RolloutRef, int], None] = _nothing
     while_a_hook_works: Callable[[RolloutRef, str, str], None] = _nothing
     tests: Callable[[str], str] = _pass
-    poll_seconds: float = 5.0
+    poll_seconds: float = 5.0  # of the first looks; then it is looked every now and then
     polls: int = _POLLS
     looks: int = _LOOKS  # of one execution of the rollout machine
-    transient: tuple[type[BaseException], ...] = (Transient,)  # what ``Retry`` names
     invoke: Callable[[Callable[[], Any]], Any] = _call  # runs one invocation of a task
     _secrets: Iterator[int] = field(default_factory=count)
 
@@ -79,25 +78,33 @@ class Machines:
         ref: ReleaseRef | None = None
         failure: _FailureOutput | None = None
         try:
-            planned = self.attempt(lambda: release.plan_release(self.ports, artifact, execution))
+            planned = self.do(
+                "Plan the release", lambda: release.plan_release(self.ports, artifact, execution)
+            )
             ref = ReleaseRef.model_validate(planned["release"])
             self._go_through(ref, execution, planned)
         except Exception as error:
             failure = failed(error)
-        settled = self.attempt(
-            lambda: release.settle_release(self.ports, execution, ref, failure), _PATIENT_ATTEMPTS
+        settled = self.do(
+            "Settle the release",
+            lambda: release.settle_release(self.ports, execution, ref, failure),
         )
         return settled["phase"]
 
     def stage(self, ref: ReleaseRef, name: str) -> None:
-        """One execution of the stage machine. Raises what ended it."""
+        """One execution of the stage machine. Raises what ended it first."""
+        ended: Exception | None = None
         try:
             self._roll_out(ref, name)
         except Exception as error:
-            failure = failed(error)
-            self.attempt(lambda: stage.settle_stage(self.ports, ref, name, failure))
-            raise
-        self.attempt(lambda: stage.settle_stage(self.ports, ref, name, None))
+            ended = error
+        failure = failed(ended) if ended else None
+        try:
+            self.do("Settle the stage", lambda: stage.settle_stage(self.ports, ref, name, failure))
+        except Exception as error:
+            raise ended or error  # noqa: B904  # what failed first is what people must read
+        if ended:
+            raise ended
 
     def rollout(self, ref: RolloutRef) -> None:
         """One execution of the rollout machine. Raises what ended it, restored or stuck."""
@@ -109,67 +116,58 @@ class Machines:
             self._go_back(ref, failed(error))
             raise
         try:
-            self._poll(lambda: deploy.finish(self.ports, ref)["done"])
+            self._poll("Finish the stack", lambda: deploy.finish(self.ports, ref)["done"])
         except Exception as error:
             self._declare_stuck(ref, failed(error))
-            raise
-        self._settle_capacity(ref)
+            raise FinishFailed(str(error)) from error
+        self._settle_capacity("Release the old capacity", ref)
 
-    def attempt(self, task: Callable[[], _Result], attempts: int = _ATTEMPTS) -> _Result:
-        """Repeat a task while it fails in passing."""
-        return self._repeat(task, attempts, self.transient)
-
-    def _persist(self, task: Callable[[], _Result]) -> _Result:
-        """Repeat a task whatever it fails with, unless a person must look."""
-        final = (AliasChangedByOthers, LockLost, FinishFailed)
-        return self._repeat(task, _STUBBORN_ATTEMPTS, (*self.transient, Exception), final)
-
-    def _repeat(
-        self,
-        task: Callable[[], _Result],
-        attempts: int,
-        errors: tuple[type[BaseException], ...],
-        final: tuple[type[BaseException], ...] = (),
-    ) -> _Result:
-        """Repeat a task while it fails with one of the errors, and with none of the final ones."""
-        for _ in range(attempts - 1):
+    def do(self, state: str, task: Callable[[], _Result]) -> _Result:
+        """Invoke the task of this state, and again as its ``Retry`` says."""
+        tried = Counter[Retrier]()
+        while True:
             try:
-                return self._invoke(task)
-            except final:
-                raise
-            except errors:
-                self.world.clock.advance(1)
-        try:
-            return self._invoke(task)
-        except Exception:
-            raise
-        except errors as error:
-            raise OSError("The function never answered.") from error
+                answer: _Result = self.invoke(task)
+            except (Exception, Crash) as error:
+                self._wait_to_repeat(RETRIES[state], tried, error)
+            else:
+                return answer
 
-    def _invoke(self, task: Callable[[], _Result]) -> _Result:
-        answer: _Result = self.invoke(task)
-        return answer
+    def _wait_to_repeat(
+        self, retriers: Sequence[Retrier], tried: Counter[Retrier], error: Exception | Crash
+    ) -> None:
+        """Raises the error when it is not to be repeated, or was often enough."""
+        for retrier in retriers:
+            if isinstance(error, retrier.errors) and tried[retrier] < retrier.attempts:
+                tried[retrier] += 1
+                self.world.clock.advance(retrier.pause(tried[retrier]))
+                return
+            if isinstance(error, retrier.errors):
+                break
+        if isinstance(error, Crash):
+            raise OSError("The function never answered.") from error
+        raise error
 
     def _go_through(self, ref: ReleaseRef, execution: str, planned: Planned) -> None:
-        self._poll(lambda: lock.take_lock(self.ports, ref, execution)["held"])
+        self._poll("Take the lock", lambda: lock.take_lock(self.ports, ref, execution)["held"])
         names = [test["name"] for test in planned["tests"]]
         results = [TestResult(name=name, status=self.tests(name)) for name in names]
-        self.attempt(lambda: release.record_tests(self.ports, ref, results))
+        self.do("Record the tests", lambda: release.record_tests(self.ports, ref, results))
         for name in planned["stages"]:
             self.stage(ref, name)
 
     def _roll_out(self, ref: ReleaseRef, name: str) -> None:
-        begun = self.attempt(lambda: stage.begin_stage(self.ports, ref, name))
+        begun = self.do("Begin the stage", lambda: stage.begin_stage(self.ports, ref, name))
         for target in (target for wave in begun["waves"] for target in wave):
             self._preview(ref, name, target)
-        reviewed = self.attempt(lambda: stage.review(self.ports, ref, name))
+        reviewed = self.do("Review the changes", lambda: stage.review(self.ports, ref, name))
         if reviewed["approval_timeout_seconds"]:
             self._wait_for_approval(ref, name, reviewed["approval_timeout_seconds"])
         for wave in reviewed["waves"]:
             self._wave([RolloutRef(release=ref, stage=name, target=target) for target in wave])
 
     def _wave(self, refs: Sequence[RolloutRef]) -> None:
-        """Every rollout of a wave ends by itself; only then does the first failure count."""
+        """Every rollout of a wave ends by itself; then the failure that needs a person counts."""
         failures = []
         for ref in refs:
             try:
@@ -177,14 +175,17 @@ class Machines:
             except Exception as error:
                 failures.append(error)
         if failures:
-            raise failures[0]
+            raise min(failures, key=lambda error: not isinstance(error, NeedsOperator))
 
     def _preview(self, ref: ReleaseRef, name: str, target: str) -> None:
-        self._poll(lambda: stage.preview(self.ports, ref, name, target)["ready"])
+        self._poll(
+            "Preview the changes",
+            lambda: stage.preview(self.ports, ref, name, target)["ready"],
+        )
 
     def _wait_for_approval(self, ref: ReleaseRef, name: str, timeout_seconds: int) -> None:
         token = self.world.callbacks.make()
-        self.attempt(lambda: stage.request_approval(self.ports, ref, name, token))
+        self.do("Wait for approval", lambda: stage.request_approval(self.ports, ref, name, token))
         if token in self.world.callbacks.waiting:
             self.while_waiting(ref, name)
         answer = self.world.callbacks.answers.get(token)
@@ -197,9 +198,9 @@ class Machines:
 
     def _shift(self, ref: RolloutRef) -> bool:
         """Whether the candidates have all traffic; not when they were watched often enough."""
-        self._poll(lambda: deploy.deploy(self.ports, ref)["done"])
-        hooks = self.attempt(lambda: deploy.find_candidates(self.ports, ref))
-        self._poll(lambda: warm.warm_candidates(self.ports, ref)["done"])
+        self._poll("Deploy the stack", lambda: deploy.deploy(self.ports, ref)["done"])
+        hooks = self.do("Find the candidates", lambda: deploy.find_candidates(self.ports, ref))
+        self._poll("Warm the candidates", lambda: warm.warm_candidates(self.ports, ref)["done"])
         self._hooks(ref, hook.PRE_TRAFFIC, hooks["pre_traffic"])
         if not self._shift_until_promoted(ref):
             return False
@@ -208,16 +209,17 @@ class Machines:
 
     def _shift_until_promoted(self, ref: RolloutRef) -> bool:
         for _ in range(self.looks):
-            ticked = self.attempt(lambda: shift.tick(self.ports, ref))
+            ticked = self.do("Shift traffic", lambda: shift.tick(self.ports, ref))
             if ticked["promoted"]:
                 return True
             self._bake(ref, ticked["bake_seconds"])
         return False
 
     def _bake(self, ref: RolloutRef, seconds: int) -> None:
-        """Time passes only while nobody answers the token."""
+        """Time passes only while nobody answers the token; it may also be that nobody can."""
         token = self.world.callbacks.make()
-        self.attempt(lambda: shift.bake(self.ports, ref, token))
+        with suppress(Exception):
+            self.do("Watch the candidate", lambda: shift.bake(self.ports, ref, token))
         self.while_baking(ref, seconds)
         if token in self.world.callbacks.waiting:
             self.world.callbacks.waiting.discard(token)
@@ -232,21 +234,30 @@ class Machines:
 
     def _hook(self, ref: RolloutRef, when: str, function: str) -> None:
         terms = hook.Terms(bus=_BUS, secret=f"secret-{next(self._secrets)}")
-        stands = self.attempt(lambda: hook.run_hook(self.ports, ref, when, function, terms))
+        stands = self.do(
+            f"Run the {when} hook",
+            lambda: hook.run_hook(self.ports, ref, when, function, terms),
+        )
         if stands["outcome"] == "waiting":
             self._wait_for_hook(ref, when, function)
 
     def _wait_for_hook(self, ref: RolloutRef, when: str, function: str) -> None:
         """Whoever works for the hook has its time; then its silence counts."""
         token = self.world.callbacks.make()
-        self.attempt(lambda: later.await_answer(self.ports, ref, when, function, token))
+        self.do(
+            f"Wait for the {when} hook",
+            lambda: later.await_answer(self.ports, ref, when, function, token),
+        )
         if token in self.world.callbacks.waiting:
             self.while_a_hook_works(ref, when, function)
         answer = self.world.callbacks.answers.get(token)
         if answer is None:
             self.world.callbacks.waiting.discard(token)
             self._be_patient(ref, when, function)
-            self.attempt(lambda: later.conclude_hook(self.ports, ref, when, function))
+            self.do(
+                f"Conclude the {when} hook",
+                lambda: later.conclude_hook(self.ports, ref, when, function),
+            )
         elif "Error" in answer:
             raise _AnsweredError(answer["Error"], answer["Cause"])
 
@@ -260,26 +271,34 @@ class Machines:
             self.world.clock.advance(max(0.0, (until - now).total_seconds()))
 
     def _go_back(self, ref: RolloutRef, failure: _FailureOutput) -> None:
+        """Raises ``RestoreFailed`` when it is stuck."""
         try:
-            self._persist(lambda: restore.restore_traffic(self.ports, ref, failure))
-            self._settle_capacity(ref)
-            self._poll(lambda: restore.restore_stack(self.ports, ref)["done"])
+            self.do("Restore traffic", lambda: restore.restore_traffic(self.ports, ref, failure))
+            self._settle_capacity("Release the new capacity", ref)
+            self._poll("Restore the stack", lambda: restore.restore_stack(self.ports, ref)["done"])
         except Exception as error:
             self._declare_stuck(ref, failed(error))
+            raise RestoreFailed(str(error)) from error
 
-    def _settle_capacity(self, ref: RolloutRef) -> None:
+    def _settle_capacity(self, state: str, ref: RolloutRef) -> None:
         """What is not released costs money, and nothing else: the way goes on."""
         with suppress(Exception):
-            self.attempt(lambda: warm.settle_capacity(self.ports, ref))
+            self.do(state, lambda: warm.settle_capacity(self.ports, ref))
 
     def _declare_stuck(self, ref: RolloutRef, failure: _FailureOutput) -> None:
-        self.attempt(lambda: restore.declare_stuck(self.ports, ref, failure), _PATIENT_ATTEMPTS)
+        """The execution's own failure still says it when this fails."""
+        with suppress(Exception):
+            self.do(
+                "Declare the rollout stuck",
+                lambda: restore.declare_stuck(self.ports, ref, failure),
+            )
 
-    def _poll(self, task: Callable[[], bool]) -> None:
-        for _ in range(self.polls):
-            if self.attempt(task):
+    def _poll(self, state: str, task: Callable[[], bool]) -> None:
+        for number in range(self.polls):
+            if self.do(state, task):
                 return
-            self.world.clock.advance(self.poll_seconds)
+            seconds = self.poll_seconds if number < _FIRST_POLLS else _SLOW_POLL_SECONDS
+            self.world.clock.advance(seconds)
         raise TookTooLong(f"Not done after {self.polls} looks.")
 
 

@@ -26,6 +26,7 @@ class SettableClock:
     """A clock that stands still until it is told to go."""
 
     time: datetime = _START
+    elapsed: float = 0.0  # seconds that have passed, even where the time was set back
 
     def now(self) -> datetime:
         """The time that it was set to."""
@@ -34,6 +35,7 @@ class SettableClock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.time += timedelta(seconds=seconds)
+        self.elapsed += max(0.0, seconds)
 
 
 class MemoryLedger:

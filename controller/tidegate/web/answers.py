@@ -72,7 +72,8 @@ def operate(
     if verb in _NEED_A_REASON and not why:
         raise InputError(f"To {verb} needs a reason.", mend="Say why: it is kept in the record.")
     found = find_release(backend.ledger, release_id)
-    return {"message": backend.operate(verb, found.id, stage, why)}
+    shown = str(wish.get("shown", ""))
+    return {"message": backend.operate(verb, found.id, stage, why, shown=shown)}
 
 
 def _application(ledger: Ledger, name: str, now: datetime) -> dict[str, Any]:
@@ -164,7 +165,8 @@ def _decision(tick: Tick) -> dict[str, Any]:
 def _verbs(ledger: Ledger, view: ReleaseView) -> Iterator[dict[str, str]]:
     """What a person may ask of the release now, each with its stage where it has one."""
     for stage in view.awaiting:
-        yield {"verb": "approve", "stage": stage.name}
+        digest = stage.approval.digest if stage.approval else ""
+        yield {"verb": "approve", "stage": stage.name, "shown": digest}
         yield {"verb": "reject", "stage": stage.name}
     if view.phase.over:
         return

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # messages as AWS words them
 """CloudFormation: types of our own, state machines, change sets, and stacks that fail."""
 
 import itertools
@@ -399,3 +400,89 @@ def test_a_template_can_be_in_a_bucket_of_another_account(
 
     assert status == "CREATE_COMPLETE"
     assert stacks.outputs("s") == {"Value": "far"}
+
+
+QUEUE: dict[str, Any] = {"Type": "AWS::SQS::Queue"}
+
+
+def setting(value: Any, **more: Any) -> dict[str, Any]:
+    properties = {"Name": "/a", "Type": "String", "Value": value}
+    return {"Type": "AWS::SSM::Parameter", "Properties": properties, **more}
+
+
+def resources(value: Any, **more: Any) -> dict[str, Any]:
+    return {"Resources": {"Queue": QUEUE, "Setting": setting(value, **more)}}
+
+
+def output(**outputs: Any) -> dict[str, Any]:
+    return {"Resources": {"Queue": QUEUE}, "Outputs": outputs}
+
+
+UNRESOLVED = (
+    "Template format error: Unresolved resource dependencies [{}] in the {} block of the template"
+)
+IS_PROD = {"IsProd": {"Fn::Equals": [{"Ref": "AWS::Region"}, "nowhere"]}}
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (resources({"Ref": "Que"}), UNRESOLVED.format("Que", "Resources")),
+        (resources({"Fn::Sub": "${Que}-${Quo}"}), UNRESOLVED.format("Que, Quo", "Resources")),
+        (resources("a", DependsOn="Que"), UNRESOLVED.format("Que", "Resources")),
+        (output(A={"Value": {"Ref": "Que"}}), UNRESOLVED.format("Que", "Outputs")),
+        (
+            resources({"Fn::GetAtt": ["Que", "Arn"]}),
+            "Template error: instance of Fn::GetAtt references undefined resource Que",
+        ),
+        (
+            {"Conditions": IS_PROD, "Resources": {
+                "Queue": {**QUEUE, "Condition": "IsProd"}, "Setting": setting({"Ref": "Queue"})}},
+            UNRESOLVED.format("Queue", "Resources"),
+        ),
+        (
+            resources("a", Condition="IsPrd"),
+            "Template format error: Unresolved condition dependency IsPrd in the Resources block of the template",
+        ),
+        (
+            resources({"Fn::If": ["IsPrd", "a", "b"]}),
+            "Template error: unresolved condition dependency IsPrd in Fn::If",
+        ),
+        (
+            {"Conditions": {"A": {"Fn::Not": [{"Condition": "B"}]}}, **resources("a")},
+            "Template format error: Unresolved condition dependencies [B] in the Conditions block of the template",
+        ),
+        (
+            {"Conditions": {"A": {"Fn::Equals": [{"Ref": "Queue"}, "b"]}}, **resources("a")},
+            "Template format error: Unresolved dependencies [Queue]. Cannot reference resources in the Conditions block of the template",
+        ),
+        (
+            output(A={"Value": "1", "Export": {"Name": "x"}}, B={"Value": "2", "Export": {"Name": "x"}}),
+            "Template format error: The Outputs section contains duplicate Export names: [x]. Specify a unique name for each export.",
+        ),
+    ],
+)  # fmt: skip
+def test_names_that_nothing_has_are_refused_before_anything_is_made(
+    stacks: Stacks, template: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ClientError) as refused:
+        stacks.change_set("broken", template, type="CREATE")
+    assert refused.value.response["Error"]["Code"] == "ValidationError"
+    assert refused.value.response["Error"]["Message"] == said
+    with pytest.raises(ClientError, match="does not exist"):
+        stacks.client.describe_stacks(StackName="broken")
+
+
+def test_what_a_condition_leaves_out_may_be_named_where_it_leaves_out_that_too(
+    stacks: Stacks,
+) -> None:
+    chosen = {"Fn::If": ["IsProd", {"Ref": "Queue"}, {"Fn::Sub": "${AWS::Region}-${!literal}"}]}
+    template = {
+        "Conditions": IS_PROD,
+        "Resources": {
+            "Queue": {**QUEUE, "Condition": "IsProd"},
+            "Setting": setting(chosen),
+        },
+        "Outputs": {"Queue": {"Condition": "IsProd", "Value": {"Ref": "Queue"}}},
+    }
+    assert stacks.deploy("chosen", template, type="CREATE") == "CREATE_COMPLETE"

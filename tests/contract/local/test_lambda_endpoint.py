@@ -174,7 +174,11 @@ def test_what_needs_a_container_is_left_out_and_said(endpoint: Endpoint, build_d
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_endpoint(
-    build_dir: Path, how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    build_dir: Path,
+    how: signal.Signals,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interruptible: None,
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # what is killed cannot clean up
     with running(LOCAL, build_dir) as started:
@@ -183,6 +187,27 @@ def test_no_process_outlives_the_endpoint(
         os.kill(server, how)
         wait_until_gone(server)
         wait_until_gone(function)
+
+
+@pytest.fixture
+def interrupts_ignored() -> Iterator[None]:
+    """As behind a shell's `&`."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_endpoint_ends_when_asked_where_interrupts_are_ignored(
+    build_dir: Path, monkeypatch: pytest.MonkeyPatch, interrupts_ignored: None
+) -> None:
+    def force(pid: int, how: int) -> None:
+        os.kill(pid, how)
+        raise AssertionError("it had to be killed")
+
+    monkeypatch.setattr(os, "killpg", force)
+    with running(LOCAL, build_dir) as started:
+        server = parent_of(ask(started.client(), "Shop")[0]["pid"])
+    assert not alive(server)
 
 
 def parent_of(pid: int) -> int:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from tidegate.core.identity import identify
 from tidegate.core.plan import Checks, StrategyPlan, TooFew
 from tidegate.core.record import Judgement, Rollout, RolloutPhase, Verdict, Wish
 from tidegate.core.rollout import Action, Hold, Promote, Restore, SetWeight, decide
@@ -181,7 +182,7 @@ def test_an_abort_restores_at_any_moment(
     now: datetime,
 ) -> None:
     action = decide(*_with(under_way, limits), verdict, (abort,), now)
-    assert action == Restore("Aborted", f"{abort.who}: {abort.reason}")
+    assert action == Restore("Aborted", f"{identify(abort.who)}: {abort.reason}")
 
 
 def _with(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support.faults import crashes
 from support.story import CANARY, PROD, Story
-from tidegate.core.errors import NotAllowedNow, TidegateError, Transient
+from tidegate.core.errors import NotAllowedNow, TidegateError
 from tidegate.core.plan import ReleaseRef
 from tidegate.core.ports import AliasRef
 from tidegate.core.record import Lock, Tick
@@ -19,7 +19,6 @@ from tidegate.core.workflow.lock import take_lock
 from tidegate.core.workflow.operate import Operator, abort
 from tidegate.core.workflow.release import plan_release, settle_release
 from tidegate.core.workflow.scene import RolloutRef
-from tidegate.testing.faults import Crash
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,6 @@ def test_every_release_ends_in_one_place_or_says_that_it_is_stuck(fate: Fate) ->
     befall(story, fate)
     faults = crashes(fate.crashes, after=fate.answers_lost)
     story.machines.ports = faults.wrap(story.ports)
-    story.machines.transient = (Transient, Crash)
     phase = story.release("two")
     serves = list(story.serves().values())
     if phase == "succeeded":

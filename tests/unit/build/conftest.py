@@ -1,6 +1,6 @@
 """Applications on disk, for tests of the build."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -27,14 +27,17 @@ def expand(application: MakeApplication, store: PackageStore) -> Expand:
     """Packages and expands one of the templates of `tests/templates` for a stage."""
 
     def expand(
-        name: str, change: Callable[[Template], None] | None = None, **parameters: str
+        name: str,
+        change: Callable[[Template], None] | None = None,
+        decided: Collection[str] = (),
+        **parameters: str,
     ) -> Expansion:
         folder = application(name)
         template = read_template(folder / "template.yaml")
         if change:
             change(template)
         package_code(template, folder / "template.yaml", store)
-        setting = Setting("prod", {"Stage": "prod", **parameters})
+        setting = Setting("prod", {"Stage": "prod", **parameters}, frozenset(decided))
         return expand_template(template, settings=[setting])
 
     return expand

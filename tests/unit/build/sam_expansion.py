@@ -34,6 +34,9 @@ def differing(expansion: Expansion, original: dict[str, Any]) -> set[str]:
     return {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)}
 
 
+_ANSWER = "codedeploy:PutLifecycleEventHookExecutionStatus"
+
+
 def comparable(template: dict[str, Any], removed: set[str]) -> dict[str, Any]:
     """A template without pins, fingerprints, CodeDeploy, boundaries, and what keeps versions.
 
@@ -46,6 +49,9 @@ def comparable(template: dict[str, Any], removed: set[str]) -> dict[str, Any]:
         properties = resource.get("Properties", {})
         if properties.get("PermissionsBoundary") == {"Fn::Sub": BOUNDARY}:
             del properties["PermissionsBoundary"]
+        policies = [p for p in properties.get("Policies", []) if not _answers_codedeploy(p)]
+        if resource["Type"] == "AWS::IAM::Role" and "Policies" in properties:
+            properties["Policies"] = policies
         if resource["Type"] in _MARKED:
             properties.pop("Description", None)
         if resource["Type"] in _WARMED:
@@ -61,3 +67,9 @@ def comparable(template: dict[str, Any], removed: set[str]) -> dict[str, Any]:
         plain[section] = {k: v for k, v in entries if not k.startswith("Tidegate")}
     plain["Conditions"].pop("ServerlessCodeDeployCondition", None)
     return {key: value for key, value in plain.items() if value and key != "Transform"}
+
+
+def _answers_codedeploy(policy: dict[str, Any]) -> bool:
+    """The only thing that it permits is to answer a deployment."""
+    statements = policy["PolicyDocument"]["Statement"]
+    return [s["Action"] for s in statements if isinstance(s, dict)] == [[_ANSWER]]

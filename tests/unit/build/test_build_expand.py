@@ -86,6 +86,50 @@ def test_knows_that_shifting_is_off(expand: Expand) -> None:
     assert expand("codedeploy", switch_off).defaults["prod"] == TemplateDefaults(enabled=False)
 
 
+@pytest.mark.parametrize("decided", [(), ("strategy",), ("alarms",), ("pre_traffic",)])
+def test_a_hook_whose_own_preference_is_off_switches_nothing_else_off(
+    expand: Expand, decided: tuple[str, ...]
+) -> None:
+    defaults = expand("guide", decided=decided).defaults["prod"]
+    assert defaults.enabled
+    assert defaults.strategy == "Canary10Percent10Minutes"
+    assert defaults.pre_traffic == ("PreTrafficLambdaFunction",)
+    assert defaults.post_traffic == ("PostTrafficLambdaFunction",)
+    assert defaults.alarms == ("AliasErrorMetricGreaterThanZeroAlarm",)
+    assert [one.topic for one in defaults.notifications] == ["Deployments"]
+
+
+def test_takes_out_what_a_hook_was_allowed_to_tell_codedeploy(expand: Expand) -> None:
+    expansion = expand("guide")
+    role = expansion.template["Resources"]["PreTrafficLambdaFunctionRole"]
+    (policy,) = role["Properties"]["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["lambda:InvokeFunction"]
+    said = expansion.report.changed["PreTrafficLambdaFunctionRole"]
+    assert "what it was allowed to tell CodeDeploy is gone" in said
+
+
+def test_a_permission_for_more_than_the_answer_is_left_to_its_owner(expand: Expand) -> None:
+    def widen(template: Any) -> None:
+        hook = template["Resources"]["PreTrafficLambdaFunction"]["Properties"]
+        hook["Policies"][0]["Statement"][0]["Action"].append("s3:GetObject")
+
+    with pytest.raises(TemplateError, match="PreTrafficLambdaFunctionRole refers to Serverless"):
+        expand("guide", widen)
+
+
+def test_a_policy_of_its_own_for_codedeploy_alone_is_left_to_its_owner(expand: Expand) -> None:
+    def apart(template: Any) -> None:
+        hook = template["Resources"]["PreTrafficLambdaFunction"]["Properties"]
+        template["Resources"]["Own"] = {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {"PolicyDocument": hook["Policies"].pop(0)},
+        }
+
+    with pytest.raises(TemplateError, match=r"Resources\.Own refers to Serverless"):
+        expand("guide", apart)
+
+
 def test_packages_what_lambda_and_step_functions_read(expand: Expand, store: PackageStore) -> None:
     resources = expand("layers").template["Resources"]
 

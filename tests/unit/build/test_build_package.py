@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -136,3 +138,30 @@ def test_takes_a_template_in_a_bucket_without_credentials(
     stack = expand_template(template).template["Resources"]["Auth"]
     assert stack["Type"] == "AWS::CloudFormation::Stack"
     assert stack["Properties"]["TemplateURL"] == "https://bucket.s3.amazonaws.com/auth.yaml"
+
+
+def test_a_zip_has_the_names_that_are_on_disk_whatever_the_locale_is(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    write(code, {"größe.py": "size = 1"})
+    subprocess.run(["git", "-C", code, "init", "--quiet"], check=True)
+    subprocess.run(["git", "-C", code, "add", "größe.py"], check=True)
+    program = (
+        "import sys; from pathlib import Path; from tidegate.build.package import *;"
+        "from tidegate.build.source import source_files; code, zips = map(Path, sys.argv[1:]);"
+        "write_zip(zips / 'tree.zip', files_under(code));"
+        "write_zip(zips / 'source.zip', source_files(code, output=zips / 'none'))"
+    )
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    subprocess.run([sys.executable, "-c", program, code, tmp_path], env=environment, check=True)
+    write_zip(tmp_path / "here.zip", files_under(code))
+
+    for name in ("tree.zip", "source.zip"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "here.zip").read_bytes()
+    assert zipfile.ZipFile(tmp_path / "here.zip").namelist() == ["größe.py"]
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"gr\xf6sse.py")).write_text("size = 1\n")
+
+    with pytest.raises(TemplateError, match=r"its name is not UTF-8\. Rename it"):
+        write_zip(tmp_path / "code.zip", list(files_under(tmp_path)))

@@ -30,6 +30,7 @@ class FakeBackend:
     ledger: Ledger = field(default_factory=MemoryLedger)
     refusal: TidegateError | None = None
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     prunings: list[Pruning] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     started: list[ArtifactRef] = field(default_factory=list)
@@ -39,10 +40,18 @@ class FakeBackend:
         return EXECUTION
 
     def operate(
-        self, verb: str, release_id: str, stage: str, reason: str, argument: str = ""
+        self,
+        verb: str,
+        release_id: str,
+        stage: str,
+        reason: str,
+        argument: str = "",
+        *,
+        shown: str = "",
     ) -> str:
         if self.refusal:
             raise self.refusal
+        self.shown.append(shown)
         self.asked.append((verb, release_id, stage, reason, *([argument] if argument else [])))
         return f"{verb}: done"
 

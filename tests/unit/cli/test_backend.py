@@ -15,6 +15,7 @@ from botocore.stub import ANY, Stubber
 from tidegate.cli import backend
 from tidegate.cli.backend import AwsBackend, Settings, connect, refusal
 from tidegate.core.errors import NotAllowedNow, NotFound, TidegateError
+from tidegate.core.identity import subject_of
 from tidegate.core.record import Pruning
 from tidegate.core.workflow.examine import Finding
 
@@ -22,6 +23,7 @@ OUTPUTS = {
     "TableName": "record",
     "ReleaseStateMachineArn": "arn:aws:states:eu-west-1:111111111111:stateMachine:release",
     "OperateFunction": "tidegate-operate",
+    "OperateFunctionArn": "arn:aws:lambda:eu-west-1:111111111111:function:tidegate-operate",
     "PruneFunction": "tidegate-prune",
     "ExamineFunction": "tidegate-examine",
 }
@@ -122,10 +124,14 @@ def test_a_request_carries_a_proof_for_this_decision_only(session: StubbedSessio
         answers({"message": "ana approved prod."}),
         {"FunctionName": "tidegate-operate", "Payload": ANY},
     )
-    message = AwsBackend(session, OUTPUTS).operate("approve", "shop-7", "prod", "")
+    asked = {"argument": "", "reason": "looks good", "shown": "sha256:1"}
+    message = AwsBackend(session, OUTPUTS).operate("approve", "shop-7", "prod", **asked)
     assert message == "ana approved prod."
     headers = sent[0]["identity_proof"]["headers"]
-    assert headers["x-tidegate-subject"] == "approve:shop-7:prod"
+    controller = OUTPUTS["OperateFunctionArn"]
+    subject = subject_of(controller, "approve", "shop-7", "prod", **asked)
+    assert headers["x-tidegate-subject"] == subject
+    assert sent[0]["shown"] == "sha256:1"
     assert "x-tidegate-subject" in headers["authorization"]
     assert session.configs["lambda"].read_timeout > LONGEST_SECONDS
 

@@ -136,12 +136,14 @@ def test_offers_nothing_when_a_release_is_over(opened: Callable[..., Browser]) -
 def test_asks_for_an_approval_as_the_command_line_does(opened: Callable[..., Browser]) -> None:
     page = opened(shop.release(), *shop.asking())
     wishes = page.read("/api/releases/shop-7")["verbs"]
-    assert {"verb": "approve", "stage": "prod"} in wishes
-    assert page.click("approve", stage="prod", reason=" fine ") == (
+    (wish,) = (wish for wish in wishes if wish["verb"] == "approve")
+    assert (wish["stage"], wish["shown"]) == ("prod", "sha256:2")
+    assert page.click("approve", stage="prod", reason=" fine ", shown=wish["shown"]) == (
         200,
         {"message": "approve: done"},
     )
     assert page.backend.asked == [("approve", "shop-7", "prod", "fine")]
+    assert page.backend.shown == ["sha256:2"]
 
 
 def test_says_why_the_controller_refuses(opened: Callable[..., Browser]) -> None:

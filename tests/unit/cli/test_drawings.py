@@ -69,7 +69,7 @@ test                       ✔ succeeded         1m00s  all-at-once
 └─ 222222222222/eu-west-1  ✔ succeeded         1m00s  stack shop-test
    └─ λ Orders:live        ✔ ██████████ 100 %         version 4
 prod                       ◌ rolling-out       6m18s  canary
-├─ approval                ✔ approved                 ana (Admin)
+├─ approval                ✔ approved                 ana (Admin, 333333333333)
 └─ 333333333333/eu-west-1  ◌ shifting          3m18s  step 1/2  50 % in 3m42s
    ├─ pre-traffic Smoke    ✔ passed 0.4s
    ├─ λ Orders:live        ◌ █░░░░░░░░░ 10 %          version 3 → 4
@@ -160,12 +160,14 @@ def test_draws_who_refused_and_why() -> None:
     ]
     picture = drawn(draw_release(seen(refused, phase=ReleasePhase.REJECTED)))
     assert "✖ rejected" in picture
-    assert "refused by ana (Admin): not before the sale" in picture
+    assert "refused by ana" in picture
+    assert "before the sale" in picture
 
 
 def test_draws_who_asked_to_abort() -> None:
     wish = Wish(release_id="shop-7", verb="abort", who=shop.ANA, reason="x", at=shop.at(9))
-    assert "abort  asked by ana (Admin)" in drawn(draw_release(seen([*shop.shifting(), wish])))
+    picture = drawn(draw_release(seen([*shop.shifting(), wish])))
+    assert "abort  asked by ana (Admin, 333333333333)" in picture
 
 
 def test_draws_a_release_that_is_over_as_a_line_among_others() -> None:
@@ -217,7 +219,7 @@ def test_history_draws_a_block_for_each_release() -> None:
     assert drawn(draw_history(entries)) == (
         "shop-7  ✖ failed  0000007 Add coupons  by maria  2026-03-01 12:00\n"
         "  live      test 222222222222/eu-west-1 since 2026-03-01 12:02, and still is\n"
-        "  approval  prod approved by ana (Admin)\n"
+        "  approval  prod approved by ana (Admin, 333333333333)\n"
         "  why       Unhealthy: errors"
     )
 
@@ -281,10 +283,10 @@ def test_what_counts_on_has_no_decimals(seconds: float, words: str) -> None:
 @pytest.mark.parametrize(
     ("who", "name"),
     [
-        (shop.ANA, "ana (Admin)"),
-        ("arn:aws:iam::333333333333:user/team/jo", "jo"),
-        ("arn:aws:iam::333333333333:root", "root"),
-        ("arn:aws:sts::333333333333:assumed-role/Admin", "Admin"),
+        (shop.ANA, "ana (Admin, 333333333333)"),
+        ("arn:aws:iam::333333333333:user/team/jo", "jo (333333333333)"),
+        ("arn:aws:iam::333333333333:root", "root (333333333333)"),
+        ("arn:aws:sts::333333333333:assumed-role/Admin", "Admin (Admin, 333333333333)"),
         ("Maria Rossi <maria@example.com>", "Maria Rossi"),
         ("maria", "maria"),
     ],

@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tidegate.build.template import read_template
+from tidegate.build.loops import expand_loops
+from tidegate.build.template import parse_template, read_template
 from tidegate.cli.app import app
+from tidegate.cli.checking import make_offline_plan
+from tidegate.core.advice import advise
 from tidegate.core.manifest import parse_manifest
 
 ROOT = Path(__file__).parents[3]
@@ -67,6 +70,46 @@ Resources:
       CodeUri: code/
 """
 
+IN_LOOPS = """\
+Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
+Globals:
+  Function: {Runtime: python3.12, Handler: app.handler, CodeUri: code/}
+Conditions:
+  IsProd: !Equals [!Ref "AWS::Region", eu-west-1]
+Resources:
+  Plain:
+    Type: AWS::Serverless::Function
+  Fn::ForEach::Areas:
+    - Area
+    - [Orders, Stock]
+    - ${Area}Topic:
+        Type: AWS::SNS::Topic
+      # One for each area.
+      ${Area}Function:
+        Type: AWS::Serverless::Function
+        Condition: IsProd
+        Properties:
+          Environment: {Variables: {TOPIC: !Ref "${Area}Topic"}}
+      Fn::ForEach::Kinds:
+        - Kind
+        - [Early, Late]
+        - ${Area}${Kind}:
+            Type: AWS::Serverless::Function
+            Properties:
+              MemorySize: 256
+"""
+
+IN_A_LOOP_IN_ONE_LINE = """\
+Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
+Globals:
+  Function: {Runtime: python3.12, Handler: app.handler, CodeUri: code/}
+Resources:
+  Fn::ForEach::Areas:
+    - Area
+    - [Orders, Stock]
+    - {"${Area}Function": {Type: AWS::Serverless::Function}}
+"""
+
 IN_ONE_LINE = """\
 Transform: AWS::Serverless-2016-10-31
 Resources: {F: {Type: AWS::Serverless::Function, Properties: {
@@ -109,13 +152,25 @@ def run_written_tests(folder: Path) -> subprocess.CompletedProcess[str]:
     [
         ("plain", 3),
         ("codedeploy", 2),
+        ("guide", 2),
         ("layers", 3),
         ("handwritten", 1),
         (UNPUBLISHED, 3),
         (IN_GLOBALS, 3),
         (PUBLISHED_BY_GLOBALS, 3),
+        (IN_LOOPS, 3),
     ],
-    ids=["plain", "codedeploy", "layers", "handwritten", "no alias", "no end", "globals"],
+    ids=[
+        "plain",
+        "codedeploy",
+        "guide",
+        "layers",
+        "handwritten",
+        "no alias",
+        "no end",
+        "globals",
+        "loops",
+    ],
 )
 def test_what_it_writes_passes_at_once(project: Project, template: str, tests: int) -> None:
     folder = project(template)
@@ -132,6 +187,24 @@ def test_what_it_writes_passes_at_once(project: Project, template: str, tests: i
     assert f"{tests} passed" in ran.stdout
     imports = re.findall(r"^from .*$", (folder / "tests/test_release.py").read_text(), re.MULTILINE)
     assert len(imports) == len(set(imports))
+
+
+def test_the_first_release_of_a_migrated_team_needs_no_users_in_test(project: Project) -> None:
+    """With a canary there, it ended after half an hour: no judgement after the extended bake."""
+    folder = project("guide")
+    assert init(folder).exit_code == 0
+    plan, contents = make_offline_plan(folder / "tidegate.yaml", None)
+    test, prod = plan.stages
+    assert (test.strategy.splits, prod.strategy.splits) == (False, True)
+    assert test.pre_traffic == prod.pre_traffic
+    assert test.checks.alarms == prod.checks.alarms
+    assert not [said for said in advise(plan, contents) if "Where no users call it" in said]
+    (folder / "tidegate.yaml").write_text(
+        (folder / "tidegate.yaml").read_text().replace("    strategy: all-at-once\n", "", 1)
+    )
+    plan, contents = make_offline_plan(folder / "tidegate.yaml", None)
+    (said,) = [said for said in advise(plan, contents) if "Where no users call it" in said]
+    assert said.startswith("Stage test goes back when a step ends with less than 50 requests.")
 
 
 def test_manifest_says_where_and_how(project: Project) -> None:
@@ -169,6 +242,23 @@ def test_functions_get_an_alias_and_the_hook_a_name_that_is_free(project: Projec
     allowed = hook["Policies"][0]["Statement"][0]["Resource"]
     arn = {"Fn::Sub": "${Orders.Arn}:*"}
     assert allowed == [{"Fn::If": ["IsProd", arn, {"Ref": "AWS::NoValue"}]}]
+
+
+def test_functions_that_a_loop_makes_get_their_alias_in_its_body(project: Project) -> None:
+    folder = project(IN_LOOPS)
+    done = init(folder)
+    assert "Added to template.yaml: AutoPublishAlias: live to ${Area}Function" in done.output
+    assert "Added to template.yaml: AutoPublishAlias: live to ${Area}${Kind}" in done.output
+    text = (folder / "template.yaml").read_text()
+    assert text.count("AutoPublishAlias: live") == 3
+    resources = expand_loops(parse_template(text))["Resources"]
+    published = {
+        name for name, one in resources.items() if "AutoPublishAlias" in one.get("Properties", {})
+    }
+    areas = {f"{area}{kind}" for area in ("Orders", "Stock") for kind in ("Early", "Late")}
+    assert published == {"Plain", "OrdersFunction", "StockFunction", *areas}
+    hook = resources["PreTrafficHook"]["Properties"]["Policies"][0]["Statement"][0]["Resource"]
+    assert len(hook) == len(published)
 
 
 def test_hook_that_globals_publish_leaves_itself_out(project: Project) -> None:
@@ -235,6 +325,14 @@ def test_overwrites_nothing(project: Project) -> None:
         (
             IN_ONE_LINE,
             "not written line by line",
+        ),
+        (
+            IN_A_LOOP_IN_ONE_LINE,
+            (
+                "${Area}Function is not written line by line, so nothing can be added to it. Write"
+                " it as block YAML, or add `AutoPublishAlias: live` to the Properties of"
+                " ${Area}Function by hand."
+            ),
         ),
         ("Resources: [\n", "not valid YAML"),
     ],

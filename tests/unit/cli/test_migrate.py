@@ -97,3 +97,48 @@ def test_takes_every_template(name: str, tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["aliases"]
+
+
+REPORTS = """\
+import boto3
+
+def handler(event, context):
+    status = "Succeeded"
+    boto3.client("codedeploy").put_lifecycle_event_hook_execution_status(status=status)
+"""
+
+
+def test_hooks_that_report_to_codedeploy_are_changed_when_asked(tmp_path: Path) -> None:
+    folder = make_application(tmp_path, "guide")
+    hook = folder / "code" / "app.py"
+    hook.write_text(REPORTS)
+    valid = CliRunner().invoke(app, ["validate", str(folder / "tidegate.yaml")])
+    assert valid.exit_code == 2
+    assert "PreTrafficLambdaFunction reports to CodeDeploy (app.py:5" in valid.stderr
+    assert "`tidegate migrate --write`" in valid.stderr
+
+    shown = migrate(folder / "template.yaml", "--no-diff").stdout
+    assert f"`--write` changes {hook}" in shown
+    assert "-    boto3.client(" in shown
+    assert '+    return {"status": status}\n' in shown
+    assert hook.read_text() == REPORTS
+
+    written = migrate(folder / "template.yaml", "--no-diff", "--write").stdout
+    assert f"Changed {hook}" in written
+    assert hook.read_text().endswith('    return {"status": status}\n')
+    assert CliRunner().invoke(app, ["validate", str(folder / "tidegate.yaml")]).exit_code == 0
+    again = migrate(folder / "template.yaml", "--no-diff", "--write").stdout
+    assert "Changed" not in again
+    assert hook.read_text().endswith('    return {"status": status}\n')
+
+
+def test_a_hook_that_is_not_certain_is_left_to_a_person(tmp_path: Path) -> None:
+    folder = make_application(tmp_path, "guide")
+    hook = folder / "code" / "app.py"
+    text = REPORTS.replace("status=status", "**made(status)")
+    hook.write_text(text)
+    result = migrate(folder / "template.yaml", "--write", "--output", "json")
+    (first, *_) = json.loads(result.stdout)["hooks"]
+    assert first["diff"] == ""
+    assert "Write in place of the call" in first["said"]
+    assert hook.read_text() == text

@@ -13,10 +13,25 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
+from support.applications import make_application
 from tidegate.cli.app import app
 from tidegate.cli.backend import Context
 
 ROOT = Path(__file__).parents[3]
+GUIDE = """
+version: 1
+application: guide
+stages:
+  - name: test
+    account: "222222222222"
+    regions: [eu-west-1]
+    strategy: all-at-once
+    hooks: {pre_traffic: []}
+  - name: prod
+    account: "333333333333"
+    regions: [eu-west-1]
+    strategy: {canary: {weight: 10%, bake: 5m}}
+"""
 
 
 @pytest.fixture
@@ -60,8 +75,9 @@ def test_validate_names_application_and_stages(example: Path) -> None:
         ("tidegate.yaml", "[PreTrafficHook]", "[PreTraficHook]", "PreTraficHook"),
         ("functions/template.yaml", "AutoPublishAlias: live", "Timeout: 5", "AutoPublishAlias"),
         ("tidegate.yaml", "version: 1", "version: [1", "tidegate.yaml:"),
+        ("functions/template.yaml", "!Ref Stage", "!Ref Stge", 'no Stge, did you mean "Stage"?'),
     ],
-    ids=["strategy", "weights", "no template", "no such hook", "no alias", "no yaml"],
+    ids=["strategy", "weights", "no template", "no such hook", "no alias", "no yaml", "no name"],
 )
 def test_validate_says_in_one_message_what_is_wrong_and_where(
     example: Path, file: str, old: str, new: str, said: str
@@ -71,6 +87,42 @@ def test_validate_says_in_one_message_what_is_wrong_and_where(
     assert result.stderr.startswith("error: ")
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_what_the_template_asks_for_and_is_not_done_is_said(tmp_path: Path) -> None:
+    folder = make_application(tmp_path, "guide")
+    manifest = folder / "tidegate.yaml"
+    manifest.write_text(GUIDE)
+    said = "The template's hook PreTrafficLambdaFunction does not run before traffic in stage test."
+    validated = run("validate", manifest)
+    assert validated.exit_code == 0
+    assert f"Warning: {said}\n" in validated.stderr
+    planned = run("plan", manifest)
+    assert said in " ".join(planned.stdout.split())
+    of_prod = planned.stdout.partition("2. prod")[2]
+    assert re.search(r"before traffic +PreTrafficLambdaFunction", of_prod)
+    assert "alarm AliasErrorMetricGreaterThanZeroAlarm" in " ".join(of_prod.split())
+    assert re.search(r"tells +Deployments: failure", of_prod)
+
+
+def test_alarms_and_dimensions_that_are_nearly_resources_are_asked_about(tmp_path: Path) -> None:
+    folder = make_application(tmp_path, "guide")
+    manifest = folder / "tidegate.yaml"
+    manifest.write_text(f"""{GUIDE}    checks:
+      alarms: [AliasErorMetricGreaterThanZeroAlarm, of-another-stack]
+      metrics:
+        - name: sent
+          stat: {{namespace: AWS/SNS, metric: Sent, dimensions: {{TopicName: Deploymnts}}}}
+          at_least: 1
+        - name: other
+          stat: {{namespace: AWS/SNS, metric: Sent, dimensions: {{TopicName: Deployments}}}}
+          at_least: 1
+""")
+    said = run("validate", manifest).stderr
+    asked = [line for line in said.splitlines() if "did you mean that?" in line]
+    assert len(asked) == 2
+    assert 'the template has "AliasErrorMetricGreaterThanZeroAlarm": did you mean' in asked[0]
+    assert 'dimension TopicName "Deploymnts", and the template has "Deployments"' in asked[1]
 
 
 def test_validate_of_no_file_is_an_input_error(tmp_path: Path) -> None:

@@ -52,6 +52,17 @@ def test_draws_what_the_canary_does_not_cover() -> None:
     assert re.search(r"not canaried +⚠ look +Queue calls it without the alias", shown)
 
 
+def test_draws_first_what_the_commit_changes_of_its_own_gates_and_leaves_of_the_template() -> None:
+    gate, left = (
+        "asks nobody, not 2 people",
+        "The template's hook Smoke does not run before traffic.",
+    )
+    drawing = picture(gates=(gate,), unheeded=(left,), width=180)
+    assert re.search(f"its own gates +⚠ changed by this commit +{gate}", drawing)
+    assert left in drawing
+    assert drawing.index(gate) < drawing.index(left) < drawing.index("modify")
+
+
 def test_draws_alarms_that_fire_before_anything_moves() -> None:
     shown = picture(firing=("shop-latency",))
     assert re.search(r"alarm shop-latency +⚠ fires already +not counted in this rollout", shown)

@@ -116,7 +116,7 @@ def test_list_as_json_can_be_limited(the_shop: OpenShop) -> None:
 def test_history_tells_who_approved_and_why_it_ended(the_shop: OpenShop) -> None:
     release = ended(ReleasePhase.FAILED, "Unhealthy", "21 of 104 failed")
     result = the_shop([release, *shop.restored()]).run("history", "shop")
-    assert "prod approved by ana (Admin)" in result.stdout
+    assert "prod approved by ana (Admin, 333333333333)" in result.stdout
     assert "Unhealthy: 21 of 104 failed" in result.stdout
     assert "test 222222222222/eu-west-1 since 2026-03-01 12:02, and still is" in result.stdout
 
@@ -302,9 +302,9 @@ def test_version_is_the_package_version(the_shop: OpenShop) -> None:
 
 def test_a_file_that_cannot_be_read_is_an_input_error() -> None:
     error = PermissionError(13, "Permission denied", "tidegate.yaml")
-    assert explain(error) == ("tidegate.yaml: Permission denied.", ExitCode.INPUT)
+    assert explain(error) == (("tidegate.yaml: Permission denied.",), ExitCode.INPUT)
 
 
 def test_what_aws_says_is_passed_on_in_one_line() -> None:
-    message, code = explain(NoCredentialsError())
-    assert (message, code) == ("AWS: Unable to locate credentials", ExitCode.FAILED)
+    lines, code = explain(NoCredentialsError())
+    assert (lines, code) == (("AWS: Unable to locate credentials",), ExitCode.FAILED)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tidegate.core.advice import not_done
 from tidegate.core.artifact import ArtifactContents, TemplateDefaults
 from tidegate.core.errors import InputError
 from tidegate.core.manifest import parse_manifest
@@ -193,10 +194,19 @@ class TestTemplateDefaults:
         assert (found.pre_traffic, found.checks.alarms) == ((), ())
 
     def test_a_preference_that_is_not_enabled_is_none(self) -> None:
-        off = DEFAULTS.model_copy(update={"enabled": False})
+        off = DEFAULTS.model_copy(update={"enabled": False, "pre_traffic": (), "post_traffic": ()})
         found = stage(defaults=off)
         assert found.strategy.steps == ()
         assert (found.pre_traffic, found.post_traffic, found.checks.alarms) == ((), (), ())
+
+    @pytest.mark.parametrize("key", ["pre_traffic", "post_traffic"])
+    def test_no_hook_vanishes_with_a_preference_unless_the_manifest_says_so(self, key: str) -> None:
+        hooks = {"pre_traffic": (), "post_traffic": (), key: ("Smoke",)}
+        off = DEFAULTS.model_copy(update={"enabled": False, **hooks})
+        with pytest.raises(InputError, match=rf"with it the hook Smoke.*{key}: \[\]"):
+            stage(defaults=off)
+        assert getattr(stage(f"hooks: {{{key}: []}}", defaults=off), key) == ()
+        assert getattr(stage(top=f"hooks: {{{key}: []}}\n", defaults=off), key) == ()
 
     def test_all_at_once_when_nobody_says_anything(self) -> None:
         assert stage().strategy.name == "all-at-once"
@@ -354,3 +364,38 @@ class TestEventMetrics:
         """
         (own,) = plan(manifest, event_metrics=(self.AGE,)).stages[0].checks.metrics
         assert own.at_most == 5000
+
+
+class TestWhatTheTemplateAsksForAndIsNotDone:
+    @staticmethod
+    def said(*args: str, **changes: Any) -> list[str]:
+        made = contents(*args, **changes)
+        return list(not_done(make_plan(RELEASE, ARTIFACT, made), made))
+
+    def test_nothing_is_said_when_all_is_done(self) -> None:
+        assert self.said(defaults=DEFAULTS) == []
+
+    def test_each_part_is_said(self) -> None:
+        asked = DEFAULTS.model_copy(
+            update={"notifications": (NotificationPlan(topic="T", events=(Occasion.STOP,)),)}
+        )
+        stage = """
+            strategy: all-at-once
+            hooks: {pre_traffic: [Probe], post_traffic: []}
+            checks: {alarms: []}
+            notifications: []
+        """
+        assert self.said(stage, defaults=asked) == [
+            "The template's Canary10Percent5Minutes is not followed in stage prod: all-at-once is.",
+            "The template's hook Smoke does not run before traffic in stage prod: Probe does.",
+            "The template's hook Smoke does not run after traffic in stage prod.",
+            "The template's alarm ShopErrors is not watched in stage prod.",
+            "The template's topic T is told nothing in stage prod.",
+        ]
+
+    def test_a_stage_has_its_own_by_its_parameters(self) -> None:
+        other = {"prod": DEFAULTS.model_copy(update={"alarms": ("Other",)})}
+        (said,) = self.said(
+            "checks: {alarms: [ShopErrors]}", defaults=DEFAULTS, stage_defaults=other
+        )
+        assert said == "The template's alarm Other is not watched in stage prod."

@@ -110,16 +110,59 @@ def test_keeps_to_one_partition(stages: list[str], key: str, said: str) -> None:
     assert error.mend.startswith("No role can be assumed across partitions.")
 
 
-def test_a_stages_role_is_in_the_partition_of_its_regions() -> None:
-    role = f"arn:aws-cn:iam::{ONE}:role/deploys"
+ROLE = f"arn:aws-cn:iam::{ONE}:role/deploys"
+TOPIC = "arn:aws-cn:sns:${AWS::Region}:${AWS::AccountId}:releases"
+KEY = f"arn:aws-us-gov:kms:us-gov-west-1:{ONE}:key/1"
+HOOK = f"arn:aws-cn:lambda:cn-north-1:{ONE}:function:hook"
 
-    error = refused(manifest(stage("prod", ONE, f"regions: [eu-west-1, us-east-1], role: {role}")))
 
-    assert (error.key, error.others) == ("stages[0].role", ())
+@pytest.mark.parametrize(
+    ("more", "key", "partition", "service"),
+    [
+        (f"role: {ROLE}", "role", "aws-cn", "iam"),
+        (
+            f'notifications: [{{topic: "{TOPIC}", events: [failure]}}]',
+            "notifications[0].topic",
+            "aws-cn",
+            "sns",
+        ),
+        (f"parameters: {{Table: orders, Key: '{KEY}'}}", "parameters.Key", "aws-us-gov", "kms"),
+        (f"hooks: {{post_traffic: ['{HOOK}']}}", "hooks.post_traffic[0]", "aws-cn", "lambda"),
+    ],
+    ids=["role", "topic", "key in a parameter", "hook"],
+)
+def test_an_arn_of_a_stage_is_in_the_partition_of_its_regions(
+    more: str, key: str, partition: str, service: str
+) -> None:
+    error = refused(manifest(stage("prod", ONE, f"regions: [eu-west-1, us-east-1], {more}")))
+
+    assert error.key.startswith(f"stages[0].{key}")
+    assert (error.line, error.others) == (4, ())
+    assert error.message.endswith(f" is in the partition {partition}, and eu-west-1 is in aws.")
+    assert error.mend == f"Name one that begins with `arn:aws:{service}:`."
+
+
+def test_an_arn_for_all_stages_is_in_their_partition() -> None:
+    text = manifest(stage("prod", ONE, "regions: [cn-north-1]"))
+    text += "notifications:\n  - topic: arn:aws:sns:eu-west-1:111111111111:releases\n"
+
+    error = refused(text)
+
+    assert (error.key, error.line) == ("notifications[0].topic", 6)
     assert str(error).endswith(
-        "the role is in the partition aws-cn, and eu-west-1 is in aws."
-        f" Name a role `arn:aws:iam::{ONE}:role/...`."
+        "arn:aws:sns:eu-west-1:111111111111:releases is in the partition aws, and cn-north-1 is in"
+        " aws-cn. Name one that begins with `arn:aws-cn:sns:`."
     )
+
+
+def test_an_arn_may_leave_its_partition_to_the_stage() -> None:
+    topic = '"arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:releases"'
+    text = manifest(stage("prod", ONE, "regions: [cn-north-1]"))
+    text += f"notifications:\n  - topic: {topic}\n"
+
+    parsed = parse_manifest(text, "tidegate.yaml", PARTITIONS)
+
+    assert parsed.notifications
 
 
 def test_a_region_newer_than_the_list_may_be_right() -> None:

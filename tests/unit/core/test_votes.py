@@ -7,6 +7,7 @@ import pytest
 
 from tidegate.core.approval import bound_digest, request, vote
 from tidegate.core.errors import NotAllowedNow
+from tidegate.core.identity import check_account, check_voter, identify, subject_of
 from tidegate.core.plan import ApprovalPlan
 from tidegate.core.record import Approval, Decision, Preview, Vote
 
@@ -58,7 +59,7 @@ def test_two_people_approve_when_two_are_needed() -> None:
 def test_one_person_is_not_two_even_in_another_role() -> None:
     first = vote(asked(approvers=2), yes(ADA), NOW)
     for again in (ADA, "arn:aws:sts::111111111111:assumed-role/Admin/Ada"):
-        with pytest.raises(NotAllowedNow, match="already voted"):
+        with pytest.raises(NotAllowedNow, match=r"(?i)ada \(\w+, 111111111111\) has already voted"):
             vote(first, yes(again), NOW)
 
 
@@ -94,7 +95,7 @@ def test_an_unknown_author_is_nobody() -> None:
 
 def test_nobody_decides_twice() -> None:
     approved = vote(asked(), yes(ADA), NOW)
-    with pytest.raises(NotAllowedNow, match=f"already approved by {ADA}"):
+    with pytest.raises(NotAllowedNow, match=r"already approved by ada \(Developer, 111111111111\)"):
         vote(approved, no(BOB), NOW)
 
 
@@ -134,3 +135,46 @@ def test_anything_else_than_what_was_shown_is_another_digest(
     artifact: str, shown: list[Preview]
 ) -> None:
     assert bound_digest(artifact, shown) != bound_digest("sha256:1", [preview("1/eu-west-1", "a")])
+
+
+@pytest.mark.parametrize(
+    ("arn", "account", "role", "name", "shown"),
+    [
+        (ADA, "111111111111", "Developer", "ada", "ada (Developer, 111111111111)"),
+        ("arn:aws:iam::2:user/team/jo", "2", "", "jo", "jo (2)"),
+        ("arn:aws:iam::2:root", "2", "", "root", "root (2)"),
+        ("arn:aws:sts::2:federated-user/jo", "2", "", "jo", "jo (2)"),
+        ("arn:aws:sts::2:assumed-role/Admin", "2", "Admin", "Admin", "Admin (Admin, 2)"),
+        ("jo", "", "", "jo", "jo"),
+    ],
+)
+def test_an_identity_has_an_account_a_role_and_a_name(
+    arn: str, account: str, role: str, name: str, shown: str
+) -> None:
+    identity = identify(arn)
+    assert (identity.account, identity.role, identity.name) == (account, role, name)
+    assert str(identity) == shown
+
+
+def test_only_accounts_that_are_named_have_a_say() -> None:
+    check_account(identify(ADA), {"111111111111"})
+    with pytest.raises(NotAllowedNow, match="OperatorAccounts"):
+        check_account(identify(ADA), {"222222222222"})
+
+
+def test_only_sessions_that_are_named_for_people_vote() -> None:
+    check_voter(identify(ADA), ("AWSReservedSSO_*", "Devel*"))
+    check_voter(identify("arn:aws:iam::2:user/jo"), ())
+    with pytest.raises(NotAllowedNow, match="whoever assumes Developer may choose any name"):
+        check_voter(identify(ADA), ("AWSReservedSSO_*",))
+
+
+def test_a_proof_is_for_everything_that_was_said() -> None:
+    words = {"argument": "", "reason": "fine", "shown": "sha256:1"}
+    plain = subject_of("arn:one", "approve", "shop-7", "prod", **words)
+    assert plain == subject_of("arn:one", "approve", "shop-7", "prod", **words)
+    others = [{**words, key: "other"} for key in words]
+    assert plain not in {subject_of("arn:one", "approve", "shop-7", "prod", **o) for o in others}
+    assert plain != subject_of("arn:two", "approve", "shop-7", "prod", **words)
+    assert plain.isascii()
+    assert "\n" not in subject_of("a", "abort", "s-1", "", reason="two\nlines")

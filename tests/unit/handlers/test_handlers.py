@@ -20,12 +20,18 @@ from support.story import MANIFEST, PROD, TEST, Story
 from tidegate import handlers
 from tidegate.aws import once, settings
 from tidegate.core.errors import HookFailed, NotAllowedNow, RecordConflict, TestsFailed, Unhealthy
-from tidegate.core.record import Deed, HookRun
+from tidegate.core.identity import subject_of
+from tidegate.core.record import Approval, Deed, HookRun
+from tidegate.core.workflow.items import find
 from tidegate.handlers import operate
 from tidegate.handlers.task import Call, Event, Task, logger, task
+from tidegate.testing.application import BUCKET
 
 REF = {"id": "hello-2", "application": "hello", "number": 2}
 AT_PROD = {"release": REF, "stage": "prod", "target": PROD}
+
+
+CONTROLLER = "arn:aws:lambda:eu-west-1:111111111111:function:tidegate-task"
 
 
 class Context:
@@ -33,7 +39,7 @@ class Context:
 
     function_name = "tidegate-task"
     memory_limit_in_mb = 128
-    invoked_function_arn = "arn:aws:lambda:eu-west-1:111111111111:function:tidegate-task"
+    invoked_function_arn = CONTROLLER
     aws_request_id = "request"
 
     def __init__(self, seconds: int = 900) -> None:
@@ -49,6 +55,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in {
         "TIDEGATE_TABLE": "tidegate",
         "TIDEGATE_BUS": "tidegate",
+        "TIDEGATE_VOTER_ROLES": "AWSReservedSSO_*, Admin",
         "POWERTOOLS_METRICS_NAMESPACE": "Tidegate",
         "POWERTOOLS_TRACE_DISABLED": "true",
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -81,7 +88,7 @@ def live() -> Story:
     """The first release is live in every stage."""
     story = Story(approval="approval: true")
     story.machines.while_waiting = lambda ref, stage: run(
-        story, "operate", {"verb": "approve", "release_id": ref.id, "identity_proof": {}}
+        story, "operate", approval_of(story, ref.id, stage)
     )
     return story
 
@@ -97,6 +104,18 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(operate, "verify", verify)
     return subjects
+
+
+def approval_of(story: Story, release_id: str, stage: str) -> dict[str, Any]:
+    """What the command line sends for somebody who has seen what this stage asks for."""
+    shown = asked_digest(story, release_id, stage)
+    return {"verb": "approve", "release_id": release_id, "shown": shown, "identity_proof": {}}
+
+
+def asked_digest(story: Story, release_id: str, stage: str) -> str:
+    approval = find(story.world.ledger, Approval, release_id=release_id, stage=stage)
+    assert approval
+    return approval.digest
 
 
 def run(story: Story, name: str, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
@@ -153,7 +172,7 @@ def test_every_task_of_a_release_by_its_events(live: Story, identity: list[str])
     release = planned["release"]
     assert release == REF
     assert planned["stages"] == ["test", "prod"]
-    assert planned["tests"][0]["source"].startswith("artifacts/applications/hello/artifacts/")
+    assert planned["tests"][0]["source"].startswith(f"{BUCKET}/applications/hello/artifacts/")
 
     assert enter(live, release, "test", TEST)["approval_timeout_seconds"] == 0
     ref = deploy(live, release, "test", TEST)
@@ -168,11 +187,12 @@ def test_every_task_of_a_release_by_its_events(live: Story, identity: list[str])
     said = run(
         live,
         "operate",
-        {"verb": "approve", "release_id": "hello-2", "stage": "prod", "identity_proof": {}},
+        {**approval_of(live, "hello-2", "prod"), "stage": "prod"},
     )
     assert said["message"].endswith("approved prod of hello-2: it goes on.")
     assert live.world.callbacks.answers["secret"] == {}
-    assert identity[-1] == "approve:hello-2:prod"
+    shown = asked_digest(live, "hello-2", "prod")
+    assert identity[-1] == subject_of(CONTROLLER, "approve", "hello-2", "prod", shown=shown)
 
     ref = deploy(live, release, "prod", PROD)
     assert run(live, "tick", ref) == {"promoted": False, "bake_seconds": 60}
@@ -382,7 +402,7 @@ def test_operators_steer_a_release_and_prove_what_they_ask(
             run(live, "operate", event)
     else:
         assert "hello-1" in run(live, "operate", event)["message"]
-    assert identity == [f"{verb}:hello-1:" + (f":{argument}" if argument else "")]
+    assert identity == [subject_of(CONTROLLER, verb, "hello-1", "", argument=argument)]
 
 
 def test_a_step_that_is_asked_once_is_taken_once(live: Story) -> None:
@@ -390,8 +410,7 @@ def test_a_step_that_is_asked_once_is_taken_once(live: Story) -> None:
     release = begin(live, "two", 2)["release"]
     enter(live, release, "prod", PROD)
     run(live, "request_approval", {"release": release, "stage": "prod", "token": "secret"})
-    approve = {"verb": "approve", "release_id": "hello-2", "identity_proof": {}}
-    run(live, "operate", approve)
+    run(live, "operate", approval_of(live, "hello-2", "prod"))
     run(live, "tick", deploy(live, release, "prod", PROD))
     event = {"verb": "promote", "release_id": "hello-2", "identity_proof": {"signature": "1"}}
     said = run(live, "operate", event)

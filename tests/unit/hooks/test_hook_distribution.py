@@ -41,7 +41,7 @@ def test_installing_it_installs_nothing_else(metadata: Message) -> None:
 
 
 def test_extras_are_what_the_documentation_names(metadata: Message) -> None:
-    extras = {"controller", "cli", "build", "local", "testing"}
+    extras = {"controller", "cli", "lint", "build", "local", "testing"}
     assert set(metadata.get_all("Provides-Extra") or []) == extras
 
 

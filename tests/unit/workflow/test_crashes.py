@@ -9,11 +9,11 @@ import pytest
 
 from support.faults import crashes
 from support.story import CANARY, PROD, Story
-from tidegate.core.errors import Transient
 from tidegate.core.record import Execution, HookRun, Live, Lock, RolloutPhase, Tick
 from tidegate.core.workflow.items import find
-from tidegate.testing.faults import Crash, Faults
+from tidegate.testing.faults import Faults
 from tidegate.testing.functions import MemoryAliases
+from tidegate.testing.retries import Crash
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
@@ -50,7 +50,6 @@ def second_release(
     story = copy.deepcopy(first)
     case(story)
     story.machines.ports = faults.wrap(story.ports)
-    story.machines.transient = (Transient, Crash)
     return story, story.release("two")
 
 
@@ -116,6 +115,5 @@ def test_tick_that_died_between_two_aliases_is_completed_by_the_next() -> None:
         return write(aliases, ref, **wanted)
 
     aliases.write = die_at_the_second
-    story.machines.transient = (Transient, Crash)
     assert story.release("two") == "succeeded"
     assert seen[0] == {"Hello": ("1", {"2": 0.1}), "Bye": ("1", {"2": 0.1})}

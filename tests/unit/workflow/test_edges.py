@@ -29,6 +29,7 @@ from tidegate.core.workflow.scene import open_scene
 from tidegate.core.workflow.shift import tick
 from tidegate.core.workflow.stage import preview, settle_stage, stage_plan
 from tidegate.testing.application import BUCKET
+from tidegate.testing.retries import Crash
 
 FAILURE = {"Error": "Unhealthy", "Cause": "too many errors"}
 
@@ -155,15 +156,15 @@ def test_stack_that_others_may_have_made_is_not_deleted(story: Story) -> None:
     story.at(TEST).functions.code["hello-test-Pre"] = lambda payload: {"status": "Failed"}
     poll = story.machines._poll
 
-    def forget(task: object) -> None:
+    def forget(state: str, task: object) -> None:
         rollout = story.rollout(1, "test", TEST)
         if rollout.phase is RolloutPhase.RESTORING and rollout.executed:
             story.world.ledger.put(rollout.model_copy(update={"executed": False}))
-        poll(task)
+        poll(state, task)
 
     story.machines._go_back = lambda ref, failure: (
         restore_traffic(story.ports, ref, failure),
-        forget(lambda: restore_stack(story.ports, ref)["done"]),
+        forget("Restore the stack", lambda: restore_stack(story.ports, ref)["done"]),
     )
     assert story.release("one") == "failed"
     assert story.at(TEST).stacks.state("hello-test").exists
@@ -194,16 +195,16 @@ def test_stack_that_is_as_it_was_needs_no_update(live: Story) -> None:
 
 def test_decision_to_restore_stands_when_the_tick_is_repeated(live: Story) -> None:
     live.error_rates["2"] = 1.0
-    attempt = live.machines.attempt
+    do = live.machines.do
 
-    def repeat(task, *retried):
+    def repeat(state, task):
         try:
-            return attempt(task, *retried)
+            return do(state, task)
         except Unhealthy:
             live.error_rates["2"] = 0.0
-            return attempt(task, *retried)
+            return do(state, task)
 
-    live.machines.attempt = repeat
+    live.machines.do = repeat
     assert live.release("two") == "failed"
     assert live.get(2).error == "Unhealthy"
 
@@ -236,10 +237,9 @@ def test_lost_hook_is_run_again_as_another_attempt(live: Story) -> None:
     def die_once(payload: dict[str, object]) -> None:
         attempts.append(payload["attempt"])
         if len(attempts) == 1:
-            raise KeyboardInterrupt
+            raise Crash
 
     functions.code["hello-prod-Pre"] = die_once
-    live.machines.transient = (*live.machines.transient, KeyboardInterrupt)
     assert live.release("two") == "succeeded"
     assert attempts == [1, 2]
 
@@ -302,9 +302,8 @@ def test_failed_wave_fails_only_after_all_its_rollouts_ended() -> None:
 
 def test_function_that_never_answers_fails_its_release(live: Story) -> None:
     def die(payload: object) -> None:
-        raise KeyboardInterrupt
+        raise Crash
 
     live.at(PROD).functions.code["hello-prod-Pre"] = die
-    live.machines.transient = (*live.machines.transient, KeyboardInterrupt)
     assert live.release("two") == "failed"
     assert live.get(2).error == "OSError"

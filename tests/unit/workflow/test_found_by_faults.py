@@ -57,6 +57,7 @@ def test_weight_that_was_on_its_way_does_not_arrive_after_the_restore(live: Stor
 
 def test_release_is_not_stuck_before_it_has_said_so(live: Story) -> None:
     live.at(PROD).stacks.fail_next += ["", "no room"]
+    live.at(PROD).stacks.refuse_rollback = True
     settled = live.machines.ports
     told: list[str] = []
 
@@ -69,7 +70,7 @@ def test_release_is_not_stuck_before_it_has_said_so(live: Story) -> None:
     live.machines.ports = dataclasses.replace(settled, bus=DeafBus())
     with pytest.raises(ServiceRefused):
         live.release("two")
-    assert told == ["hello-2"]
+    assert set(told) == {"hello-2"}
     assert not live.get(2).phase.over
     ref = ReleaseRef(id="hello-2", application="hello", number=2)
     assert settle_release(live.ports, "execution-2", ref, FAILURE) == {"phase": "stuck"}

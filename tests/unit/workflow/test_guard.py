@@ -14,7 +14,7 @@ from tidegate.core.errors import LockLost, RecordConflict, RestoreFailed, Servic
 from tidegate.core.ports import AliasRef, AliasState, TargetPorts
 from tidegate.core.record import Application, Lock, ReleasePhase, RolloutPhase, StagePhase, Waiter
 from tidegate.core.workflow import deploy, restore, shift
-from tidegate.core.workflow.guard import GRACE, guard
+from tidegate.core.workflow.guard import GRACE, PATIENCE, guard
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.lock import read_lock, take_lock
 from tidegate.core.workflow.release import plan_release
@@ -195,12 +195,29 @@ def refuse(story: Story) -> Callable[[], None]:
     return mend
 
 
+def test_calls_nobody_for_what_passes_within_minutes(split: Story) -> None:
+    ended(split)
+    mend = refuse(split)
+    until = split.world.clock.now() + PATIENCE
+    while split.world.clock.now() < until:
+        with pytest.raises(RestoreFailed, match="The role does not let us in"):
+            guard(split.ports)
+        split.world.clock.advance(60)
+    mend()
+    for _ in range(3):
+        guard(split.ports)
+        later(split)
+    assert split.get(2).phase is ReleasePhase.ABORTED
+    assert ("hello-2", "stuck") not in split.events("Release State Change")
+
+
 def test_says_stuck_once_when_it_cannot_help_and_heals_when_it_can(split: Story) -> None:
     ended(split)
     mend = refuse(split)
-    for _ in range(2):
+    for _ in range(3):
         with pytest.raises(RestoreFailed, match="The role does not let us in"):
             guard(split.ports)
+        split.world.clock.advance(PATIENCE.total_seconds())
     assert split.get(2).phase is ReleasePhase.STUCK
     assert split.events("Release State Change").count(("hello-2", "stuck")) == 1
     mend()

@@ -35,7 +35,7 @@ def test_approved_stage_is_deployed(asking: Story) -> None:
     def say_yes(ref: ReleaseRef, stage: str) -> None:
         assert asking.get_stage(1, 1, "prod").phase is StagePhase.AWAITING_APPROVAL
         said = approve(asking.ports, ADA, ref.id, stage, "looks good")
-        assert said == f"{ADA.who} approved prod of hello-1: it goes on."
+        assert said == f"{ADA} approved prod of hello-1: it goes on."
 
     asking.machines.while_waiting = say_yes
     assert asking.release("one") == "succeeded"
@@ -54,7 +54,7 @@ def test_rejected_stage_ends_the_release(asking: Story) -> None:
     assert asking.release("one") == "rejected"
     release = asking.get(1)
     assert release.error == "ApprovalRejected"
-    assert release.cause == f"{BEN.who} rejected prod of hello-1: it is Friday"
+    assert release.cause == f"{BEN} rejected prod of hello-1: it is Friday"
     assert not asking.at(PROD).stacks.state("hello-prod").status
     assert asking.serves(TEST) == ALL_ON_1
 
@@ -80,7 +80,7 @@ def test_two_people_must_agree_when_the_manifest_says_so() -> None:
 
     def agree(ref: ReleaseRef, stage: str) -> None:
         said = approve(story.ports, ADA, ref.id)
-        assert said == f"{ADA.who} approved prod of hello-1; 1 more must agree."
+        assert said == f"{ADA} approved prod of hello-1; 1 more must agree."
         assert approve(story.ports, ADA, ref.id) == said  # a repeat counts once
         assert approve(story.ports, BEN, ref.id).endswith("it goes on.")
 
@@ -165,7 +165,7 @@ def test_abort_ends_the_wait_for_an_approval(asking: Story) -> None:
     began = asking.world.clock.now()
     assert asking.release("one") == "aborted"
     assert (asking.world.clock.now() - began).total_seconds() < 60
-    assert asking.get(1).cause == f"{ADA.who} aborted hello-1: wrong one."
+    assert asking.get(1).cause == f"{ADA} aborted hello-1: wrong one."
     assert approval_of(asking).decision is Decision.EXPIRED
 
 

@@ -196,4 +196,4 @@ def test_a_target_takes_its_packages_from_a_bucket_of_its_own_region() -> None:
         .parameters["TidegateArtifactBucket"]
         for region in ("eu-west-1", "us-east-1")
     }
-    assert buckets == {"eu-west-1": "artifacts", "us-east-1": "artifacts-us-east-1"}
+    assert buckets == {"eu-west-1": BUCKET, "us-east-1": "artifacts-us-east-1"}

@@ -9,6 +9,7 @@ from tidegate.core.errors import Aborted, LockLost, NotAllowedNow, Superseded
 from tidegate.core.plan import ReleaseRef
 from tidegate.core.record import Lock, ReleasePhase, Waiter, application_partition
 from tidegate.core.workflow.deploy import deploy
+from tidegate.core.workflow.guard import GRACE, guard
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.lock import read_lock, take_lock
 from tidegate.core.workflow.operate import Operator, abort, pause, promote, unlock
@@ -148,7 +149,7 @@ def test_stuck_release_keeps_everybody_else_out_until_a_person_resolves_it(live:
     assert take_lock(live.ports, third, "c")["held"]
 
 
-def test_rollout_that_was_stopped_by_hand_leaves_the_release_stuck(live: Story) -> None:
+def test_rollout_that_was_stopped_by_hand_is_left_to_the_guardian(live: Story) -> None:
     """The rollout's execution is gone in mid-shift: nobody put its traffic back."""
     live.machines.rollout = live.machines._shift
 
@@ -156,5 +157,12 @@ def test_rollout_that_was_stopped_by_hand_leaves_the_release_stuck(live: Story) 
         raise KeyError("execution stopped")
 
     live.machines.while_baking = stop
-    assert live.release("two") == "stuck"
-    assert "prod 333333333333/eu-west-1 is shifting." in live.get(2).cause
+    assert live.release("two") == "progressing"
+    assert read_lock(live.world.ledger, "hello").owner == "execution-2"
+    live.world.executions.ended["execution-2"] = "FAILED"
+    guard(live.ports)
+    live.world.clock.advance(GRACE.total_seconds())
+    assert guard(live.ports)["freed"] == ["hello-2"]
+    assert live.get(2).phase is ReleasePhase.FAILED
+    assert live.serves() == {"Hello": ("1", {}), "Bye": ("1", {})}
+    assert ("hello-2", "stuck") not in live.events("Release State Change")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
 from support.story import CANARY, MANIFEST, PROD, TEST, Story
 from tidegate.core.errors import (
     AliasChangedByOthers,
+    LockLost,
     NotAllowedNow,
     RecordConflict,
     RestoreFailed,
@@ -23,6 +26,7 @@ from tidegate.core.record import (
     Deed,
     Live,
     Lock,
+    Release,
     ReleasePhase,
     Retreat,
     Rollout,
@@ -38,7 +42,9 @@ from tidegate.core.workflow.release import plan_release
 from tidegate.core.workflow.restore import restore_traffic
 from tidegate.core.workflow.retreat import rollback_now
 from tidegate.core.workflow.scene import RolloutRef
-from tidegate.testing.faults import Crash, Faults
+from tidegate.testing.faults import Faults
+from tidegate.testing.retries import Crash
+from tidegate.testing.turns import Turns
 
 ADA = Operator("ada", "cli")
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
@@ -160,6 +166,97 @@ def test_repeated_it_is_one_retreat(two: Story) -> None:
     assert find(two.world.ledger, Lock, application="hello").fence == 3  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_two_who_ask_the_same_at_the_same_moment_have_one_retreat(two: Story, seed: int) -> None:
+    turns = Turns(seed)
+    faults = Faults()
+    faults.before_call.append(turns.give_way)
+
+    def ask(who: str) -> Callable[[], str]:
+        ports = faults.wrap(two.ports)
+        return lambda: rollback_now(ports, Operator(who), "hello-2", reason="worse")
+
+    said = [actor.outcome() for actor in turns.together(ask("ada"), ask("bea"))]
+    assert said[0].removeprefix("ada") == said[1].removeprefix("bea")
+    assert two.serves(TEST) == two.serves(PROD) == ALL_ON_1
+    retreats = [item for item in _releases(two) if item.retreat]
+    assert [(one.phase, one.retreat) for one in retreats] == [
+        (ReleasePhase.SUCCEEDED, Retreat(of="hello-2", to="hello-1"))
+    ]
+    lock = read_lock(two.world.ledger, "hello")
+    assert (lock.owner, lock.fence) == ("", 3)
+    assert {live_at(two, place).release_id for place in (TEST, PROD)} == {retreats[0].id}
+
+
+def test_one_who_asks_has_the_same_answer_wherever_the_other_comes_before() -> None:
+    """The second one does it all right before one call of the first, at each call in its turn."""
+    base = Story()
+    assert base.release("one") == base.release("two") == "succeeded"
+    at = 1
+    while _overtaken(copy.deepcopy(base), at):
+        at += 1
+    assert at > 30
+
+
+def _overtaken(story: Story, at: int) -> bool:
+    """Whether the first one makes so many calls."""
+    calls, said = [0], []
+
+    def count(*_: object) -> None:
+        calls[0] += 1
+        if calls[0] == at:
+            said.append(back(story))
+
+    faults = Faults()
+    faults.before_call.append(count)
+    said.append(rollback_now(faults.wrap(story.ports), ADA, "hello-2"))
+    assert len(set(said)) == 1
+    assert story.serves(TEST) == story.serves(PROD) == ALL_ON_1
+    assert len([one for one in _releases(story) if one.retreat]) == 1
+    assert read_lock(story.world.ledger, "hello").owner == ""
+    return calls[0] >= at
+
+
+def test_one_that_is_fenced_off_says_so(two: Story) -> None:
+    aliases = two.at(PROD).aliases
+    read = aliases.read
+
+    def fenced(ref: AliasRef) -> object:
+        lock = read_lock(two.world.ledger, "hello")
+        if lock.owner:
+            two.world.ledger.put(lock.model_copy(update={"fence": lock.fence + 1}))
+        return read(ref)
+
+    aliases.read = fenced  # type: ignore[method-assign, assignment]
+    with pytest.raises(LockLost, match="hello-3 was fenced off"):
+        back(two)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_who_ask_for_another_release_each_have_one_answer_each(two: Story, seed: int) -> None:
+    assert two.release("three") == "succeeded"
+    turns = Turns(seed)
+    faults = Faults()
+    faults.before_call.append(turns.give_way)
+
+    def ask(to: str) -> Callable[[], str]:
+        ports = faults.wrap(two.ports)
+        return lambda: rollback_now(ports, ADA, "hello-3", to, "worse")
+
+    ended = turns.together(ask("hello-1"), ask("hello-2"))
+    assert all(isinstance(one.error, NotAllowedNow | None) for one in ended)
+    done = [one for one in _releases(two) if one.left]
+    assert len(done) == 1
+    wanted = ALL_ON_1 if done[0].retreat == Retreat(of="hello-3", to="hello-1") else ALL_ON_2
+    assert two.serves(TEST) == two.serves(PROD) == wanted
+    assert read_lock(two.world.ledger, "hello").owner == ""
+
+
+def _releases(story: Story) -> list[Release]:
+    items = story.world.ledger.query("APP#hello", "RELEASE#")
+    return [item for item in items if isinstance(item, Release)]
+
+
 def test_an_earlier_release_may_be_named(two: Story) -> None:
     assert two.release("three") == "succeeded"
     back(two, "hello-3", to="hello-1")
@@ -237,6 +334,7 @@ class TestRefusals:
 
     def test_a_stuck_release(self, two: Story) -> None:
         two.at(PROD).stacks.fail_next += ["", "no room"]
+        two.at(PROD).stacks.refuse_rollback = True
         assert two.release("three") == "stuck"
         assert self.refused(two).startswith("hello-3 is stuck")
 
@@ -261,6 +359,24 @@ class TestRefusals:
 
         two.world.ledger.put = faster  # type: ignore[method-assign, assignment]
         assert "has begun, or ended, at this moment" in self.refused(two)
+        assert (two.get(3).phase, two.get(3).error) == (ReleasePhase.ABORTED, "Locked")
+        assert two.serves() == ALL_ON_2
+
+    def test_two_that_a_third_one_overtakes(self, two: Story) -> None:
+        put = two.world.ledger.put
+        said: list[str] = []
+
+        def faster(item: object) -> object:
+            if isinstance(item, Lock) and not said:
+                said.append("")
+                said[0] = self.refused(two)  # the same request, before
+            elif isinstance(item, Lock) and item.release_number == 3:
+                lock = read_lock(two.world.ledger, "hello")
+                put(lock.model_copy(update={"owner": "execution-9", "release_number": 9}))
+            return put(item)  # type: ignore[type-var]
+
+        two.world.ledger.put = faster  # type: ignore[method-assign, assignment]
+        assert self.refused(two) == said[0]
         assert (two.get(3).phase, two.get(3).error) == (ReleasePhase.ABORTED, "Locked")
         assert two.serves() == ALL_ON_2
 
@@ -400,6 +516,29 @@ class TestWhileAnotherReleaseIsUnderWay:
             " releases it again."
         )
         assert asking.get(4).phase is ReleasePhase.SUCCEEDED
+        assert read_lock(asking.world.ledger, "hello").owner == ""
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_two_who_ask_at_the_same_moment_end_it_for_one_retreat(
+        self, asking: Story, seed: int
+    ) -> None:
+        said: list[str] = []
+
+        def go_back(ref: ReleaseRef, stage: str) -> None:
+            turns = Turns(seed)
+            faults = Faults()
+            faults.before_call.append(turns.give_way)
+            ports = faults.wrap(asking.ports)
+            ask = partial(rollback_now, ports, ADA, "hello-2", reason="worse")
+            said.extend(actor.outcome() for actor in turns.together(ask, ask))
+
+        asking.machines.while_waiting = go_back
+        assert asking.release("three") == "aborted"
+        assert said[0] == said[1]
+        assert "hello-3 was under way and was aborted for it" in said[0]
+        assert asking.serves() == ALL_ON_1
+        retreats = [one.retreat for one in _releases(asking) if one.retreat]
+        assert retreats == [Retreat(of="hello-2", to="hello-1", ended="hello-3")]
         assert read_lock(asking.world.ledger, "hello").owner == ""
 
     def test_the_request_is_void_and_says_why(self, asking: Story) -> None:

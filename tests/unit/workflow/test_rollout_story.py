@@ -17,6 +17,8 @@ from tidegate.core.record import (
     Tick,
 )
 from tidegate.core.workflow.items import find
+from tidegate.core.workflow.retrying import PAUSES
+from tidegate.core.workflow.scene import RolloutRef
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
@@ -327,13 +329,38 @@ def test_stack_that_cannot_be_taken_back_is_stuck_with_traffic_safe(live: Story)
     serve = live.machines.while_baking
 
     def fail_next(ref: object, seconds: int) -> None:
-        live.at(PROD).stacks.fail_next[:] = ["cannot go back"]
+        live.at(PROD).stacks.fail_next[:] = ["cannot go back"] * (1 + len(PAUSES))
         serve(ref, seconds)
 
     live.machines.while_baking = fail_next
     assert live.release("two") == "stuck"
     assert live.serves() == ALL_ON_1
     assert "UPDATE_ROLLBACK_COMPLETE and not as it was before" in live.get(2).cause
+
+
+def test_stack_that_can_be_taken_back_some_minutes_later_calls_nobody(live: Story) -> None:
+    live.error_rates["2"] = 1.0
+    serve = live.machines.while_baking
+
+    def fail_next(ref: object, seconds: int) -> None:
+        live.at(PROD).stacks.fail_next[:] = ["no room"] * len(PAUSES)
+        serve(ref, seconds)
+
+    live.machines.while_baking = fail_next
+    assert live.release("two") == "failed"
+    assert live.serves() == ALL_ON_1
+    assert live.rollout(2).retries == len(PAUSES)
+    assert live.rollout(2).restored[-1].how.startswith("hello-prod is made from hello-1 again")
+    took = (live.rollout(2).ended_at - live.get(2).started_at).total_seconds()
+    assert took > sum(pause.total_seconds() for pause in PAUSES) > 600
+
+
+def test_stack_that_can_be_finished_some_minutes_later_calls_nobody(live: Story) -> None:
+    live.at(PROD).stacks.fail_next += ["", *["no room"] * len(PAUSES)]
+    assert live.release("two") == "succeeded"
+    assert live.serves() == ALL_ON_2
+    assert live.rollout(2).retries == len(PAUSES)
+    assert live.release("three") == "succeeded"
 
 
 def test_rollback_that_cloudformation_gives_up_is_stuck(live: Story) -> None:
@@ -347,15 +374,15 @@ def test_validated_candidate_keeps_its_traffic_when_the_pin_stays(live: Story) -
     """CloudFormation fails the unpinning update and takes an alias back on its way."""
 
     def fail_unpinning(payload: object) -> None:
-        live.at(PROD).stacks.fail_next.append("the service is down")
+        live.at(PROD).stacks.fail_next += ["the service is down"] * (1 + len(PAUSES))
 
     live.at(PROD).functions.code["hello-prod-Post"] = fail_unpinning
     poll = live.machines._poll
 
-    def move_back(task):
+    def move_back(state, task):
         if live.events("Rollout State Change")[-1] == ("hello-2", "verifying"):
             live.at(PROD).aliases.set("hello-prod-Hello", "live", "1")
-        return poll(task)
+        return poll(state, task)
 
     live.machines._poll = move_back
     assert live.release("two") == "stuck"
@@ -410,15 +437,15 @@ def test_alias_that_a_person_moved_during_the_shift_is_left_alone(live: Story) -
 
 
 def test_weights_that_aws_shows_for_a_moment_are_no_reason_to_stop(live: Story) -> None:
-    attempt = live.machines.attempt
+    do = live.machines.do
     aliases = live.at(PROD).aliases
 
     def pass_by(ref: object, seconds: int) -> None:
         live.serve(ref, seconds)
         aliases.set("hello-prod-Hello", "live", "2", {"1": 0.5})
-        live.machines.attempt = settle
+        live.machines.do = settle
 
-    def settle(task, *retried):
+    def settle(state, task):
         def looked():
             try:
                 return task()
@@ -426,9 +453,9 @@ def test_weights_that_aws_shows_for_a_moment_are_no_reason_to_stop(live: Story) 
                 if live.rollout(2).foreign:
                     aliases.set("hello-prod-Hello", "live", "1", {"2": 0.1})
 
-        live.machines.attempt = attempt
+        live.machines.do = do
         live.machines.while_baking = live.serve
-        return attempt(looked, *retried)
+        return do(state, looked)
 
     live.machines.while_baking = pass_by
     assert live.release("two") == "succeeded"
@@ -481,3 +508,19 @@ def test_release_is_told_phase_by_phase(live: Story) -> None:
         ("finishing", 1.0),
         ("succeeded", 1.0),
     ]
+
+
+def test_a_stage_without_users_lets_a_release_through_that_its_hooks_have_passed() -> None:
+    """What `tidegate init` writes for the stage before the last."""
+    story = Story()
+    assert story.release("one") == "succeeded"
+    served: list[str] = []
+
+    def users_of_prod(ref: RolloutRef, seconds: int) -> None:
+        served.append(ref.stage)
+        if ref.stage == "prod":
+            story.serve(ref, seconds)
+
+    story.machines.while_baking = users_of_prod
+    assert story.release("two") == "succeeded"
+    assert set(served) == {"prod"}

@@ -19,7 +19,8 @@ from tidegate.core.workflow.operate import Operator, abort
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.core.workflow.shift import tick
 from tidegate.core.workflow.takeback import take_back
-from tidegate.testing.faults import Crash, Faults, Way
+from tidegate.testing.faults import Faults, Way
+from tidegate.testing.retries import Crash
 
 ADA = Operator("ada", "cli")
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}

@@ -36,8 +36,9 @@ from tidegate.core.workflow.restore import restore_traffic
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.core.workflow.shift import tick
 from tidegate.core.workflow.stage import settle_stage
-from tidegate.testing.faults import Crash, Faults
+from tidegate.testing.faults import Faults
 from tidegate.testing.machines import failed
+from tidegate.testing.retries import Crash
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
@@ -56,16 +57,17 @@ class Meeting:
         """As its machine does it: what fails in passing is repeated, and an error goes back."""
         ref, machines = self.story.ref(2), self.story.machines
         try:
-            machines.attempt(lambda: tick(ports, ref))
+            machines.do("Shift traffic", lambda: tick(ports, ref))
         except (ReleaseStopped, NeedsOperator) as error:
             why = failed(error)
             with suppress(NeedsOperator):  # the guardian has it
-                machines._persist(lambda: restore_traffic(ports, ref, why))
+                machines.do("Restore traffic", lambda: restore_traffic(ports, ref, why))
 
     def finish(self, ports: Ports) -> None:
         with suppress(NeedsOperator):  # the guardian has it
-            self.story.machines.attempt(
-                lambda: _until_done(lambda: finish(ports, self.story.ref(2))["done"])
+            self.story.machines.do(
+                "Finish the stack",
+                lambda: _until_done(lambda: finish(ports, self.story.ref(2))["done"]),
             )
 
     def alarm(self, ports: Ports) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 from pydantic import ValidationError
 
@@ -13,6 +14,25 @@ from tidegate.core.plan import ArtifactRef
 from tidegate.core.ports import Artifacts
 
 _REBUILD = "Build the commit again, and let nothing but the build write to the artifact bucket."
+
+
+def check_place(artifact: ArtifactRef, account: str) -> None:
+    """Whether it lies where builds of its application store: in buckets that its pipeline made.
+
+    ``account`` is the controller's. Raises ``ArtifactError``: another place is another team's.
+    """
+    name = artifact.application
+    for bucket in (artifact.bucket, *artifact.buckets.values()):
+        if not re.fullmatch(rf"tidegate-{re.escape(name)}-{account}-[a-z0-9-]+", bucket):
+            raise ArtifactError(
+                f"Artifacts of {name} do not lie in the bucket {bucket}.",
+                mend=f"Its pipeline stores them in tidegate-{name}-{account}-REGION.",
+            )
+    if not re.fullmatch(rf"applications/{re.escape(name)}/artifacts/[0-9a-f]+", artifact.prefix):
+        raise ArtifactError(
+            f"Artifacts of {name} do not lie under {artifact.prefix}.",
+            mend=f"A build stores them under applications/{name}/artifacts/.",
+        )
 
 
 def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactContents:

@@ -34,6 +34,7 @@ from tidegate.core.workflow.items import (
     require_lock,
 )
 from tidegate.core.workflow.live import succeed
+from tidegate.core.workflow.retrying import may_pass, when_due
 from tidegate.core.workflow.routing import alias_ref, bring, foreign
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -106,8 +107,9 @@ def find_candidates(ports: Ports, ref: RolloutRef) -> Candidates:
 def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     """Take the pins off the stack, now that the aliases are where its template wants them.
 
-    Raises ``FinishFailed``: the candidate is validated and keeps all traffic, whatever the stack
-    does. ``LockLost`` when it goes back by now, ``StackBusy``.
+    An update that CloudFormation takes back is begun again, for some ten minutes. Then raises
+    ``FinishFailed``: the candidate is validated and keeps all traffic, whatever the stack does.
+    ``LockLost`` when it goes back by now, ``StackBusy``.
     """
     scene = open_scene(ports, ref)
     rollout = scene.require_rollout()
@@ -120,7 +122,7 @@ def finish(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
         )
     rollout = scene.save(rollout, phase=RolloutPhase.FINISHING)
     state = scene.state()
-    follow(scene, "finish")
+    follow(scene, "finish", rollout.retries)
     if state.busy or (_pinned(scene, state) and _unpin(scene, rollout, state)):
         return {"done": False}
     succeed(scene, rollout)
@@ -241,17 +243,22 @@ def _pinned(scene: Scene, state: StackState) -> bool:
 
 
 def _unpin(scene: Scene, rollout: Rollout, state: StackState) -> bool:
-    """Begin to take the pins off; False when there is nothing to take off."""
+    """Begin to take the pins off, now or later; False when there is nothing to take off."""
     if state.status not in _DEPLOYED:
         _keep_candidates(scene, rollout)
-        raise FinishFailed(
-            f"{scene.target.stack_name} is {state.status}: {state.reason} "
-            f"The validated candidate keeps all traffic.",
-            mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
-        )
+        if not may_pass(rollout, state):
+            raise FinishFailed(
+                f"{scene.target.stack_name} is {state.status}: {state.reason} "
+                f"The validated candidate keeps all traffic.",
+                mend=f"Mend the stack, then `{command('unlock', scene.ref.release.id)}`.",
+            )
+        due = when_due(scene, rollout)
+        if due is None:
+            return True
+        rollout = due
     contents = read_contents(scene.ports.artifacts, scene.plan.artifact)
     spec = deployed_spec(scene.plan.artifact, contents, scene.stage, scene.target, pins={})
-    return scene.world.stacks.update(spec, scene.token("finish"))
+    return scene.world.stacks.update(spec, scene.token("finish", rollout.retries))
 
 
 def _keep_candidates(scene: Scene, rollout: Rollout) -> None:

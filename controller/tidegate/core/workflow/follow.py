@@ -18,17 +18,17 @@ UNDER_WAY: Final = 10
 _LONGEST_REASON: Final = 800
 
 
-def follow(scene: Scene, operation: str) -> None:
+def follow(scene: Scene, operation: str, retries: int = 0) -> None:
     """Keep what the operation has done since the last look, and tell how the stack stands.
 
-    ``operation`` is the purpose of the token that it was begun with. What is kept has a bound,
-    however large the stack is. All of this is for people: that CloudFormation does not tell is said
-    and stops nothing, and the next look goes on from the last event that is kept.
+    ``operation`` and ``retries`` are those of the token that it was begun with. What is kept has a
+    bound, however large the stack is. All of this is for people: that CloudFormation does not tell
+    is said and stops nothing, and the next look goes on from the last event that is kept.
     """
     log = _log(scene, operation)
     try:
         news = scene.world.stacks.events(
-            scene.target.stack_name, scene.token(operation), log.newest
+            scene.target.stack_name, scene.token(operation, retries), log.newest
         )
     except (Transient, ServiceRefused) as error:
         _keep(scene, log, log.model_copy(update={"unread": str(error)}))

@@ -45,6 +45,9 @@ from tidegate.core.workflow.warm import keep_warm_what_serves
 GRACE = timedelta(seconds=90)
 """How long a task may outlive its execution: longer than any function that shifts may run."""
 
+PATIENCE = timedelta(minutes=15)
+"""How long the guardian tries by itself before it calls a person: longer than what passes."""
+
 _NEWEST = 20  # releases of an application that may have been stopped since the last run
 _RUNNING = {"RUNNING", "PENDING_REDRIVE"}
 
@@ -124,8 +127,9 @@ def _guard_lock(watch: _Watch, application: str) -> None:
         if not rollout.phase.over and not _alive(watch, rollout, gone):
             watch.attempt(_secure, release, rollout)
     if gone and len(watch.failed) > failed:
-        _say_stuck(watch, release, Failure("RestoreFailed", " ".join(watch.failed[failed:])))
-    elif gone and _calm(watch, lock):
+        if _guarded_for(watch, lock, PATIENCE):
+            _say_stuck(watch, release, Failure("RestoreFailed", " ".join(watch.failed[failed:])))
+    elif gone and _guarded_for(watch, lock, GRACE):
         _settle(watch, release, lock.owner)
 
 
@@ -167,9 +171,9 @@ def _fence_off(watch: _Watch, lock: Lock) -> Lock:
     return watch.ports.ledger.put(lock.model_copy(update=fenced))
 
 
-def _calm(watch: _Watch, lock: Lock) -> bool:
-    """Every task that may have outlived its execution has ended by now."""
-    return lock.guarded_at is not None and watch.ports.clock.now() - lock.guarded_at >= GRACE
+def _guarded_for(watch: _Watch, lock: Lock, time: timedelta) -> bool:
+    """The holder was fenced off so long ago. After ``GRACE`` no task of it can still run."""
+    return lock.guarded_at is not None and watch.ports.clock.now() - lock.guarded_at >= time
 
 
 def _secure(watch: _Watch, release: Release, rollout: Rollout) -> None:

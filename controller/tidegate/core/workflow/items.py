@@ -13,6 +13,7 @@ from tidegate.core.errors import (
     Superseded,
     TidegateError,
 )
+from tidegate.core.identity import identify
 from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
@@ -47,12 +48,14 @@ def put_over(ledger: Ledger, item: ItemT) -> ItemT:
     return again_when(RecordConflict, put)
 
 
-def again_when(conflict: type[TidegateError], act: Callable[[], Result]) -> Result:
+def again_when(
+    conflict: type[TidegateError], act: Callable[[], Result], readings: int = _READINGS
+) -> Result:
     """Do what begins with reading; again, at once, when somebody's write came between.
 
-    Raises the ``conflict`` when one always does.
+    Raises the ``conflict`` when one always does, in so many ``readings``.
     """
-    for _ in range(_READINGS - 1):
+    for _ in range(readings - 1):
         try:
             return act()
         except conflict:
@@ -138,7 +141,7 @@ def heed_wishes(ports: Ports, release_id: str) -> None:
 def abort_cause(wish: Wish) -> str:
     """The sentence that says who aborted, and why."""
     why = f": {wish.reason}" if wish.reason else ""
-    return f"{wish.who} aborted {wish.release_id}{why}."
+    return f"{identify(wish.who)} aborted {wish.release_id}{why}."
 
 
 def require_lock(ports: Ports, release: ReleaseRef) -> Lock:

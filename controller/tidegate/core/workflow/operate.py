@@ -16,6 +16,7 @@ from tidegate.core.errors import (
     RestoreFailed,
     TidegateError,
 )
+from tidegate.core.identity import identify
 from tidegate.core.plan import ArtifactRef, ReleaseRef
 from tidegate.core.ports import Ports
 from tidegate.core.quantities import write_share
@@ -59,13 +60,31 @@ class Operator:
     who: str
     source: str = ""
 
+    def __str__(self) -> str:
+        return str(identify(self.who))
+
 
 def approve(
-    ports: Ports, operator: Operator, release_id: str, stage: str = "", reason: str = ""
+    ports: Ports,
+    operator: Operator,
+    release_id: str,
+    stage: str = "",
+    reason: str = "",
+    *,
+    shown: str | None = None,
 ) -> str:
-    """Agree to the stage that waits. Returns a sentence. Raises ``NotAllowedNow``, ``NotFound``."""
-    approval = _vote(ports, operator, _asked(ports, release_id, stage), _Say(True, reason))
-    said = f"{operator.who} approved {approval.stage} of {release_id}"
+    """Agree to the stage that waits, as it was ``shown``: the digest that the request is bound to.
+
+    Returns a sentence. Raises ``NotAllowedNow``, ``NotFound``.
+    """
+    asked = _asked(ports, release_id, stage)
+    if shown is not None and shown != asked.digest:
+        raise NotAllowedNow(
+            f"What {asked.stage} of {release_id} asks for is not what you were shown.",
+            mend=f"Look at it again: `{command('get', release_id)}`.",
+        )
+    approval = _vote(ports, operator, asked, _Say(True, reason))
+    said = f"{operator} approved {approval.stage} of {release_id}"
     if approval.decision is Decision.PENDING:
         missing = approval.approvers - len(approval.votes)
         return f"{said}; {missing} more must agree."
@@ -154,7 +173,7 @@ def pause(ports: Ports, operator: Operator, release_id: str, reason: str = "") -
         paused = _wish(ports, operator, release_id, "pause", reason)
     answer_all(ports, release_id)
     on = command("resume", release_id)
-    return f"{paused.who} paused {release_id}: its weights stay until `{on}`."
+    return f"{identify(paused.who)} paused {release_id}: its weights stay until `{on}`."
 
 
 def resume(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
@@ -169,7 +188,7 @@ def resume(ports: Ports, operator: Operator, release_id: str, reason: str = "") 
         )
     _wish(ports, operator, release_id, "pause", reason, active=False)
     answer_all(ports, release_id)
-    return f"{operator.who} resumed {release_id}."
+    return f"{operator} resumed {release_id}."
 
 
 def promote(
@@ -184,7 +203,7 @@ def promote(
     _wish(ports, operator, release_id, "promote-full" if full else "promote", reason)
     answer_all(ports, release_id)
     to = "to all traffic" if full else "to the next step"
-    return f"{operator.who} promoted {release_id} {to}: {_still(ports, where)}."
+    return f"{operator} promoted {release_id} {to}: {_still(ports, where)}."
 
 
 def set_weight(
@@ -208,7 +227,7 @@ def set_weight(
         )
     _wish(ports, operator, release_id, "set-weight", reason, weight=weight)
     answer_all(ports, release_id)
-    return f"{operator.who} set {release_id} to {write_share(weight)}: {_still(ports, where)}."
+    return f"{operator} set {release_id} to {write_share(weight)}: {_still(ports, where)}."
 
 
 def retry(ports: Ports, operator: Operator, release_id: str, reason: str = "") -> str:
@@ -224,7 +243,7 @@ def retry(ports: Ports, operator: Operator, release_id: str, reason: str = "") -
         )
     record_deed(ports, operator, release_id, "retry", reason)
     execution = _start(ports, release, "retry", release.artifact)
-    return f"{operator.who} retries {release_id}: {execution}"
+    return f"{operator} retries {release_id}: {execution}"
 
 
 def _start(ports: Ports, release: Release, verb: str, artifact: ArtifactRef) -> str:
@@ -257,7 +276,7 @@ def rollback(
     good = good_before(ports, release, to or (release.retreat.to if release.retreat else ""))
     record_deed(ports, operator, release_id, "rollback", reason)
     started = _start(ports, release, "rollback", good.artifact)
-    return f"{operator.who} rolls {release.application} back to {good.id}: {started}"
+    return f"{operator} rolls {release.application} back to {good.id}: {started}"
 
 
 def good_before(ports: Ports, release: Release, to: str) -> Release:
@@ -317,7 +336,7 @@ def unlock(
         )
     record_deed(ports, operator, release_id, "unlock", reason)
     free_lock(ports, ref_named(release_id))
-    said = f"{operator.who} unlocked {release_id}: {reason.strip()}"
+    said = f"{operator} unlocked {release_id}: {reason.strip()}"
     ended = {"phase": ReleasePhase.ABORTED, "cause": f"{release.cause} {said}".strip()}
     tell_release(ports.bus, ports.ledger.put(release.model_copy(update=ended)))
     return f"{said} The lock of {release.application} is free; traffic was left as it is."

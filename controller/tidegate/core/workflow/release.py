@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from tidegate.core.errors import TestsFailed
 from tidegate.core.failure import Failure, release_phase, root_cause
+from tidegate.core.plaintext import require_plain
 from tidegate.core.plan import ArtifactRef, Model, ReleasePlan, ReleaseRef
 from tidegate.core.planning import make_plan
 from tidegate.core.ports import Ledger, Ports
@@ -74,6 +75,7 @@ def plan_release(ports: Ports, artifact: ArtifactRef, execution: str) -> Planned
 
     Raises ``ArtifactError`` when the bytes are not those that were announced, ``InputError``.
     """
+    require_plain("release.json", artifact.model_dump())
     release = _registered(ports, artifact, execution)
     ref = ref_of(release)
     contents = read_contents(ports.artifacts, artifact)
@@ -106,13 +108,16 @@ def settle_release(
 ) -> dict[str, str]:
     """End the release in the phase that the failure and the record say, and let the next one in.
 
-    A release that leaves a rollout unfinished is stuck, whatever ended it: its lock stays. A stage
-    whose execution was stopped is ended with it.
+    A release with a rollout that is stuck is stuck itself, whatever ended it: its lock stays. One
+    whose rollout was cut short is not ended here: the guardian makes its traffic safe, and ends it.
+    A stage whose execution was stopped is ended with it.
     """
     release = release_of(ports.ledger, ref) if ref else _release_by(ports.ledger, execution)
     if release is None:
         return {"phase": ReleasePhase.FAILED}
     if not release.phase.over:
+        if any(not rollout.phase.over for rollout in rollouts_of(ports.ledger, release.id)):
+            return {"phase": release.phase}
         release = _ended(ports, release, root_cause(failure) if failure else None)
         if release.phase is ReleasePhase.STUCK:
             tell_release(ports.bus, release)  # a page that comes twice is better than one too few
@@ -190,13 +195,14 @@ def _release_by(ledger: Ledger, execution: str) -> Release | None:
 
 
 def _ended(ports: Ports, release: Release, failure: Failure | None) -> Release:
-    unsafe = [r for r in rollouts_of(ports.ledger, release.id) if _unsafe(r)]
+    rollouts = rollouts_of(ports.ledger, release.id)
+    stuck = [rollout for rollout in rollouts if rollout.phase is RolloutPhase.STUCK]
     phase = ReleasePhase.SUCCEEDED
     if failure:
         phase = release_phase(failure.error)
-    if unsafe:
+    if stuck:
         phase = ReleasePhase.STUCK
-        failure = _why_stuck(unsafe)
+        failure = _why_stuck(stuck)
     ended = {
         "phase": phase,
         "ended_at": ports.clock.now(),
@@ -206,12 +212,6 @@ def _ended(ports: Ports, release: Release, failure: Failure | None) -> Release:
     return release.model_copy(update=ended)
 
 
-def _unsafe(rollout: Rollout) -> bool:
-    return rollout.phase is RolloutPhase.STUCK or not rollout.phase.over
-
-
-def _why_stuck(unsafe: Sequence[Rollout]) -> Failure:
-    said = (
-        f"{r.stage} {r.target} is {r.phase}" + (f": {r.cause}" if r.cause else ".") for r in unsafe
-    )
-    return Failure(unsafe[0].error or "RestoreFailed", " ".join(said))
+def _why_stuck(stuck: Sequence[Rollout]) -> Failure:
+    said = (f"{rollout.stage} {rollout.target} is stuck: {rollout.cause}" for rollout in stuck)
+    return Failure(stuck[0].error or "RestoreFailed", " ".join(said))

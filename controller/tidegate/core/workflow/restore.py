@@ -18,9 +18,10 @@ from tidegate.core.failure import Failure, root_cause
 from tidegate.core.plan import OnFirstFailure
 from tidegate.core.ports import Ports, StackSpec, StackState
 from tidegate.core.record import Live, Restored, Rollout, RolloutPhase, Shift
-from tidegate.core.stack_status import repair
+from tidegate.core.stack_status import TAKEN_BACK, repair
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.follow import follow
+from tidegate.core.workflow.retrying import may_pass, when_due
 from tidegate.core.workflow.routing import pull, write
 from tidegate.core.workflow.scene import (
     RolloutRef,
@@ -31,8 +32,6 @@ from tidegate.core.workflow.scene import (
     refuse_other_owner,
 )
 from tidegate.core.workflow.specs import held_in_force, pins_in_force, stack_spec
-
-_TAKEN_BACK = {"ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
 
 def restore_traffic(ports: Ports, ref: RolloutRef, failure: Mapping[str, str]) -> None:
@@ -114,7 +113,7 @@ def are_back(scene: Scene, rollout: Rollout) -> Rollout:
 def restore_stack(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     """Take the stack back to the last good artifact, its aliases held where they are.
 
-    Raises ``StackFailed`` when CloudFormation cannot, ``StackBusy``.
+    Raises ``StackFailed`` when CloudFormation cannot for some ten minutes, ``StackBusy``.
     """
     scene = open_scene(ports, ref)
     rollout = scene.rollout()
@@ -124,7 +123,7 @@ def restore_stack(ports: Ports, ref: RolloutRef) -> dict[str, bool]:
     if not rollout.executing:
         how = f"{scene.target.stack_name} was not touched"
         return _restored(scene, rollout, _stack(how, back=True))
-    follow(scene, _operation(rollout, state))
+    follow(scene, _operation(rollout, state), rollout.retries)
     if state.busy:
         return {"done": False}
     if rollout.first_deployment:
@@ -203,21 +202,27 @@ def _take_down(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, b
 
 def _take_back(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, bool]:
     name = scene.target.stack_name
-    if state.status.endswith("_FAILED") or (rollout.reverting and state.status in _TAKEN_BACK):
+    ours_failed = rollout.reverting and state.status in TAKEN_BACK
+    if ours_failed and may_pass(rollout, state):
+        due = when_due(scene, rollout)
+        if due is None:
+            return {"done": False}
+        rollout = due
+    elif ours_failed or state.status.endswith("_FAILED"):
         way = repair(state.status) or "Mend the stack"
         free = command("unlock", scene.ref.release.id)
         raise StackFailed(
             f"{name} is {state.status} and not as it was before: {state.reason}",
             mend=f"Traffic is on the stable version. {way}, then `{free}`.",
         )
-    if state.status in _TAKEN_BACK:
+    elif state.status in TAKEN_BACK:
         how = f"CloudFormation has taken {name} back by itself"
         return _restored(scene, rollout, _stack(how, back=True))
     live = scene.live()
     if live is None:
         why = f"{name} stays: no record says what it was"
         return _restored(scene, rollout, _stack(why, back=False))
-    if rollout.reverted:
+    if rollout.reverted and not ours_failed:
         how = f"{name} is made from {live.release_id} again, with its parameters"
         return _restored(scene, rollout, _stack(how, back=True), *_lost(scene))
     return _begin_reverting(scene, rollout, _live_spec(scene, live, state))
@@ -233,7 +238,7 @@ def _lost(scene: Scene) -> Iterator[Restored]:
 def _begin_reverting(scene: Scene, rollout: Rollout, spec: StackSpec) -> dict[str, bool]:
     if not rollout.reverting:
         rollout = scene.note(rollout, reverting=True)
-    if not scene.world.stacks.update(spec, scene.token("restore")):
+    if not scene.world.stacks.update(spec, scene.token("restore", rollout.retries)):
         how = f"{spec.stack_name} is as it was: there was nothing to update"
         return _restored(scene, rollout, _stack(how, back=True))
     scene.note(rollout, reverted=True)

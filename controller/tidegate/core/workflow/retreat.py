@@ -12,10 +12,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from tidegate.core.commands import command
-from tidegate.core.errors import AliasChangedByOthers, NotAllowedNow, NotFound, RecordConflict
+from tidegate.core.errors import (
+    AliasChangedByOthers,
+    LockLost,
+    NotAllowedNow,
+    NotFound,
+    RecordConflict,
+)
 from tidegate.core.plan import ReleasePlan, ReleaseRef, StagePlan, StrategyPlan
 from tidegate.core.ports import AliasRef, Ports, TargetPorts
 from tidegate.core.record import (
+    Execution,
     Live,
     Lock,
     Plan,
@@ -29,6 +36,7 @@ from tidegate.core.record import (
 )
 from tidegate.core.workflow.events import tell_release
 from tidegate.core.workflow.items import (
+    again_when,
     find,
     plan_of,
     put_once,
@@ -52,6 +60,7 @@ from tidegate.core.workflow.stage import settle_stage
 from tidegate.core.workflow.tokens import answer_all
 
 _OLDEST = 200  # releases that are looked through for what one of them served
+_WRITES = 4  # at most, for a target and for the release: each may meet one who does the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,8 @@ def rollback_now(
     """Put every alias that this live release moved back on what an earlier good one served.
 
     ``to`` names that release; "" is the last good one that was something else. Repeated, it goes on
-    where it was cut short. A release under way that moves nothing where this one is live is aborted
+    where it was cut short; asked twice at the same moment, it is one release, which both bring to
+    its end. A release under way that moves nothing where this one is live is aborted
     for it, and what it waits for is void. Returns a sentence. Raises ``NotAllowedNow``, before
     anything is changed, when one moves something there, this one is not live, or a version is not
     there any more; ``RestoreFailed`` when an alias could not be put; ``AliasChangedByOthers``.
@@ -98,18 +108,20 @@ def rollback_now(
     good = good_before(ports, release, goal)
     legs = _legs(ports, release, good)
     if begun is None and not legs:
+        if done := _done(ports, release):
+            return _sentence(operator, done)
         raise NotAllowedNow(f"{release.application} serves what {good.id} served already.")
     record_deed(ports, operator, release_id, "rollback-now", reason)
     if begun is None:
         begun = _begin(ports, _Wanted(operator, release, good, reason, holder), legs, lock)
         if holder:
             _give_way_to_it(ports, begun, release, holder, again)
-    lock = read_lock(ports.ledger, release.application)
-    if lock.lender:
-        answer_all(ports, f"{lock.application}-{lock.lender.release_number}")
-    for leg in legs:
-        put_once(ports.ledger, _rollout(ports, begun, leg, lock.fence))
-    _carry_out(ports, begun)
+    carry_out = partial(_carry_out, ports, begun, legs)
+    try:
+        again_when(RecordConflict, carry_out, readings=_WRITES * (len(legs) + 1))
+    except LockLost:
+        if release_of(ports.ledger, ref_of(begun)).phase is not ReleasePhase.SUCCEEDED:
+            raise  # else who does the same was faster, and has freed the lock
     return _sentence(operator, begun)
 
 
@@ -172,18 +184,20 @@ def _give_way_to_it(
     """
     if not _moving(ports, release, holder):
         return
-    _call_off(ports, retreat)
+    again_when(RecordConflict, partial(_call_off, ports, ref_of(retreat)))
     answer_all(ports, holder.id)
-    free_lock(ports, ref_of(retreat))
+    again_when(RecordConflict, partial(free_lock, ports, ref_of(retreat)))
     raise NotAllowedNow(
         f"{holder.id} has begun to deploy at this moment, and ends now.",
         mend=f"`{command('get', holder.id, watch=True)}` shows when it has; then {again}.",
     )
 
 
-def _call_off(ports: Ports, retreat: Release) -> None:
-    ended = {"phase": ReleasePhase.ABORTED, "ended_at": ports.clock.now(), "error": "Locked"}
-    ports.ledger.put(retreat.model_copy(update=ended))
+def _call_off(ports: Ports, ref: ReleaseRef) -> None:
+    retreat = release_of(ports.ledger, ref)
+    if not retreat.phase.over:
+        ended = {"phase": ReleasePhase.ABORTED, "ended_at": ports.clock.now(), "error": "Locked"}
+        ports.ledger.put(retreat.model_copy(update=ended))
 
 
 def _done(ports: Ports, release: Release) -> Release | None:
@@ -292,41 +306,67 @@ def _problems(world: TargetPorts, shift: Shift) -> Iterator[str]:
 def _begin(ports: Ports, wanted: _Wanted, legs: list[_Leg], lock: Lock) -> Release:
     """Number it, keep its plan, and take the lock. Raises ``NotAllowedNow``: one was faster.
 
-    A release that has the lock is told to end before it loses it, so that it ends as aborted
-    wherever it goes on. It has the lock again afterwards, until it has ended.
+    One that was faster with the same request has it, and is gone on with. A release that has the
+    lock is told to end before it loses it, so that it ends as aborted wherever it goes on. It has
+    the lock again afterwards, until it has ended.
     """
     release, holder = wanted.release, wanted.holder
-    number = next_number(ports.ledger, release.application)
-    ref = ReleaseRef(
-        id=f"{release.application}-{number}", application=release.application, number=number
-    )
-    ports.ledger.put(Plan(plan=_plan(plan_of(ports.ledger, release.id), ref, legs)))
-    owner = f"rollback-now:{ref.id}"
-    ended = holder.id if holder and not holder.phase.over else ""
-    retreat = ports.ledger.put(
-        Release(
-            application=release.application,
-            number=number,
-            phase=ReleasePhase.PROGRESSING,
-            artifact=wanted.good.artifact,
-            execution_arn=owner,
-            retreat=Retreat(of=release.id, to=wanted.good.id, ended=ended),
-            started_at=ports.clock.now(),
-        )
-    )
-    if holder and ended:
+    retreat = again_when(RecordConflict, partial(_registered, ports, wanted, legs, lock))
+    ref = ref_of(retreat)
+    if holder and retreat.retreat and retreat.retreat.ended:
         why = f"{ref.id} puts the traffic of {release.id} back: {wanted.reason}"
-        ask_to_end(ports, wanted.operator, holder, why)
+        again_when(RecordConflict, partial(ask_to_end, ports, wanted.operator, holder, why))
     try:
-        take_over(ports, ref, lock, owner)
+        take_over(ports, ref, lock, retreat.execution_arn)
     except RecordConflict as conflict:
-        _call_off(ports, retreat)
+        if found := _taken_by_the_same(ports, ref):
+            return found
+        again_when(RecordConflict, partial(_call_off, ports, ref))
         raise NotAllowedNow(
             f"A release of {release.application} has begun, or ended, at this moment.",
             mend=f"`tidegate list {release.application}` shows it.",
         ) from conflict
     tell_release(ports.bus, retreat)
     return retreat
+
+
+def _registered(ports: Ports, wanted: _Wanted, legs: list[_Leg], lock: Lock) -> Release:
+    """The release of this request, as the lock was found: whoever asks the same has the same."""
+    release, holder = wanted.release, wanted.holder
+    request = f"rollback-now:{release.id}:{wanted.good.id}:{lock.fence}"
+    claim = find(ports.ledger, Execution, arn=request)
+    if claim is None:
+        number = next_number(ports.ledger, release.application)
+        claim = ports.ledger.put(
+            Execution(arn=request, application=release.application, number=number)
+        )
+    ref = ReleaseRef(
+        id=f"{claim.application}-{claim.number}",
+        application=claim.application,
+        number=claim.number,
+    )
+    put_once(ports.ledger, Plan(plan=_plan(plan_of(ports.ledger, release.id), ref, legs)))
+    ended = holder.id if holder and not holder.phase.over else ""
+    return put_once(
+        ports.ledger,
+        Release(
+            application=ref.application,
+            number=ref.number,
+            phase=ReleasePhase.PROGRESSING,
+            artifact=wanted.good.artifact,
+            execution_arn=f"rollback-now:{ref.id}",
+            retreat=Retreat(of=release.id, to=wanted.good.id, ended=ended),
+            started_at=ports.clock.now(),
+        ),
+    )
+
+
+def _taken_by_the_same(ports: Ports, ref: ReleaseRef) -> Release | None:
+    """This release, when the same request has taken the lock for it at the same moment."""
+    lock = read_lock(ports.ledger, ref.application)
+    retreat = release_of(ports.ledger, ref)
+    done = retreat.phase is ReleasePhase.SUCCEEDED
+    return retreat if done or lock.release_number == ref.number else None
 
 
 def _plan(plan: ReleasePlan, ref: ReleaseRef, legs: list[_Leg]) -> ReleasePlan:
@@ -360,8 +400,14 @@ def _rollout(ports: Ports, retreat: Release, leg: _Leg, fence: int) -> Rollout:
     )
 
 
-def _carry_out(ports: Ports, retreat: Release) -> None:
+def _carry_out(ports: Ports, retreat: Release, legs: list[_Leg]) -> None:
+    """To the end, from wherever it is."""
     ref = ref_of(retreat)
+    lock = read_lock(ports.ledger, retreat.application)
+    if lock.lender:
+        answer_all(ports, f"{lock.application}-{lock.lender.release_number}")
+    for leg in legs:
+        put_once(ports.ledger, _rollout(ports, retreat, leg, lock.fence))
     for stage in plan_of(ports.ledger, retreat.id).stages:
         for target in (target for wave in stage.waves for target in wave):
             _put(open_scene(ports, RolloutRef(release=ref, stage=stage.name, target=target.id)))
@@ -389,7 +435,7 @@ def _put(scene: Scene) -> None:
 def _sentence(operator: Operator, retreat: Release) -> str:
     back = retreat.retreat or Retreat(of="", to="")
     said = (
-        f"{operator.who} put the traffic of {back.of} back on the versions of {back.to}, as"
+        f"{operator} put the traffic of {back.of} back on the versions of {back.to}, as"
         f" {retreat.id}. The stacks still are those of {back.of}:"
         f" `{command('rollback', retreat.id)}` releases {back.to} and brings them after."
     )

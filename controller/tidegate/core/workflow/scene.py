@@ -122,9 +122,10 @@ class Scene:
         """Stage and target, for people."""
         return f"{self.ref.stage} {self.ref.target}"
 
-    def token(self, purpose: str) -> str:
-        """The token that makes a call to CloudFormation safe to repeat."""
-        return f"{self.ref.release.id}-{self.ref.stage}-{purpose}"
+    def token(self, purpose: str, retries: int = 0) -> str:
+        """The token that makes a call to CloudFormation safe to repeat: one for each operation."""
+        token = f"{self.ref.release.id}-{self.ref.stage}-{purpose}"
+        return f"{token}-{retries}" if retries else token
 
 
 def open_scene(ports: Ports, ref: RolloutRef) -> Scene:

@@ -8,17 +8,20 @@ from typing import TypedDict
 
 from tidegate.core import approval as approvals
 from tidegate.core.failure import root_cause
+from tidegate.core.gates import changed_gates
 from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan, Target
 from tidegate.core.ports import Ledger, Ports
 from tidegate.core.record import (
     Approval,
     Live,
+    Plan,
     Preview,
     ReleasePhase,
     Stage,
     StagePhase,
     release_partition,
 )
+from tidegate.core.unheeded import unheeded
 from tidegate.core.workflow.artifacts import read_contents
 from tidegate.core.workflow.baseline import firing_now, refuse_firing
 from tidegate.core.workflow.ending import expire_approval
@@ -104,10 +107,13 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     item = make_preview(world, release.id, prospect)
     if not item.change_set and apart(plan.aliases, before, pins):
         item = item.model_copy(update={"change_set": change_set.id})
+    live = _live(ports, release, where, there)
     seen = {
         "held": not item.change_set and held_back(plan.aliases, before),
         "firing": firing_now(world, where, before),
-        "warms": preview_warms(world, prospect, _was_warm(ports, release, where, there)),
+        "warms": preview_warms(world, prospect, live.provisioned if live else {}),
+        "gates": _gates(ports, plan, where, live),
+        "unheeded": tuple(unheeded(contents.defaults_of(stage), where)),
     }
     made = put_over(ports.ledger, item.model_copy(update=seen))
     if where.forbid_irreversible:
@@ -117,17 +123,21 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
     return {"ready": True}
 
 
-def _was_warm(
-    ports: Ports, release: ReleaseRef, stage: StagePlan, target: Target
-) -> Mapping[str, int]:
-    live = find(
+def _live(ports: Ports, release: ReleaseRef, stage: StagePlan, target: Target) -> Live | None:
+    """What the target serves by the record."""
+    return find(
         ports.ledger,
         Live,
         application=release.application,
         stage=stage.name,
         target=target.id,
     )
-    return live.provisioned if live else {}
+
+
+def _gates(ports: Ports, plan: ReleasePlan, stage: StagePlan, live: Live | None) -> tuple[str, ...]:
+    """Against the plan by which what is live was released, as long as the record has it."""
+    then = ports.ledger.get(Plan, release_partition(live.release_id), "PLAN") if live else None
+    return tuple(changed_gates(then.plan, plan, stage.name)) if then else ()
 
 
 def review(ports: Ports, release: ReleaseRef, stage: str) -> Reviewed:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tidegate.core.errors import Aborted
 from tidegate.core.failure import Failure
+from tidegate.core.identity import identify
 from tidegate.core.ports import Ports
 from tidegate.core.record import (
     Approval,
@@ -131,7 +132,8 @@ def answer_all(ports: Ports, release_id: str) -> None:
 def rejection_cause(approval: Approval) -> str:
     """The sentence that says who rejected the stage, and why."""
     against = next(vote for vote in reversed(approval.votes) if not vote.approve)
-    return f"{against.who} rejected {approval.stage} of {approval.release_id}: {against.reason}"
+    of = f"{approval.stage} of {approval.release_id}"
+    return f"{identify(against.who)} rejected {of}: {against.reason}"
 
 
 def _answer(ports: Ports, token: Token) -> None:

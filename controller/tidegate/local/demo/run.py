@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.text import Text
 
 from tidegate.cli.backend import Settings, connect
 from tidegate.core.manifest import parse_manifest
@@ -67,7 +68,8 @@ class Demo:
             else:
                 here = Page(story.backend, lambda: datetime.now(UTC))
                 page = stack.enter_context(serving(here)).address()
-            self.console.print(f"The same in a browser: {page}\n", soft_wrap=True)
+            self.console.print(f"The same in a browser: {page}", soft_wrap=True)
+            self.console.print()
             begun = datetime.now(UTC)
             first = story.tell(CHAPTERS[0])
             prod = first.live["prod"]
@@ -108,7 +110,7 @@ class Demo:
     def _set_up(self, aws: LocalAws) -> Story:
         console, checkout = self.console, find_checkout()
         installer = Installer(aws, checkout, self.folder / "install.log")
-        manifest = parse_manifest((checkout / "tidegate.yaml").read_text())
+        manifest = parse_manifest((checkout / "tidegate.yaml").read_text("utf-8"))
         console.print(f"The embedded AWS answers at {aws.endpoint}.")
         with console.status("Installing Tidegate: sam build, sam deploy"):
             installer.controller(target_accounts(manifest))
@@ -135,19 +137,21 @@ class Demo:
     def _conclude(self, problems: list[str], seconds: float) -> None:
         self.console.print()
         if problems:
-            self.console.print("[bold red]✖ Not as it had to be:")
+            self.console.print("✖ Not as it had to be:", style="bold red")
             for problem in problems:
-                self.console.print(f"  {problem}", markup=False)
+                self.console.print(f"  {problem}")
             return
-        self.console.print(
-            f"[bold green]✔ All as it had to be.[/bold green] Both bad commits were stopped;"
-            f" what users saw and what Lambda recorded agree. {seconds:.0f} s in all."
+        said = Text("✔ All as it had to be.", style="bold green")
+        said.append(
+            f" Both bad commits were stopped; what users saw and what Lambda recorded agree."
+            f" {seconds:.0f} s in all.",
+            style="not bold default",
         )
+        self.console.print(said)
 
     def _tell_how_to_go_on(self, story: Story, page: str) -> None:
         application, clone = story.application, story.repository.clone
-        self.console.print(
-            f"""
+        lines = f"""
 It stays up. To go on, in this folder:
   eval "$(.venv/bin/tidegate local env)"
   tidegate local traffic {application} prod &      # users, so that there is something to judge
@@ -155,10 +159,9 @@ It stays up. To go on, in this folder:
   git revert --no-edit HEAD HEAD~1         # back to what is live; then edit, git commit, git push
   tidegate get {application} --watch               # or in a browser: {page}
   tidegate approve {application}
-To stop it: tidegate local down""",
-            markup=False,
-            soft_wrap=True,
-        )
+To stop it: tidegate local down"""
+        for line in lines.splitlines():
+            self.console.print(line, soft_wrap=True)
 
 
 def _settled(read: Callable[[], list[Served]]) -> list[Served]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.text import Text
 
 from tidegate.cli.backend import Backend
 from tidegate.cli.reading import newest_releases, read_again
@@ -56,14 +57,15 @@ class Story:
 
         Raises ``TidegateError`` when no release starts, or when it does not end.
         """
-        self.console.rule(f"[bold]{chapter.number}. {chapter.title}", align="left")
+        title = Text(f"{chapter.number}. {chapter.title}", style="bold")
+        self.console.rule(title, align="left")
         if chapter.patch:
             self.repository.apply(chapter.patch)
         else:
             self.repository.commit_all("Add the hello application")
         commit = self.repository.head()
         self.repository.push()
-        self.console.print(f"git push: {commit[:7]} {self.repository.subject()}", markup=False)
+        self.console.print(f"git push: {commit[:7]} {self.repository.subject()}")
         with self.console.status("The pipeline builds it, once for all stages"):
             release = self._await_release(commit)
         view = self._follow(release.id)
@@ -128,9 +130,11 @@ class Story:
             enter = 'eval "$(.venv/bin/tidegate local env)"'
             self.console.print(f"Your turn, in another terminal:  {enter}; {approve}")
             return
-        self.console.print(f"[dim]$[/dim] {approve}")
-        answer = self.backend.operate("approve", view.id, stage.name, "as the demonstration does")
-        self.console.print(answer, markup=False)
+        self.console.print(Text.assemble(("$", "dim"), f" {approve}"))
+        shown = stage.approval.digest if stage.approval else ""
+        why = "as the demonstration does"
+        answer = self.backend.operate("approve", view.id, stage.name, why, shown=shown)
+        self.console.print(answer)
 
     def _live(self) -> dict[str, Live]:
         items = self.backend.ledger.query(application_partition(self.application), "LIVE#")

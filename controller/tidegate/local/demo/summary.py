@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tidegate.cli.tree import ICONS, reason
 from tidegate.cli.view import STYLES
@@ -47,7 +48,7 @@ def read_served(
 
 def print_summary(console: Console, endings: Sequence[Ending], served: Sequence[Served]) -> None:
     """Print what became of each commit and what each version in prod served."""
-    console.rule("[bold]What happened", align="left")
+    console.rule(Text("What happened", style="bold"), align="left")
     console.print(_releases(endings))
     console.print()
     console.print(_versions(endings, served))
@@ -112,7 +113,7 @@ def _releases(endings: Sequence[Ending]) -> Table:
         table.add_row(
             f"{ending.chapter.number}  {view.artifact.commit[:7]}",
             view.id,
-            f"[{STYLES[view.mood]}]{ICONS[view.mood]} {view.phase.value}",
+            Text(f"{ICONS[view.mood]} {view.phase.value}", style=STYLES[view.mood]),
             f"{((view.ended_at or view.at) - view.started_at).total_seconds():.0f}s",
             reason(view.error, view.cause) or view.artifact.subject,
         )

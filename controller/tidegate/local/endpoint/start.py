@@ -171,12 +171,12 @@ def _write_template(build_dir: Path, endpoint: str) -> None:
     `sam local` passes only variables that the template names, and the template of an application
     must not name one that points to a workstation.
     """
-    template = yaml_parse((build_dir / "template.yaml").read_text())
+    template = yaml_parse((build_dir / "template.yaml").read_text("utf-8"))
     for resource in template["Resources"].values():
         if resource["Type"] in _FUNCTION_TYPES:
             environment = resource.setdefault("Properties", {}).setdefault("Environment", {})
             environment.setdefault("Variables", {}).setdefault(_ENDPOINT_VARIABLE, endpoint)
-    (build_dir / _TEMPLATE).write_text(yaml_dump(template))
+    (build_dir / _TEMPLATE).write_text(yaml_dump(template), encoding="utf-8")
 
 
 @contextmanager
@@ -210,8 +210,11 @@ def _begin(command: list[str], log: Path, scratch: str) -> subprocess.Popen[byte
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Have it stop as on Ctrl-C, which lets `sam local` remove its containers; then make it."""
-    process.send_signal(signal.SIGINT)
+    """Ask it to stop, which lets `sam local` remove its containers; then make it.
+
+    Not by SIGINT: what a shell starts with `&` ignores it, and so does all that this starts.
+    """
+    process.terminate()
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:

@@ -151,10 +151,10 @@ function path(root) {
     root.children.map((node) => h('li', { class: node.mood }, `${ICONS[node.mood]} ${node.name}`)));
 }
 
-function button(one, { verb, stage }) {
+function button(one, { verb, stage, shown }) {
   const [label, look] = BUTTONS[verb];
   const words = stage ? `${label} ${stage}` : label;
-  return h('button', { class: look, onclick: () => ask(one.id, verb, stage, words) }, words);
+  return h('button', { class: look, onclick: () => ask(one.id, verb, { stage, shown }, words) }, words);
 }
 
 function shift(rollout) {
@@ -279,7 +279,7 @@ async function call(path, body) {
   return answer;
 }
 
-function ask(id, verb, stage, words) {
+function ask(id, verb, about, words) {
   const [, look, text] = BUTTONS[verb];
   const dialog = document.getElementById('ask');
   const reason = document.getElementById('ask-reason');
@@ -294,7 +294,7 @@ function ask(id, verb, stage, words) {
   dialog.onclose = async () => {
     if (dialog.returnValue !== 'do') return;
     try {
-      const answer = await call(`releases/${id}/${verb}`, { stage, reason: reason.value });
+      const answer = await call(`releases/${id}/${verb}`, { ...about, reason: reason.value });
       say(answer.message);
     } catch (error) {
       say(error.message);

@@ -1,0 +1,30 @@
+"""An update that CloudFormation took back is begun again: for some ten minutes, it may pass."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from tidegate.core.ports import StackState
+from tidegate.core.record import Rollout
+from tidegate.core.stack_status import TAKEN_BACK
+from tidegate.core.workflow.scene import Scene
+
+PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 120, 240, 300))
+"""How long to wait before each new attempt, after CloudFormation has ended the one before."""
+
+
+def may_pass(rollout: Rollout, state: StackState) -> bool:
+    """Whether the update is to be begun again, now or later."""
+    return state.status in TAKEN_BACK and rollout.retries < len(PAUSES)
+
+
+def when_due(scene: Scene, rollout: Rollout) -> Rollout | None:
+    """The rollout, once it may begin its next attempt; None while that is to wait."""
+    now = scene.ports.clock.now()
+    if rollout.retry_at is None:
+        scene.note(rollout, retry_at=now + PAUSES[rollout.retries])
+        return None
+    if now < rollout.retry_at:
+        return None
+    return scene.note(rollout, retries=rollout.retries + 1, retry_at=None)
