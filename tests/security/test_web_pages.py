@@ -208,8 +208,8 @@ def routed(aws: EmbeddedAws, account: str, authorization: str) -> str:
         Target=f"integrations/{integration}",
         AuthorizationType=authorization,
     )
-    apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
-    return f"/_aws/execute-api/{api}/prices"
+    apis.create_stage(ApiId=api, StageName="live", AutoDeploy=True)
+    return f"/_aws/execute-api/{api}/live/prices"
 
 
 @pytest.mark.usefixtures("public_url")

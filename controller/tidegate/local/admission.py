@@ -9,13 +9,22 @@ from functools import partial
 from typing import Any, Final
 
 from ministack import app as ministack
+from ministack.core.responses import request_scope
 from ministack.core.router import detect_service
+from ministack.services import apigateway, apigateway_v1, lambda_svc
 
 from tidegate.local.gateway import Receive, Request, Response, Send
 from tidegate.local.signatures import Failure, failure, is_signed
 
 _ONE_TIME_PATHS: Final = ("/_ministack/cfn-response/", "/_ministack/cfn-signal/")
 """What a token follows that CloudFormation made up: on AWS, presigned addresses in S3."""
+
+_CALL_FUNCTION: Final = ministack._handle_lambda_url_request
+
+Owner = tuple[str, str]
+"""An account and a region."""
+Public = tuple[Owner, Callable[..., Awaitable[Any]]]
+"""Whose a public URL is, and what answers there."""
 
 
 class Admission:
@@ -40,23 +49,21 @@ class Admission:
 
         Only the handler of that URL gets the request: its path must lead nowhere else.
         """
-        host = request.headers.get("host", "")
-        if _is_public_function(request, host):
-            handle: Any = ministack._handle_lambda_url_request
-        elif _is_public_api(request, host):
-            handle = partial(ministack._handle_execute_api_request, raw_path=request.raw_path)
-        else:
+        found = _public_function(request) or _public_api(request)
+        if found is None:
             return None
+        owner, handle = found
 
         async def answer(send: Send, receive: Receive) -> None:
-            response = await handle(
-                host,
-                request.path,
-                request.method,
-                dict(request.headers),
-                request.body,
-                request.query,
-            )
+            with request_scope(*owner):
+                response = await handle(
+                    request.headers["host"],
+                    request.path,
+                    request.method,
+                    dict(request.headers),
+                    request.body,
+                    request.query,
+                )
             await ministack._send_if_handled(send, response, receive)
 
         return answer
@@ -75,21 +82,33 @@ def _refuse(request: Request, failure: Failure) -> Response:
     return Response(status, answered, body)
 
 
-def _is_public_function(request: Request, host: str) -> bool:
-    parsed = ministack._parse_lambda_url(host, request.path)
-    if parsed is None:
-        return False
-    _, conditions, _ = ministack._function_url_auth_target(parsed[0])
-    return conditions.get("lambda:FunctionUrlAuthType") == "NONE"  # type: ignore[no-any-return]
+def _public_function(request: Request) -> Public | None:
+    parsed = ministack._parse_lambda_url(request.headers["host"], request.path)
+    function = lambda_svc.resolve_function_url(parsed[0]) if parsed else None
+    if function is None:
+        return None
+    account, region, *_, url = function
+    return ((account, region), _CALL_FUNCTION) if url.get("AuthType") == "NONE" else None
 
 
-def _is_public_api(request: Request, host: str) -> bool:
-    parsed = ministack._parse_execute_api_url(host, request.path)
-    if parsed is None:
-        return False
+def _public_api(request: Request) -> Public | None:
+    parsed = ministack._parse_execute_api_url(request.headers["host"], request.path)
+    owner = _owner(parsed[0]) if parsed else None
+    if parsed is None or owner is None or parsed[2].startswith("/@connections/"):
+        return None
     api, first, rest = parsed
-    stage, path = ministack._resolve_stage_and_path(api, first, rest)
-    if rest.startswith("/@connections/"):
-        return False
-    asked = ministack._execute_api_authorization_type(api, stage, request.method, path)
-    return asked != "AWS_IAM"  # type: ignore[no-any-return]
+    with request_scope(*owner):
+        stage, path = ministack._resolve_stage_and_path(api, first, rest)
+        asked = ministack._execute_api_authorization_type(api, stage, request.method, path)
+    if asked == "AWS_IAM":
+        return None
+    return owner, partial(ministack._handle_execute_api_request, raw_path=request.raw_path)
+
+
+def _owner(api: str) -> Owner | None:
+    """Whose API this is: unlike ministack, AWS finds it whoever calls."""
+    for apis in (apigateway._apis, apigateway_v1._rest_apis):
+        for account, region, identifier in dict(apis.all_items()):
+            if identifier == api:
+                return account, region
+    return None
