@@ -331,7 +331,9 @@ def measure(runs: int) -> list[Figures]:
     with EmbeddedAws() as aws:
         world = World(aws)
         session = boto3.Session(
-            aws_access_key_id=CONTROLLER, aws_secret_access_key="any", region_name=REGION
+            aws_access_key_id=CONTROLLER,
+            aws_secret_access_key=aws.cloud.secret,
+            region_name=REGION,
         )
         os.environ["AWS_ENDPOINT_URL"] = aws.endpoint
         backend = AwsBackend(session, {"OperateFunction": "operate", "TableName": TABLE})

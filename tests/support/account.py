@@ -22,7 +22,7 @@ def session(aws: EmbeddedAws, account: str, monkeypatch: pytest.MonkeyPatch) -> 
     """A session as a process finds it in its environment."""
     for name, value in aws.environment(account=account).items():
         monkeypatch.setenv(name, value)
-    return boto3.Session(account, "any", region_name=DEFAULT_REGION)
+    return boto3.Session(account, aws.cloud.secret, region_name=DEFAULT_REGION)
 
 
 @pytest.fixture

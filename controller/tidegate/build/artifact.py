@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,10 +27,16 @@ from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.lint import NoLinter, check_faults
 from tidegate.build.loops import expand_loops
-from tidegate.build.package import PackageStore, package_code, sha256_of, write_zip
+from tidegate.build.package import (
+    PackageStore,
+    check_within,
+    package_code,
+    sha256_of,
+    write_zip,
+)
 from tidegate.build.regions import aws_partitions
 from tidegate.build.slips import find_slips
-from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files
+from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files, source_root
 from tidegate.build.template import Template, of_type, read_template, shown
 from tidegate.core.artifact import (
     CONTENTS_FILE,
@@ -54,6 +61,7 @@ OUTPUT_FOLDER: Final = ".tidegate/build"
 MANIFEST: Final = "tidegate.yaml"
 TEMPLATE_FILE: Final = "template.json"
 
+_DYNAMIC_REFERENCE: Final = re.compile(r"\{\{resolve:[^{}]+\}\}")
 _UPLOADS_AT_ONCE: Final = 8
 _OLD_LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
 _BY_ANOTHER_BUILD: Final = {"PreconditionFailed", "ConditionalRequestConflict"}
@@ -125,13 +133,16 @@ def build_artifact(
     manifest = manifest or folder / MANIFEST
     output = output or folder / OUTPUT_FOLDER
     parsed = parse_manifest(_read_manifest(manifest), str(manifest), aws_partitions())
-    template = template or folder / parsed.template
+    root = source_root(folder)
+    if template is None:
+        template = folder / parsed.template
+        check_within([root], template, f"{manifest}: template")
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
 
     store = PackageStore(output / "packages", f"applications/{parsed.application}/packages")
     sam = read_for_stages(template, parsed)
-    package_code(sam, template, store)
+    package_code(sam, template, store, root=root)
     expansion = expand_for_stages(sam, str(template), parsed)
     _check_topics(parsed, expansion.template, str(template))
     _write_json(output / TEMPLATE_FILE, expansion.template)
@@ -163,12 +174,15 @@ def build_artifact(
         contents,
         {key: store.path(key) for key in store.digests}
         | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
-        tuple(
-            f"{manifest}: {one}"
-            for one in (
-                *unlisted_regions(parsed, aws_partitions()),
-                *find_slips(parsed, expansion.template),
-            )
+        (
+            *(
+                f"{manifest}: {one}"
+                for one in (
+                    *unlisted_regions(parsed, aws_partitions()),
+                    *find_slips(parsed, expansion.template),
+                )
+            ),
+            *(_left_out(path) for path in dict.fromkeys(store.left_out)),
         ),
         failing,
     )
@@ -282,7 +296,9 @@ def artifact_prefix(contents: ArtifactContents) -> str:
 def read_for_stages(template: Path, manifest: Manifest) -> Template:
     """The template with its loops written out for the stages. Raises ``TemplateError``."""
     settings = [_setting(stage, manifest) for stage in manifest.stages]
-    return expand_loops(read_template(template), str(template), settings)
+    read = read_template(template)
+    _refuse_secrets(read, manifest)
+    return expand_loops(read, str(template), settings)
 
 
 def expand_for_stages(sam: Template, path: str, manifest: Manifest) -> Expansion:
@@ -301,6 +317,13 @@ def _check(artifact: Artifact, reference: ArtifactRef) -> None:
     make_plan(release, reference, artifact.contents)
 
 
+def _left_out(path: Path) -> str:
+    return (
+        f"{path} is in no package: files of this name hold settings of one machine, often secrets."
+        " If the code needs it, give it another name."
+    )
+
+
 def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
     """A topic that the manifest names is an ARN, or there. Raises ``InputError``."""
     known = of_type(template, TOPIC)
@@ -311,6 +334,25 @@ def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
                 f'{path} has no topic "{notification.topic}" to tell people through.',
                 mend=f"Give an ARN, or a logical id: {', '.join(known) or 'there is none'}.",
             )
+
+
+def _refuse_secrets(template: Template, manifest: Manifest) -> None:
+    """What CloudFormation does not echo is in no manifest: artifact and record keep what it says.
+
+    Raises ``InputError``.
+    """
+    declared = template.get("Parameters", {})
+    for number, stage in enumerate(manifest.stages):
+        for name, value in stage.parameters.items():
+            secret = str(declared.get(name, {}).get("NoEcho", "")).lower() == "true"
+            if secret and not _DYNAMIC_REFERENCE.fullmatch(value):
+                raise InputError(
+                    f"tidegate.yaml: {dotted(('stages', number, 'parameters', name))}: the template"
+                    " declares this parameter with NoEcho, and what a manifest says is kept in the"
+                    " artifact and in the record.",
+                    mend="Give a dynamic reference, such as `{{resolve:secretsmanager:<name>}}`, or"
+                    " let the function read the secret by its name.",
+                )
 
 
 def _check_partition(manifest: Manifest, bucket: str, home: str) -> None:

@@ -16,6 +16,7 @@ from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.sam import transform
 from tidegate.build.sam_values import give_known_values
+from tidegate.build.source import source_root
 from tidegate.build.template import Template, read_template
 from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.strategy import NAMED
@@ -104,7 +105,7 @@ def migrate_template(path: Path, parameters: Mapping[str, str]) -> Migration:
     with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
         store = PackageStore(Path(folder) / "packages", "packages")
         template = expand_loops(read_template(path), str(path), [Setting("", parameters)])
-        package_code(template, path, store)
+        package_code(template, path, store, root=source_root(path.parent))
         template = give_known_values(template, str(path), {"": parameters})
         before = transform(template, str(path), parameters)
         expansion = expand_template(template, str(path), [Setting("", parameters)])

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -75,14 +75,19 @@ class PackageStore:
     folder: Path
     prefix: str  # "applications/<application>/packages"
     digests: dict[str, str] = field(default_factory=dict)  # key -> SHA-256, hexadecimal
+    left_out: list[Path] = field(default_factory=list)
+    """Files of code folders that are in no package: see ``is_dotenv``."""
     sources: dict[str, Path] = field(default_factory=dict)  # key -> the folder or file of code
 
-    def add_code(self, source: Path) -> str:
-        """Store a folder or file of code as a zip; the key."""
+    def add_code(self, source: Path, *, within: Sequence[Path] = ()) -> str:
+        """Store a folder or file of code as a zip; the key.
+
+        Raises ``TemplateError`` for a link that leads out of ``within``.
+        """
         if source.is_file() and zipfile.is_zipfile(source):
             return self.add_file(source, suffix=".zip")
         partial = self._partial()
-        write_zip(partial, _tree(source, ignored_folder=self.folder.parent))
+        write_zip(partial, self._tree(source, within))
         key = self._keep(partial, ".zip")
         self.sources[key] = source
         return key
@@ -97,6 +102,13 @@ class PackageStore:
         """Where the package with this key lies."""
         return self.folder / key.removeprefix(f"{self.prefix}/")
 
+    def _tree(self, source: Path, within: Sequence[Path]) -> Iterable[tuple[str, Path]]:
+        if source.is_file():
+            return [(source.name, source)]
+        return files_under(
+            source, within=within, ignored_folder=self.folder.parent, left_out=self.left_out
+        )
+
     def _partial(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / ".partial"
@@ -109,12 +121,15 @@ class PackageStore:
         return key
 
 
-def package_code(template: Template, path: Path, store: PackageStore) -> None:
+def package_code(
+    template: Template, path: Path, store: PackageStore, *, root: Path | None = None
+) -> None:
     """Store all local code that the template names, and make the template name the packages.
 
-    ``path`` is the template's: local code is looked for from its folder. Raises ``TemplateError``
-    when code is missing.
+    ``path`` is the template's: local code is looked for from its folder, and has to lie in it or in
+    ``root``. Raises ``TemplateError`` when code is missing or lies elsewhere.
     """
+    within = [path.parent, *([root] if root else [])]
     code_of_all = (template.get("Globals", {}).get("Function") or {}).get("CodeUri")
     for logical_id, resource in template["Resources"].items():
         properties = resource.get("Properties", {})
@@ -126,8 +141,13 @@ def package_code(template: Template, path: Path, store: PackageStore) -> None:
         if value is None and resource["Type"] == "AWS::Serverless::Function":
             value = code_of_all
         if isinstance(value, str) and "://" not in value:
-            source = _source(path.parent, value, f"{path}: {logical_id}.{location.property}")
-            key = store.add_code(source) if location.zipped else store.add_file(source)
+            place = f"{path}: {logical_id}.{location.property}"
+            source = _source(path.parent, value, place)
+            check_within(within, source, place)
+            if location.zipped:
+                key = store.add_code(source, within=within)
+            else:
+                key = store.add_file(source)
             resource["Properties"] = {**properties, location.property: location.to(key)}
 
 
@@ -144,12 +164,20 @@ def write_zip(target: Path, files: Iterable[tuple[str, Path]]) -> None:
                 shutil.copyfileobj(source, sink, _BLOCK)
 
 
-def files_under(folder: Path, *, ignored_folder: Path | None = None) -> Iterator[tuple[str, Path]]:
+def files_under(
+    folder: Path,
+    *,
+    within: Sequence[Path] = (),
+    ignored_folder: Path | None = None,
+    left_out: list[Path] | None = None,
+) -> Iterator[tuple[str, Path]]:
     """All files below a folder with their names in it, without what is ``IGNORED``.
 
-    Links are followed, as Lambda would find what they point to. Raises ``TemplateError`` for a link
-    that leads nowhere.
+    Links are followed, as Lambda would find what they point to, as long as that lies in one of the
+    folders ``within`` (by default this one). ``left_out`` gets what ``is_dotenv``. Raises
+    ``TemplateError`` for a link that leads nowhere, or elsewhere.
     """
+    within = within or [folder]
     ignored = ignored_folder.resolve() if ignored_folder else None
     for path, folders, names in os.walk(folder, followlinks=True):
         parent = Path(path)
@@ -160,12 +188,42 @@ def files_under(folder: Path, *, ignored_folder: Path | None = None) -> Iterator
             and (parent / name).resolve() != ignored
             and not _leads_upwards(parent / name)
         ]
+        for name in folders:
+            check_within(within, parent / name)
         for name in names:
             if name in IGNORED:
                 continue
             if not (file := parent / name).exists():
                 raise TemplateError(f"{file}: the link leads nowhere.", mend="Remove or repair it.")
+            check_within(within, file)
+            if is_dotenv(name):
+                if left_out is not None:
+                    left_out.append(file)
+                continue
             yield file.relative_to(folder).as_posix(), file
+
+
+def check_within(folders: Iterable[Path], path: Path, place: str = "") -> None:
+    """What is packaged leaves this machine, so it has to lie in one of these folders, links or not.
+
+    ``place`` says who names the path. Raises ``TemplateError``.
+    """
+    if not place and not path.is_symlink():
+        return
+    target, allowed = path.resolve(), [folder.resolve() for folder in folders]
+    if not any(target.is_relative_to(folder) for folder in allowed):
+        raise TemplateError(
+            f"{place or path}: it leads to {target}, which is not in {allowed[-1]}.",
+            mend="Keep the code in the application's checkout.",
+        )
+
+
+def is_dotenv(name: str) -> bool:
+    """Whether a file of this name is for the settings of one machine, often secrets.
+
+    They are in no package, whether git tracks them or not: a package is the same everywhere.
+    """
+    return name == ".env" or name.startswith(".env.")
 
 
 def sha256_of(path: Path) -> str:
@@ -180,12 +238,6 @@ def _utf8(name: str) -> str:
         return os.fsencode(name).decode("utf-8")
     except UnicodeDecodeError as error:
         raise TemplateError(f"{name}: its name is not UTF-8.", mend="Rename it.") from error
-
-
-def _tree(source: Path, *, ignored_folder: Path) -> Iterable[tuple[str, Path]]:
-    if source.is_file():
-        return [(source.name, source)]
-    return files_under(source, ignored_folder=ignored_folder)
 
 
 def _leads_upwards(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tidegate.build.package import files_under
+from tidegate.build.package import check_within, files_under
 from tidegate.core.errors import InputError
 
 RELEASE_FILE: Final = "release.json"
@@ -18,6 +18,19 @@ RELEASE_FILE: Final = "release.json"
 
 _FORMAT: Final = "%H%x00%an <%ae>%x00%B"
 _MOST_CHARACTERS: Final = 200
+_RUNS_NOTHING: Final = (
+    *("-c", "safe.bareRepository=explicit"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "log.showSignature=false"),
+)
+"""What lies in a folder is not trusted: its git configuration must not name programs to run."""
+_REACHES_NOBODY: Final = {
+    "GIT_ALLOW_PROTOCOL": "none",  # a partial clone would fetch what it lacks, by what it says
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +69,27 @@ def find_revision(folder: Path, environment: Mapping[str, str], **known: str) ->
 
 
 def source_files(folder: Path, *, output: Path) -> Iterable[tuple[str, Path]]:
-    """What git tracks, as it is now; where git tracks nothing, all files that no build wrote."""
+    """What git tracks, as it is now; where git tracks nothing, all files that no build wrote.
+
+    Raises ``TemplateError`` for a link that leads out of the source.
+    """
+    root = source_root(folder)
     listed = _git(folder, "ls-files", "-z").encode("utf-8", "surrogateescape")
     tracked = os.fsdecode(listed).split("\0")
     present = [(name, folder / name) for name in tracked if name and (folder / name).is_file()]
+    for _, path in present:
+        check_within([root], path)
     return present or [
         (name, path)
-        for name, path in files_under(folder, ignored_folder=output)
+        for name, path in files_under(folder, within=[root], ignored_folder=output)
         if name != RELEASE_FILE
     ]
+
+
+def source_root(folder: Path) -> Path:
+    """The checkout that ``folder`` is in, or the folder itself where there is none."""
+    here = folder.resolve()
+    return next((one for one in (here, *here.parents) if (one / ".git").exists()), here)
 
 
 def _ask_git(folder: Path, commit: str) -> dict[str, str]:
@@ -89,11 +114,12 @@ def _one_line(text: str) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git says; "" where there is no git or no repository."""
+    """What git says; "" where there is no git or no repository. It runs no other program."""
     if (git := shutil.which("git")) is None:
         return ""
     done = subprocess.run(  # noqa: S603 - no shell, no option among what is not ours
-        [git, "-C", str(folder), *arguments],
+        [git, "--no-pager", *_RUNS_NOTHING, "-C", str(folder), *arguments],
+        env={**os.environ, **_REACHES_NOBODY},
         capture_output=True,
         check=False,
         encoding="utf-8",

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tidegate.build.shape import check_shape
 from tidegate.core.errors import TemplateError
+from tidegate.core.yamltext import MOST_DIGITS
 
 Template = dict[str, Any]
 
@@ -22,6 +23,8 @@ _STANDARD: Final = "tag:yaml.org,2002:"
 _TEXT: Final = "tag:yaml.org,2002:str"
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
 _LONGEST_SHOWN: Final = 80
+_LONGEST: Final = 1 << 20  # what CloudFormation takes, in bytes
+_INTEGER: Final = "tag:yaml.org,2002:int"
 _WITHOUT_PREFIX: Final = {"Ref", "Condition"}
 
 
@@ -44,6 +47,12 @@ def parse_template(text: str, path: str = "template.yaml") -> Template:
 
     Sections and resources are what ``check_shape`` says; loops are still in it.
     """
+    if len(text) > _LONGEST:
+        raise TemplateError(
+            f"{path}: the template has {len(text):,} characters, and CloudFormation takes at most"
+            f" {_LONGEST:,}.",
+            mend="Move a part of it into an application of its own.",
+        )
     yaml = YAML(typ="safe", pure=True)
     yaml.version = (1, 1)  # CloudFormation's
     yaml.Constructor = _Constructor
@@ -121,6 +130,17 @@ def _construct_boolean(constructor: SafeConstructor, node: ScalarNode) -> Any:
 
 
 _Constructor.add_multi_constructor("!", _construct_intrinsic)
+
+
+def _construct_integer(constructor: SafeConstructor, node: ScalarNode) -> int:
+    if len(node.value) > MOST_DIGITS:
+        problem = f"a number has more than {MOST_DIGITS} digits"
+        raise ConstructorError(problem=problem, problem_mark=node.start_mark)
+    number: int = constructor.construct_yaml_int(node)
+    return number
+
+
+_Constructor.add_constructor(_INTEGER, _construct_integer)
 _Constructor.add_constructor(_BOOLEAN, _construct_boolean)
 _Constructor.add_constructor(_TIMESTAMP, SafeConstructor.construct_yaml_str)
 

@@ -11,6 +11,7 @@ from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
     from tidegate.cli.backend import Context
+    from tidegate.web.handover import Handover
 
 
 def dashboard(
@@ -25,7 +26,8 @@ def dashboard(
     """Show releases in a browser, until Ctrl-C.
 
     \b
-    The page is served by this machine, to you alone: its address has a key in it. What you
+    The page is served by this machine, to you alone: its address has a key in it. The browser
+    gets it from a file that only you can read, and that goes when the page is shown. What you
     click is asked under your own AWS identity, as the other verbs ask it.
 
     \b
@@ -34,25 +36,37 @@ def dashboard(
       tidegate dashboard hello-4
       tidegate dashboard --port 0 --no-open
     """
-    import webbrowser
-
+    from tidegate.web.handover import Handover
     from tidegate.web.server import Page, PageServer
 
     here: Context = context.obj
-    page = Page(here.connect(), here.now)
-    try:
-        server = PageServer(page, port)
-    except OSError as error:
-        raise InputError(f"Port {port}: {error.strerror}.", mend="Name another: --port.") from error
-    with server:
-        address = server.address(release or "")
-        say(f"The dashboard is at {address}", "Ctrl-C ends it.")
-        if browse:
-            webbrowser.open(address)
+    with Handover() as handover:
+        page = Page(here.connect(), here.now, on_key=handover.end)
         try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            say()
+            server = PageServer(page, port)
+        except OSError as error:
+            mend = "Name another: --port."
+            raise InputError(f"Port {port}: {error.strerror}.", mend=mend) from error
+        with server:
+            address = server.address(release or "")
+            say(f"The dashboard is at {address}", "Ctrl-C ends it.")
+            if browse:
+                _open(handover, address)
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                say()
+
+
+def _open(handover: Handover, address: str) -> None:
+    import webbrowser
+
+    try:
+        leading = handover.lead_to(address)
+    except OSError as error:
+        say(f"No browser was opened: {error}. Open the address above.", err=True)
+    else:
+        webbrowser.open(leading)
 
 
 def register(app: typer.Typer) -> None:

@@ -62,7 +62,8 @@ def up(
             repository = f"local/{manifest.application}"
             bare = (FOLDER / "origin.git").resolve()
             shutil.rmtree(bare, ignore_errors=True)
-            git.create(bare, full_repository_id=repository, endpoint=aws.endpoint)
+            variables = aws.environment(install.CONTROLLER_ACCOUNT)
+            git.create(bare, full_repository_id=repository, variables=variables)
             installer.application(manifest, repository)
             say(f"To release {manifest.application}: git push {bare} HEAD:main")
     except BaseException:
@@ -107,6 +108,10 @@ def serve_lambda(
     parameter: Annotated[
         list[str] | None, typer.Option(help="A parameter of the template, as NAME=VALUE.")
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Folder for its files, and its credentials.", show_default=False),
+    ] = None,
     exit_with_parent: Annotated[
         bool, typer.Option("--exit-with-parent", help="Stop when the parent process is gone.")
     ] = False,
@@ -114,7 +119,8 @@ def serve_lambda(
     """Serve the functions of a `sam build` by the Lambda API, without containers, until Ctrl-C.
 
     The first line of the output is the endpoint. Functions have the names that `sam local` gives
-    them; one that has `AutoPublishAlias` has version 1 and that alias.
+    them; one that has `AutoPublishAlias` has version 1 and that alias. Whoever signs may invoke
+    them, with whatever credentials; all other calls need the secret in the folder of --state.
 
     \b
     Examples:
@@ -136,7 +142,7 @@ def serve_lambda(
             raise InputError(f"--parameter {pair!r} has no value.", mend="Write NAME=VALUE.")
         parameters[name] = value
     try:
-        with serving(build_dir, port=port, parameters=parameters) as served:
+        with serving(build_dir, port=port, parameters=parameters, state=state) as served:
             say(served.url)
             for function in served.functions:
                 say(f"  {function.name}" + (f":{function.alias}" * bool(function.alias)))

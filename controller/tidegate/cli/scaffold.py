@@ -14,6 +14,7 @@ from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.loops import expand_loops
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.sam import SAM_TRANSFORM, macros, settle
+from tidegate.build.source import source_root
 from tidegate.build.template import Template, of_type, parse_template
 from tidegate.cli.insertion import Insertion, TemplateText
 from tidegate.core.artifact import TemplateDefaults
@@ -98,7 +99,8 @@ def _expand(sam: Template, path: Path, places: list[Place]) -> Expansion:
     parameters = _values(sam, last)
     copied = settle(sam, parameters)
     with TemporaryDirectory(prefix="tidegate-") as folder:
-        package_code(copied, path, PackageStore(Path(folder) / "packages", "packages"))
+        store = PackageStore(Path(folder) / "packages", "packages")
+        package_code(copied, path, store, root=source_root(path.parent))
     return expand_template(copied, str(path), [Setting(last, parameters)])
 
 

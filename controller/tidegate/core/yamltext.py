@@ -9,8 +9,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.scalarbool import ScalarBoolean
 from ruamel.yaml.scalarfloat import ScalarFloat
 from ruamel.yaml.scalarint import ScalarInt
@@ -23,6 +24,8 @@ Path = tuple[str | int, ...]
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # no text to store, to send or to print
 
 DEEPEST = 20  # levels of nesting
+MOST_CHARACTERS = 300_000  # a parser in Python takes a second or two for so many
+MOST_DIGITS = 40  # of a whole number; Python refuses to write out those of some thousands
 LARGEST = 20_000  # values, with each alias counted as often as it is used
 
 
@@ -59,8 +62,26 @@ def read_yaml(text: str, path: str) -> YamlDocument:
     return YamlDocument(path, reader.read(root, ()), reader.lines)
 
 
+class _Constructor(RoundTripConstructor):
+    def construct_yaml_int(self, node: ScalarNode) -> Any:
+        if len(node.value) > MOST_DIGITS:
+            problem = f"a number has more than {MOST_DIGITS} digits"
+            raise ConstructorError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_yaml_int(node)
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
+
+
 def _load(text: str, path: str) -> Any:
+    if len(text) > MOST_CHARACTERS:
+        raise ManifestError(
+            f"the file has {len(text):,} characters, and at most {MOST_CHARACTERS:,} are read.",
+            path=path,
+            mend="Shorten it.",
+        )
     yaml = YAML()
+    yaml.Constructor = _Constructor
     yaml.composer.warn_double_anchors = False
     try:
         return yaml.load(text)
@@ -96,6 +117,8 @@ def _mend(problem: str) -> str:
         return "A manifest is one document: remove the `---`."
     if "mapping values are not allowed" in problem:
         return "Check the indentation, and put text with a colon in quotes."
+    if "digits" in problem:
+        return "Put it in quotes if it is a text."
     return "Check the indentation, the quotes and the brackets above this line."
 
 

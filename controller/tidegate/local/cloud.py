@@ -27,8 +27,9 @@ from hypercorn.asyncio import serve
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config as ServerConfig
 
+from tidegate.local import credentials
 from tidegate.local.delays import Delays
-from tidegate.local.gateway import AsgiApp, Gateway, Route
+from tidegate.local.gateway import AsgiApp, Gateway, Request, Route
 
 DEFAULT_REGION: Final = "eu-west-1"
 HOST: Final = "127.0.0.1"
@@ -45,7 +46,6 @@ PLUGINS: Final = (
 )
 """The plug-ins of the embedded AWS, as `module:class`, in the order of installation."""
 
-_SECRET: Final = "any"  # noqa: S105 - nothing checks it
 _MINISTACK_PORT: Final = "4566"
 """What ministack believes its port to be when nobody said."""
 _START_SECONDS: Final = 120.0  # only what hangs takes so long
@@ -66,12 +66,15 @@ class Cloud:
     ``now`` is the clock, in seconds, by which they find what has become ready.
     """
 
-    def __init__(self, endpoint: str, state_dir: Path, delays: Delays) -> None:
+    def __init__(self, endpoint: str, state_dir: Path, delays: Delays, secret: str) -> None:
         self.endpoint = endpoint
+        self.secret = secret
         self.state_dir = state_dir
         self.delays = delays
         self.now: Callable[[], float] = time.monotonic
         self.routes: list[Route] = []
+        self.any_signature: Callable[[Request], bool] = lambda _request: False
+        """Which requests need no credentials of ours, as long as they are signed."""
         self._on_stop: list[Callable[[], None]] = []
         self._clients: dict[tuple[str, str, str], Any] = {}
         self._clients_lock = threading.Lock()
@@ -86,24 +89,28 @@ class Cloud:
                 self._clients[key] = self.new_client(service, region=region, access_key=account)
             return self._clients[key]
 
+    def environment(self, account: str, region: str = DEFAULT_REGION) -> dict[str, str]:
+        """The variables that point a process's AWS clients here, as `account`."""
+        return credentials.environment(self.endpoint, self.secret, account, region)
+
     def new_client(
         self,
         service: str,
         *,
         region: str,
         access_key: str,
-        secret_key: str = _SECRET,
+        secret_key: str | None = None,
         session_token: str | None = None,
         config: Config | None = None,
     ) -> Any:
-        """A boto3 client of `service` with the given credentials."""
+        """A boto3 client of `service` with the given credentials, or those of an account."""
         with self._session_lock:
             return self._session.create_client(
                 service,
                 region_name=region,
                 endpoint_url=self.endpoint,
                 aws_access_key_id=access_key,
-                aws_secret_access_key=secret_key,
+                aws_secret_access_key=secret_key or self.secret,
                 aws_session_token=session_token,
                 config=config or _CLIENT_CONFIG,
             )
@@ -142,7 +149,8 @@ class EmbeddedAws:
     """An AWS in this process, on one port, for tests and the demo; one at a time per process.
 
     Use it as a context manager, or call `start` and `stop`. Credentials are a 12-digit account
-    number as access key and any secret. ``delays`` are those of the environment unless given.
+    number as access key, and a secret that each start makes: `client` and `environment` hand it
+    out. ``delays`` are those of the environment unless given.
     """
 
     def __init__(
@@ -188,13 +196,7 @@ class EmbeddedAws:
 
     def environment(self, *, account: str, region: str = DEFAULT_REGION) -> dict[str, str]:
         """The variables that point a child process's AWS clients here, as `account`."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": account,
-            "AWS_SECRET_ACCESS_KEY": _SECRET,
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
-        }
+        return self.cloud.environment(account, region)
 
     def start(self, port: int = 0) -> None:
         """Serve on `port`, or on another one if it is 0 or in use; return when it answers."""
@@ -204,7 +206,8 @@ class EmbeddedAws:
         bound_port = listener.getsockname()[1]
         state_dir = self._given_state_dir or Path(tempfile.mkdtemp(prefix="tidegate-local-"))
         state_dir.mkdir(parents=True, exist_ok=True)
-        self._cloud = Cloud(f"http://{HOST}:{bound_port}", state_dir, self._delays)
+        secret = credentials.make_secret(state_dir)
+        self._cloud = Cloud(f"http://{HOST}:{bound_port}", state_dir, self._delays, secret)
         try:
             ministack = _load_ministack(bound_port, state_dir)
             for plugin in default_plugins() if self._plugins is None else self._plugins:
@@ -227,6 +230,7 @@ class EmbeddedAws:
         finally:
             if server is not None:
                 server.stop()
+            (cloud.state_dir / credentials.SECRET_FILE).unlink(missing_ok=True)
             if self._given_state_dir is None:
                 _remove(cloud.state_dir)
 
@@ -245,7 +249,14 @@ class _ServerThread:
     def __init__(self, ministack: AsgiApp, cloud: Cloud, listener: socket.socket) -> None:
         self._endpoint = cloud.endpoint
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="embedded-aws")
-        self._gateway = Gateway(ministack, cloud.routes, self._executor)
+        admission: Any = importlib.import_module("tidegate.local.admission")  # as ministack is
+        self._gateway = Gateway(
+            ministack,
+            cloud.routes,
+            self._executor,
+            port=listener.getsockname()[1],
+            admission=admission.Admission(cloud.secret, cloud.any_signature),
+        )
         self._listener = listener
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
@@ -270,10 +281,12 @@ class _ServerThread:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self._endpoint}/_ministack/health", timeout=5):  # noqa: S310
-                return True
+            urllib.request.urlopen(self._endpoint, timeout=5).close()  # noqa: S310 - it is ours
+        except urllib.error.HTTPError as refused:  # nothing is signed
+            refused.close()
         except (urllib.error.URLError, OSError):
             return False
+        return True
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

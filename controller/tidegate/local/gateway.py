@@ -1,5 +1,5 @@
-"""The front door of the embedded AWS: one ASGI app that offers each request to the plug-ins' routes
-in order and leaves the rest to ministack."""
+"""The front door of the embedded AWS: one ASGI app that keeps web pages and strangers out, offers
+each request to the plug-ins' routes in order and leaves the rest to ministack."""
 
 import asyncio
 import contextvars
@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import parse_qs
 
 from ministack.core import responses
 from ministack.core.router import extract_access_key_id, extract_region
 from ministack.core.sigv4 import decode_header_value
+
+from tidegate.core import loopback
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_CROSS_ORIGIN: Final = b"access-control-"
+_POLICY_VIOLATION: Final = 1008
+
 
 @dataclass(frozen=True)
 class Request:
@@ -32,6 +37,8 @@ class Request:
 
     method: str
     path: str
+    raw_path: str
+    """As it was sent, without the query."""
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     """Names are in lower case."""
@@ -93,28 +100,62 @@ class Route(Protocol):
         ...
 
 
-class Gateway:
-    """ASGI app in front of `fallback`: the first route that matches answers, on `executor`."""
+class Admission(Protocol):
+    """Decides who is answered, of those whom no web page can have sent."""
 
-    def __init__(self, fallback: AsgiApp, routes: Sequence[Route], executor: Executor) -> None:
+    def refusal(self, request: Request) -> Response | None:
+        """What to answer instead, if the request must not be served."""
+        ...
+
+    def public(self, request: Request) -> Callable[[Send, Receive], Awaitable[None]] | None:
+        """How to answer what is for everybody, past all routes; nothing for any other request."""
+        ...
+
+
+class Gateway:
+    """ASGI app on ``port`` in front of `fallback`: the first route that matches, on `executor`."""
+
+    def __init__(
+        self,
+        fallback: AsgiApp,
+        routes: Sequence[Route],
+        executor: Executor,
+        *,
+        port: int,
+        admission: Admission,
+    ) -> None:
         self._fallback = fallback
         self._routes = routes
         self._executor = executor
+        self._port = port
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's request, as ASGI asks."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._fallback(scope, receive, send)
+        elif scope["type"] == "websocket":  # nothing here needs one, and browsers open them freely
+            await receive()
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        elif refused := loopback.refusal(scope["method"], _pairs(scope), self._port):
+            answer = Response.json({"message": refused.message}, refused.status)
+            await _send(send, answer, scope["method"])
+        elif (body := await _read(receive)) is not None:
+            send = _without_cross_origin_headers(send)
+            await self._serve(scope, _request(scope, body), _replay(body, receive), send)
+
+    async def _serve(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
+        if answer := self._admission.public(request):
+            await answer(send, receive)
             return
-        body = await _read(receive)
-        if body is None:
+        if refused := self._admission.refusal(request):
+            await _send(send, refused, request.method)
             return
-        request = _request(scope, body)
         for route in self._routes:
             if route.matches(request):
                 await _send(send, await self._answer(route, request), request.method)
                 return
-        await self._fallback(scope, _replay(body, receive), send)
+        await self._fallback(scope, receive, send)
 
     async def _answer(self, route: Route, request: Request) -> Response:
         context = contextvars.copy_context()
@@ -127,22 +168,30 @@ class Gateway:
 
 
 def _request(scope: Scope, body: bytes) -> Request:
-    headers = {
-        name.decode("latin-1").lower(): decode_header_value(value)
-        for name, value in scope["headers"]
-    }
+    headers: dict[str, str] = {}
+    for name, value in _pairs(scope):
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     responses.set_request_account_id(extract_access_key_id(headers, query))
     responses.set_request_region(extract_region(headers, query))
     return Request(
         method=scope["method"],
         path=scope["path"],
+        raw_path=scope["raw_path"].decode("latin-1"),
         query=query,
         headers=headers,
         body=body,
         account=responses.get_account_id(),
         region=responses.get_region(),
     )
+
+
+def _pairs(scope: Scope) -> list[tuple[str, str]]:
+    """The headers, their names in lower case."""
+    return [
+        (name.decode("latin-1").lower(), decode_header_value(value))
+        for name, value in scope["headers"]
+    ]
 
 
 async def _read(receive: Receive) -> bytes | None:
@@ -164,6 +213,18 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return pending.pop() if pending else await receive()
 
     return replay
+
+
+def _without_cross_origin_headers(send: Send) -> Send:
+    """Leave out what lets pages of other origins read an answer: ministack adds it to all."""
+
+    async def filtered(message: Message) -> None:
+        if "headers" in message:
+            kept = [h for h in message["headers"] if not h[0].lower().startswith(_CROSS_ORIGIN)]
+            message = {**message, "headers": kept}
+        await send(message)
+
+    return filtered
 
 
 async def _send(send: Send, response: Response, method: str) -> None:

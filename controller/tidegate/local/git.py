@@ -1,36 +1,36 @@
 """Git repositories that stand for a provider's, and the hook that tells of a push."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
+from tidegate.local import credentials
 from tidegate.local.gateway import Request, Response
 
 REPOSITORIES_PATH: Final = "/_tidegate/git/repositories"
 PUSH_PATH: Final = "/_tidegate/git/push"
 
+_OWNER_ONLY: Final = 0o700
 _BRANCH: Final = "refs/heads/"
 _HOOK: Final = '''\
 #!{python}
 """Tells the embedded AWS which branches a push has moved, and says what that started."""
 
-import json
 import sys
-import urllib.request
+
+from tidegate.local.credentials import post
 
 for line in sys.stdin:
     before, after, ref = line.split()
     push = {{"repository": {repository!r}, "before": before, "after": after, "ref": ref}}
-    request = urllib.request.Request({url!r}, json.dumps(push).encode())
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            started = json.load(answer)["executions"]
+        started = post({variables!r}, {path!r}, push)["executions"]
     except OSError as error:
         print(f"the embedded AWS did not hear of this push: {{error}}", file=sys.stderr)
     else:
@@ -172,10 +172,13 @@ class GitHost:
         return self._on_push(push)
 
 
-def create(path: Path, *, full_repository_id: str, endpoint: str, branch: str = "main") -> Path:
+def create(
+    path: Path, *, full_repository_id: str, variables: Mapping[str, str], branch: str = "main"
+) -> Path:
     """Make a bare repository and connect it: pushes to it start the pipelines that read it.
 
-    `full_repository_id` is what source actions call it. Returns `path`, which git can clone.
+    `full_repository_id` is what source actions call it; `variables` are those by which AWS clients
+    find the embedded AWS, with its credentials. Returns `path`, which git can clone.
     """
     subprocess.run(
         ["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", str(path)], check=True
@@ -184,18 +187,20 @@ def create(path: Path, *, full_repository_id: str, endpoint: str, branch: str = 
     hook.parent.mkdir(exist_ok=True)
     # A person's own core.hooksPath would hide the hook.
     Repository(path).configure("core.hooksPath", str(hook.parent))
-    hook.write_text(
-        _HOOK.format(python=sys.executable, repository=full_repository_id, url=endpoint + PUSH_PATH)
+    text = _HOOK.format(
+        python=sys.executable,
+        repository=full_repository_id,
+        variables=dict(variables),
+        path=PUSH_PATH,
     )
-    hook.chmod(0o755)
-    connect(path, full_repository_id=full_repository_id, endpoint=endpoint)
+    descriptor = os.open(hook, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)  # a secret
+    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+        file.write(text)
+    connect(path, full_repository_id=full_repository_id, variables=variables)
     return path
 
 
-def connect(path: Path, *, full_repository_id: str, endpoint: str) -> None:
+def connect(path: Path, *, full_repository_id: str, variables: Mapping[str, str]) -> None:
     """Let source actions find a bare repository under a full id."""
     body = {"repository": full_repository_id, "path": str(path.resolve())}
-    request = urllib.request.Request(  # noqa: S310 - the endpoint is ours
-        endpoint + REPOSITORIES_PATH, json.dumps(body).encode(), method="POST"
-    )
-    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+    credentials.post(variables, REPOSITORIES_PATH, body)

@@ -19,9 +19,11 @@ from typing import Any, Final
 import boto3
 
 from tidegate.core.errors import NotFound, TidegateError
+from tidegate.local import credentials
 from tidegate.local.cloud import DEFAULT_REGION
 
 STATE_FILE: Final = "local.json"
+_STATE: Final = "state"
 _PAGE_FILE: Final = "page.pid"
 _START_SECONDS: Final = 30
 _STOP_SECONDS: Final = 20
@@ -37,13 +39,8 @@ class LocalAws:
 
     def environment(self, account: str, region: str = DEFAULT_REGION) -> dict[str, str]:
         """The variables that point AWS clients here, as ``account``."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": account,
-            "AWS_SECRET_ACCESS_KEY": "any",
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
-        }
+        secret = credentials.read_secret(Path(self.folder) / _STATE)
+        return credentials.environment(self.endpoint, secret, account, region)
 
     def client(self, service: str, account: str, region: str = DEFAULT_REGION) -> Any:
         """A boto3 client of ``service`` as ``account``; a new one at each call."""
@@ -93,7 +90,7 @@ def start(folder: Path, *, port: int = 4566, keep: bool = False) -> LocalAws:
         )
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tidegate.local", "--port", str(port), "--state"]
-    command += [str(folder / "state"), *([] if keep else ["--exit-with-parent"])]
+    command += [str(folder / _STATE), *([] if keep else ["--exit-with-parent"])]
     pid, endpoint = _begin("the embedded AWS", command, folder / "aws.log")
     aws = LocalAws(endpoint, pid, str(folder))
     (folder / STATE_FILE).write_text(json.dumps(asdict(aws)))

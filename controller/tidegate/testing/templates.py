@@ -11,6 +11,7 @@ from pathlib import Path
 from tidegate.build.artifact import expand_for_stages, read_for_stages
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.regions import aws_partitions
+from tidegate.build.source import source_root
 from tidegate.build.template import Template
 from tidegate.core.artifact import SOURCE_FILE, ArtifactContents
 from tidegate.core.errors import InputError
@@ -46,8 +47,9 @@ class TemplateApplication:
     def _build(self, generation: int) -> tuple[ArtifactContents, bytes, Mapping[str, bytes]]:
         manifest = self._manifest()
         sam = read_for_stages(self.template, manifest)
+        root = source_root(self.template.parent)
         store = _NamedPackages(generation)
-        package_code(sam, self.template, store)
+        package_code(sam, self.template, store, root=root)
         _change_inline_code(sam, generation)
         expansion = expand_for_stages(sam, str(self.template), manifest)
         template = json.dumps(expansion.template, sort_keys=True).encode()
@@ -78,7 +80,7 @@ class _NamedPackages(PackageStore):
         super().__init__(Path(), "packages")
         self._generation = generation
 
-    def add_code(self, source: Path) -> str:
+    def add_code(self, source: Path, **_options: object) -> str:
         return self._name(f"{source.name}-{self._generation}.zip")
 
     def add_file(self, source: Path, *, suffix: str = "") -> str:

@@ -1,10 +1,10 @@
 """Serves the page on this machine, to one person: whoever holds the key that its address carries.
 
 The server acts with that person's AWS credentials, so it answers nobody else. It listens on the
-loopback address only; it refuses requests that name another host, which a page elsewhere could
-cause by DNS rebinding; and all that it tells or does needs the key, which travels in the fragment
-of the address, where browsers keep it to themselves, and in a header that no form of another site
-can set.
+loopback address only; it refuses what a page elsewhere may have caused (`core.loopback`); and all
+that it tells or does needs the key, which travels in the fragment of the address, where browsers
+keep it to themselves, and in a header that no form of another site can set. A browser is opened by
+a file that holds the address (`handover`): what a process is started with, everybody can read.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from urllib.parse import quote, unquote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate.cli.backend import Backend
+from tidegate.core import loopback
 from tidegate.core.errors import InputError, NotFound, TidegateError
 from tidegate.web import answers
 
@@ -75,6 +76,8 @@ class Page:
     backend: Backend
     now: Callable[[], datetime]
     key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    on_key: Callable[[], None] = lambda: None
+    """Called each time that somebody brings the key."""
     _turn: Lock = field(default_factory=Lock, repr=False)  # AWS sessions are not thread-safe
 
     def get(self, path: str, headers: Mapping[str, str]) -> Answer:
@@ -94,6 +97,7 @@ class Page:
             return Answer.refusal(
                 HTTPStatus.FORBIDDEN, "Open the address that `tidegate dashboard` printed."
             )
+        self.on_key()
         try:
             with self._turn:
                 return answer()
@@ -157,7 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self._send(self._refuse_host() or self.server.page.get(self._path(), self._headers()))
+        self._send(self._refused() or self.server.page.get(self._path(), self._headers()))
+
+    def do_OPTIONS(self) -> None:
+        self.do_GET()  # refuses it
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
@@ -167,16 +174,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(length))
         page = self.server.page
-        self._send(self._refuse_host() or page.post(self._path(), self._headers(), body))
+        self._send(self._refused() or page.post(self._path(), self._headers(), body))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing: the terminal belongs to the person."""
 
-    def _refuse_host(self) -> Answer | None:
-        port = self.server.server_port
-        if self.headers.get("Host") in {f"{HOST}:{port}", f"localhost:{port}"}:
-            return None
-        return Answer.refusal(HTTPStatus.MISDIRECTED_REQUEST, "This is another host.")
+    def _refused(self) -> Answer | None:
+        refused = loopback.refusal(
+            self.command, self.headers.items(), self.server.server_port, is_page=True
+        )
+        return Answer.refusal(HTTPStatus(refused.status), refused.message) if refused else None
 
     def _path(self) -> str:
         return self.path.partition("?")[0]

@@ -10,8 +10,8 @@ from tidegate.local import git
 class WorkingCopy:
     """A clone of a connected repository, in which a person commits."""
 
-    def __init__(self, directory: Path, endpoint: str, full_id: str) -> None:
-        bare = git.create(directory / "origin.git", full_repository_id=full_id, endpoint=endpoint)
+    def __init__(self, directory: Path, variables: Mapping[str, str], full_id: str) -> None:
+        bare = git.create(directory / "origin.git", full_repository_id=full_id, variables=variables)
         self.path = directory / "copy"
         self.run("clone", "--quiet", str(bare), str(self.path), cwd=directory)
 

@@ -14,6 +14,7 @@ import pytest
 
 from support.waiting import eventually, wait_until
 from tidegate.local.cloud import EmbeddedAws
+from tidegate.local.credentials import read_secret
 
 pytestmark = pytest.mark.cloud
 
@@ -76,7 +77,7 @@ def test_serves_as_a_process_until_it_is_told_to_stop(tmp_path: Path) -> None:
             endpoint_url=endpoint,
             region_name="eu-west-1",
             aws_access_key_id="123456789012",
-            aws_secret_access_key="any",
+            aws_secret_access_key=read_secret(tmp_path),
         )
         account = sts.get_caller_identity()["Account"]
         process.send_signal(signal.SIGTERM)

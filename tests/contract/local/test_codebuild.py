@@ -435,7 +435,7 @@ def test_a_build_that_takes_too_long_is_ended(builds: Builds) -> None:
         "codebuild",
         endpoint_url=builds.aws.endpoint,
         aws_access_key_id=builds.account,
-        aws_secret_access_key="x",
+        aws_secret_access_key=builds.aws.cloud.secret,
         region_name=DEFAULT_REGION,
         config=Config(parameter_validation=False),
     )

@@ -43,7 +43,7 @@ class Pipelines:
         self.repository = f"team-{account}/app"
         self.bucket = f"pipeline-{account}"
         self.codepipeline = self.client("codepipeline")
-        self.copy = WorkingCopy(directory, aws.endpoint, self.repository)
+        self.copy = WorkingCopy(directory, aws.environment(account=account), self.repository)
         self.client("s3").create_bucket(
             Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": DEFAULT_REGION}
         )

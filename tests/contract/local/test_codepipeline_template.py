@@ -71,7 +71,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def copy(aws: EmbeddedAws, directory: Path) -> WorkingCopy:
-    return WorkingCopy(directory, aws.endpoint, "team/shop")
+    return WorkingCopy(directory, aws.environment(account=TARGET), "team/shop")
 
 
 @pytest.fixture(scope="module")

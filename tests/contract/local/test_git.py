@@ -8,17 +8,18 @@ from repositories import WorkingCopy
 
 from tidegate.local import git
 from tidegate.local.cloud import EmbeddedAws
+from tidegate.local.credentials import environment
 
 pytestmark = pytest.mark.cloud
 
 
 def test_a_push_that_starts_nothing_says_nothing(aws: EmbeddedAws, tmp_path: Path) -> None:
-    copy = WorkingCopy(tmp_path, aws.endpoint, "nobody/builds-this")
+    copy = WorkingCopy(tmp_path, aws.environment(account="111111111111"), "nobody/builds-this")
     assert "remote:" not in copy.push({"a": "1"})
 
 
 def test_a_branch_that_is_deleted_starts_nothing(aws: EmbeddedAws, tmp_path: Path) -> None:
-    copy = WorkingCopy(tmp_path, aws.endpoint, "nobody/deletes-this")
+    copy = WorkingCopy(tmp_path, aws.environment(account="111111111111"), "nobody/deletes-this")
     copy.push({"a": "1"})
     copy.run("push", "origin", "HEAD:refs/heads/other")
     assert "remote:" not in copy.run("push", "origin", ":other")
@@ -27,7 +28,11 @@ def test_a_branch_that_is_deleted_starts_nothing(aws: EmbeddedAws, tmp_path: Pat
 def test_a_push_is_kept_when_the_cloud_is_gone(tmp_path: Path) -> None:
     repository = tmp_path / "origin.git"
     with pytest.raises(OSError, match="refused"):
-        git.create(repository, full_repository_id="a/b", endpoint="http://127.0.0.1:9")
+        git.create(
+            repository,
+            full_repository_id="a/b",
+            variables=environment("http://127.0.0.1:9", "x", "1" * 12, "eu-west-1"),
+        )
     copy = tmp_path / "copy"
     subprocess.run(["git", "clone", "--quiet", str(repository), str(copy)], check=True)
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
@@ -47,7 +52,7 @@ def test_hooks_of_the_pusher_do_not_hide_ours(
     settings = tmp_path / "gitconfig"
     settings.write_text("[core]\n\thooksPath = /nowhere\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
-    copy = WorkingCopy(tmp_path, aws.endpoint, "nobody/hooks-this")
+    copy = WorkingCopy(tmp_path, aws.environment(account="111111111111"), "nobody/hooks-this")
     hook = tmp_path / "origin.git" / "hooks" / "post-receive"
     hook.write_text("#!/bin/sh\necho the hook ran\n")
     assert "the hook ran" in copy.push({"a": "1"})

@@ -457,6 +457,15 @@ class TestYaml:
         assert words in error.message
         assert mend in error.mend
 
+    @pytest.mark.parametrize("number", ["0x" + "f" * 41, "9" * 5000, "1" * 41])
+    def test_a_number_has_an_end(self, number: str) -> None:
+        error = failure(f"version: 1\napplication: {number}\n")
+        assert error.line == 2
+        assert str(error).endswith("more than 40 digits. Put it in quotes if it is a text.")
+
+    def test_a_file_has_an_end(self) -> None:
+        assert "300,001 characters, and at most 300,000 are read" in str(failure("#" * 300_001))
+
     @pytest.mark.parametrize(("levels", "words"), [(20, "expected 1"), (21, "nested too deeply")])
     def test_that_is_nested(self, levels: int, words: str) -> None:
         assert words in failure("version: " + "[" * levels + "]" * levels).message

@@ -197,14 +197,14 @@ def test_says_when_a_package_is_no_zip_file_and_leaves_nothing(tmp_path: Path) -
 
 def test_starts_again_from_the_folder_of_an_earlier_run(tmp_path: Path) -> None:
     for _ in range(2):
-        RuntimeFactory(tmp_path, "http://127.0.0.1:1").close()
+        RuntimeFactory(tmp_path, lambda account, region: {}).close()
 
     assert (tmp_path / "runtime" / "boto3").is_dir()
 
 
 @pytest.fixture
 def factory(tmp_path: Path) -> Iterator[RuntimeFactory]:
-    factory = RuntimeFactory(tmp_path, "http://127.0.0.1:1")
+    factory = RuntimeFactory(tmp_path, lambda account, region: {})
     yield factory
     factory.close()
 

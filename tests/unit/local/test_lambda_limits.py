@@ -25,7 +25,7 @@ class World:
 
 
 def request(method: str = "GET", path: str = ALIAS, account: str = "1" * 12) -> Request:
-    return Request(method, path, {}, {}, b"", account, "eu-west-1")
+    return Request(method, path, path, {}, {}, b"", account, "eu-west-1")
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Build:
     ) -> None:
         self.record = record
         self._clients = partial(cloud.client, account=record.account, region=record.region)
-        self._endpoint = cloud.endpoint
+        self._aws_variables = cloud.environment(record.account, record.region)
         self._delays = cloud.delays
         self._directory = directory
         self._work_dir = directory / "work"
@@ -188,7 +188,7 @@ class Build:
             raise PhaseError("CLIENT_ERROR", f"environment variables: {error}") from error
         environment = {
             **image,
-            **self._aws_variables(),
+            **self._aws_variables,
             **codebuild_variables(self.record, self._source_dir),
             **users,
         }
@@ -225,15 +225,6 @@ class Build:
         if not path.is_file():
             raise BuildspecError(f"{given or 'buildspec.yml'} does not exist in the source")
         return path.read_text()
-
-    def _aws_variables(self) -> dict[str, str]:
-        return {
-            "AWS_ENDPOINT_URL": self._endpoint,
-            "AWS_ACCESS_KEY_ID": self.record.account,
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": self.record.region,
-            "AWS_DEFAULT_REGION": self.record.region,
-        }
 
     def _run_phases(self, buildspec: Buildspec, shell: Shell, log: BuildLog) -> tuple[bool, bool]:
         """Run the phases with commands; say whether all succeeded and whether artifacts are due."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -23,11 +24,16 @@ class Repository:
 
     @classmethod
     def create(
-        cls, folder: Path, application: Path, *, full_repository_id: str, endpoint: str
+        cls,
+        folder: Path,
+        application: Path,
+        *,
+        full_repository_id: str,
+        variables: Mapping[str, str],
     ) -> Repository:
         """A bare repository and a clone of it in ``folder``, with the application's files."""
         bare = git.create(
-            folder / "origin.git", full_repository_id=full_repository_id, endpoint=endpoint
+            folder / "origin.git", full_repository_id=full_repository_id, variables=variables
         )
         clone = folder / full_repository_id.rpartition("/")[2]
         repository = cls(clone)

@@ -117,7 +117,10 @@ class Demo:
         with console.status("Preparing the accounts and the pipeline"):
             repository_id = f"example/{manifest.application}"
             repository = Repository.create(
-                self.folder, checkout, full_repository_id=repository_id, endpoint=aws.endpoint
+                self.folder,
+                checkout,
+                full_repository_id=repository_id,
+                variables=aws.environment(CONTROLLER_ACCOUNT),
             )
             adapt(repository.clone / "tidegate.yaml")
             installer.application(manifest, repository_id)

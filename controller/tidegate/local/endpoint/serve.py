@@ -34,15 +34,19 @@ class Served:
 
 @contextmanager
 def serving(
-    build_dir: Path, *, port: int = 0, parameters: Mapping[str, str] | None = None
+    build_dir: Path,
+    *,
+    port: int = 0,
+    parameters: Mapping[str, str] | None = None,
+    state: Path | None = None,
 ) -> Iterator[Served]:
     """Serve the functions of a `sam build` in this process. Raises ``InputError``.
 
-    Another port is taken when ``port`` is in use.
+    Another port is taken when ``port`` is in use. ``state`` is the folder of its files.
     """
     functions = read_application(build_dir, parameters)
     ours = tuple(function for function in functions if function.is_python)
-    aws = EmbeddedAws([CloudWatchGaps(), LambdaDataPlane(), AnyCaller()])
+    aws = EmbeddedAws([CloudWatchGaps(), LambdaDataPlane(), AnyCaller()], state_dir=state)
     aws.start(port)
     try:
         create_functions(aws.client("lambda", account=ACCOUNT), list(ours), ACCOUNT)
@@ -56,14 +60,16 @@ class AnyCaller:
     """Plug-in: invocations need no particular credentials and region, as with `sam local`.
 
     Whatever the account and the region that a caller signs for and names in an ARN, it invokes
-    the functions of the application.
+    the functions of the application. It has to sign, for no web page can; and it can do nothing
+    else, for everything else would let it run code that is not the application's.
     """
 
     def install(self, cloud: Cloud) -> None:
         """Wrap the route of `Invoke`, which is there already."""
-        cloud.routes[:] = [
-            _AtHome(route) if isinstance(route, InvokeRoute) else route for route in cloud.routes
-        ]
+        (invoke,) = (route for route in cloud.routes if isinstance(route, InvokeRoute))
+        at_home = _AtHome(invoke)
+        cloud.routes[cloud.routes.index(invoke)] = at_home
+        cloud.any_signature = at_home.matches
 
 
 class _AtHome:

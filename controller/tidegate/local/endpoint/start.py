@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from botocore.config import Config
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 from tidegate.core.errors import InputError, TidegateError
+from tidegate.local import credentials
 from tidegate.local.cloud import DEFAULT_REGION
 from tidegate.local.endpoint.application import read_application
 from tidegate.local.endpoint.engine import Engine, NoEngineError, find_engine, require_images
@@ -32,7 +33,7 @@ _TEMPLATE: Final = "template.endpoint.yaml"
 _ENDPOINT_VARIABLE: Final = "AWS_ENDPOINT_URL_LAMBDA"
 _FUNCTION_TYPES: Final = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 _LOOPBACK: Final = "127.0.0.1"
-_SECRET: Final = "any"  # noqa: S105 - nothing checks it
+_ANY_SECRET: Final = "any"  # noqa: S105 - `sam local` does not look at it
 _START_SECONDS: Final = 300.0
 _STOP_SECONDS: Final = 20.0
 _LONGEST_INVOCATION_SECONDS: Final = 900
@@ -60,11 +61,14 @@ class Endpoint:
 
     kind: Kind
     url: str
+    secret: str = field(default=_ANY_SECRET, repr=False)
 
     def client(self) -> Any:
         """A boto3 client that invokes here, once, however long that takes."""
         session = boto3.Session(
-            aws_access_key_id=ACCOUNT, aws_secret_access_key=_SECRET, region_name=DEFAULT_REGION
+            aws_access_key_id=ACCOUNT,
+            aws_secret_access_key=self.secret,
+            region_name=DEFAULT_REGION,
         )
         config = Config(
             read_timeout=_LONGEST_INVOCATION_SECONDS,
@@ -124,9 +128,17 @@ def running(
         require_images(choice.engine, filter(None, runtimes))
         _write_template(build_dir, f"http://{choice.engine.host_name}:{port}")
         command += _overrides(parameters)
-    with _process([*command, "--port", str(port)], build_dir / _LOG) as process:
-        _wait_until_ready(process, url, build_dir / _LOG)
-        yield Endpoint(choice.kind, url)
+    command += ["--port", str(port)]
+    with TemporaryDirectory(prefix="tidegate-", ignore_cleanup_errors=True) as scratch:
+        state = Path(scratch) / "state"
+        if choice.kind is Kind.LOCAL:
+            command += ["--state", str(state)]
+        with _process(command, build_dir / _LOG, scratch) as process:
+            _wait_until_ready(process, url, build_dir / _LOG)
+            if choice.kind is Kind.LOCAL:
+                yield Endpoint(choice.kind, url, credentials.read_secret(state))
+            else:
+                yield Endpoint(choice.kind, url)
 
 
 def _local_command(build_dir: Path, parameters: Mapping[str, str]) -> list[str]:
@@ -168,21 +180,20 @@ def _write_template(build_dir: Path, endpoint: str) -> None:
 
 
 @contextmanager
-def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server, in a process group that ends with this block, as its temporary folder does."""
-    with TemporaryDirectory(prefix="tidegate-", ignore_cleanup_errors=True) as scratch:
-        process = _begin(command, log, scratch)
-        try:
-            yield process
-        finally:
-            _end(process)
+def _process(command: list[str], log: Path, scratch: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server, in a process group that ends with this block."""
+    process = _begin(command, log, scratch)
+    try:
+        yield process
+    finally:
+        _end(process)
 
 
 def _begin(command: list[str], log: Path, scratch: str) -> subprocess.Popen[bytes]:
     variables = {
         **os.environ,
         "AWS_ACCESS_KEY_ID": ACCOUNT,  # none of the person's own reach a function under test
-        "AWS_SECRET_ACCESS_KEY": _SECRET,
+        "AWS_SECRET_ACCESS_KEY": _ANY_SECRET,
         "AWS_SESSION_TOKEN": "",
         "SAM_CLI_TELEMETRY": "0",
         "TMPDIR": scratch,  # `sam local` leaves files behind

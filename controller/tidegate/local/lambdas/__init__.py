@@ -34,7 +34,7 @@ class LambdaDataPlane:
 
     def install(self, cloud: Cloud) -> None:
         """Take over the invocations of `cloud`."""
-        factory = RuntimeFactory(cloud.state_dir / "lambda", cloud.endpoint)
+        factory = RuntimeFactory(cloud.state_dir / "lambda", cloud.environment)
         pool = EnvironmentPool(factory.environment)
         dataplane = DataPlane(pool)
         asynchronous = AsynchronousInvoker(

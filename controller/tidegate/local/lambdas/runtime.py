@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,10 +75,13 @@ class Outcome:
 
 
 class RuntimeFactory:
-    """Starts execution environments; owns the folders that they run from."""
+    """Starts execution environments; owns the folders that they run from.
 
-    def __init__(self, folder: Path, endpoint: str) -> None:
-        self._endpoint = endpoint
+    ``aws_variables`` are those that let a process in an account and region reach AWS.
+    """
+
+    def __init__(self, folder: Path, aws_variables: Callable[[str, str], dict[str, str]]) -> None:
+        self._aws_variables = aws_variables
         self._packages = PackageStore(folder / "packages")
         self._libraries = link_runtime(folder / "runtime")
         self._scratch = folder / "tmp"
@@ -106,13 +109,12 @@ class RuntimeFactory:
         self, version: FunctionVersion, task_root: Path, layers: list[Path]
     ) -> dict[str, str]:
         search = [task_root, *(layer / "python" for layer in layers), self._libraries]
+        reserved = self._aws_variables(version.account, version.region)
+        endpoint = reserved.pop("AWS_ENDPOINT_URL")
         return {
-            "AWS_ENDPOINT_URL": self._endpoint,
+            "AWS_ENDPOINT_URL": endpoint,
             **dict(version.variables),
-            "AWS_ACCESS_KEY_ID": version.account,
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": version.region,
-            "AWS_DEFAULT_REGION": version.region,
+            **reserved,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
             "AWS_LAMBDA_FUNCTION_NAME": version.name,
             "AWS_LAMBDA_FUNCTION_VERSION": version.number,

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+from tidegate.core import loopback
+
 _HOST: Final = "127.0.0.1"
 _CHUNK_BYTES: Final = 1 << 16
 _MAX_OUTPUT_BYTES: Final = 8 << 20
@@ -142,7 +144,12 @@ class RuntimeApi:
         buffer = self._buffers[connection]
         buffer += chunk
         call = _parse(buffer, connection)
-        if call is not None:
+        if call is None:
+            return
+        port = self._listener.getsockname()[1]
+        if refused := loopback.refusal(call.method, call.headers.items(), port):
+            call.reply(HTTPStatus(refused.status), body=refused.message.encode())
+        else:
             self._calls.append(call)
 
     def _note_end(self) -> None:
