@@ -27,8 +27,11 @@ LEAVES = {
     ),
     "a process that lost its parent": (
         (
-            "import os, subprocess\ndef test(): subprocess.run("
-            "['/bin/sh', '-c', 'setsid sleep 1002 >/dev/null 2>&1 &'], env={'PATH': os.defpath})"
+            "import subprocess, sys\n"
+            "def test():\n"
+            "    code = 'from subprocess import DEVNULL, Popen;'\n"
+            '    code += \'Popen(["sleep", "1002"], stdout=DEVNULL, start_new_session=True)\'\n'
+            "    subprocess.run([sys.executable, '-c', code], check=True)"
         ),
         r"process \d+: sleep 1002",
     ),
