@@ -156,6 +156,32 @@ def test_everybody_who_may_act_is_named_or_narrowed() -> None:
             assert one.statement.get("Condition"), one
 
 
+@pytest.mark.parametrize(
+    "task",
+    ["Plan", "Preview", "RequestApproval", "Deploy", "FindCandidates", "Finish", "RestoreStack"],
+)
+def test_a_task_that_compares_what_builds_have_stored_may_read_it(task: str) -> None:
+    policies = expanded("template.yaml")[f"{task}Role"]["Properties"]["ManagedPolicyArns"]
+    assert {"Ref": "MayReadArtifacts"} in policies
+
+
+def test_a_vote_is_sealed_by_one_task_and_counted_by_another() -> None:
+    key = expanded("template.yaml")["SealKey"]["Properties"]
+    roles = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role"
+    assert (key["KeySpec"], key["KeyUsage"]) == ("HMAC_256", "GENERATE_VERIFY_MAC")
+    users = {
+        action: one.statement["Condition"]["ArnLike"]["aws:PrincipalArn"]["Fn::Sub"]
+        for one in STATEMENTS
+        if one.resource == "SealKey"
+        for action in one.actions
+        if "Mac" in action or "Grant" in action or "Create" in action
+    }
+    assert users == {
+        "kms:GenerateMac": f"{roles}/${{AWS::StackName}}-OperateRole-*",
+        "kms:VerifyMac": f"{roles}/${{AWS::StackName}}-DeployRole-*",
+    }
+
+
 def test_the_guardian_shares_no_policy_with_anybody() -> None:
     role = expanded("template.yaml")["GuardianRole"]["Properties"]
     assert "ManagedPolicyArns" not in role

@@ -358,6 +358,8 @@ class Vote(Model):
     reason: str = ""
     at: datetime
     source: str = ""  # address or tool it came from
+    proof: str = ""  # what they signed before STS: controller, deed, and digest of what was shown
+    seal: str = ""  # of the controller, over all of it and what it is about: made when it was cast
 
 
 class Approval(Item):

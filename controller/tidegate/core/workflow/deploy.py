@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, TypedDict
 
+from tidegate.core import approval as approvals
 from tidegate.core.commands import command
 from tidegate.core.errors import (
     ApprovalVoid,
@@ -18,6 +19,7 @@ from tidegate.core.errors import (
     StackFailed,
 )
 from tidegate.core.plan import ManagedAlias, WhenNotCanaryable
+from tidegate.core.planning import make_plan
 from tidegate.core.ports import Change, ChangeSet, Ports, ResourceChange, StackState
 from tidegate.core.record import (
     Approval,
@@ -171,7 +173,11 @@ def _begin(scene: Scene, execution: str) -> Rollout:
 
 
 def _require_approval(scene: Scene) -> None:
-    if scene.stage.approval is None:
+    """Raises ``ApprovalVoid`` unless people agreed to what would be deployed, and are on record."""
+    contents = read_contents(scene.ports.artifacts, scene.plan.artifact)
+    plan = make_plan(scene.ref.release, scene.plan.artifact, contents)
+    policy = plan.stage(scene.ref.stage).approval
+    if policy is None:
         return
     release, stage = scene.ref.release.id, scene.ref.stage
     approval = find(scene.ports.ledger, Approval, release_id=release, stage=stage)
@@ -183,6 +189,7 @@ def _require_approval(scene: Scene) -> None:
             f"{stage} of {release} would deploy {bound}, and {approval.digest} was approved.",
             mend="Release the commit again to have the present changes approved.",
         )
+    approvals.recount(approval, policy, scene.plan.artifact.author, scene.ports.seals.holds)
 
 
 def _execute(scene: Scene, rollout: Rollout) -> None:
