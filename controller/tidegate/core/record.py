@@ -156,6 +156,11 @@ def release_partition(release_id: str) -> str:
     return f"RELEASE#{release_id}"
 
 
+def token_partition(release_id: str) -> str:
+    """Where the task tokens of a release lie."""
+    return f"TOKENS#{release_id}"
+
+
 def parse_item(kind: str, data: Mapping[str, Any]) -> Item:
     """The item of this kind from its stored form. Raises ``KeyError`` for an unknown kind."""
     return Item.kinds[kind].model_validate(data)
@@ -374,7 +379,10 @@ class Token(Item):
     """A task token that waits for an answer. It never leaves the table."""
 
     kind: ClassVar[str] = "token"
-    place: ClassVar = ("RELEASE#{release_id}", "TOKEN#{purpose}")
+    place: ClassVar = (
+        "TOKENS#{release_id}",
+        "{purpose}",
+    )  # which viewers of the record may not read
 
     release_id: str
     purpose: str  # "approval#<stage>", "bake#<stage>#<target>", "hook#<id of the run>"
