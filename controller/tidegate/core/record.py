@@ -489,7 +489,7 @@ class Rollout(Item):
     reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
     reverted: bool = False  # CloudFormation has begun to take the stack back
     unpinning: int = 0  # attempts to take the pins off that were handed to CloudFormation
-    retries: int = 0  # of the update that finishes the stack, or takes it back
+    retries: int = 0  # of what finishes the stack, takes it back, or deletes it
     retry_at: datetime | None = None  # when the next one is due
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     started_at: datetime

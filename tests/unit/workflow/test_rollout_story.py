@@ -273,14 +273,19 @@ def test_stack_that_could_not_be_created_is_removed(story: Story, wish: str) -> 
     assert not story.at(TEST).stacks.state("hello-test").exists
 
 
-def test_first_deployment_that_cannot_be_deleted_is_stuck(story: Story) -> None:
+@pytest.mark.parametrize(("failures", "phase"), [(1, "failed"), (5, "failed"), (6, "stuck")])
+def test_first_deployment_is_deleted_again_for_ten_minutes(
+    story: Story, failures: int, phase: str
+) -> None:
     def break_and_fail(payload: object) -> None:
-        story.at(TEST).stacks.fail_next.append("the bucket is not empty")
+        story.at(TEST).stacks.fail_next += ["the bucket is not empty"] * failures
         boom(payload)
 
     story.at(TEST).functions.code["hello-test-Pre"] = break_and_fail
-    assert story.release("one") == "stuck"
-    assert "could not be deleted: the bucket is not empty" in story.get(1).cause
+    assert story.release("one") == phase
+    assert story.at(TEST).stacks.state("hello-test").exists == (phase == "stuck")
+    said = "could not be deleted: the bucket is not empty" in story.get(1).cause
+    assert said == (phase == "stuck")
 
 
 def test_traffic_that_cannot_be_put_back_makes_the_release_stuck(live: Story) -> None:
