@@ -1,4 +1,4 @@
-"""What CloudFormation took back, or could not delete, is begun again: in ten minutes it may pass."""
+"""What CloudFormation took back or could not delete is begun again: it may pass in ten minutes."""
 
 from __future__ import annotations
 
