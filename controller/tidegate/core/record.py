@@ -632,7 +632,6 @@ class HookRun(Item):
     began_at: datetime | None = None
     seconds: float = 0.0
     cause: str = ""
-    log_tail: str = ""
     deadline: datetime | None = None  # until when it may answer later; none: it must at once
     heartbeat_seconds: int = 0  # it is given up when nothing is heard for so long
     heard_at: datetime | None = None  # the last sign of life of one that answers later
@@ -642,6 +641,20 @@ class HookRun(Item):
     def id(self) -> str:
         """What an answer calls the run by: it says nothing that is secret."""
         return f"{self.release_id}/{self.stage}/{self.target}/{self.when}/{self.function}"
+
+
+class HookLog(Item):
+    """The end of what a hook logged, which may hold anything: the table forgets it."""
+
+    kind: ClassVar[str] = "hook-log"
+    place: ClassVar = ("RELEASE#{release_id}", "HOOKLOG#{stage}#{target}#{when}#{function}")
+
+    release_id: str
+    stage: str
+    target: str
+    when: str
+    function: str
+    text: str = Field(repr=False)
 
 
 class Notification(Item):
