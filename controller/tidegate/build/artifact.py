@@ -38,13 +38,14 @@ from tidegate.build.package import (
 from tidegate.build.provenance import provenance, statement_name
 from tidegate.build.regions import aws_partitions
 from tidegate.build.slips import find_slips
-from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files, source_root
+from tidegate.build.source import RELEASE_FILE, find_revision, source_files, source_root
 from tidegate.build.template import Template, of_type, read_template, shown
 from tidegate.core.artifact import (
     CONTENTS_FILE,
     SOURCE_FILE,
     ArtifactContents,
     Package,
+    Revision,
     TemplateDefaults,
     canonical_json,
     is_inline,
@@ -101,7 +102,6 @@ class Artifact:
     def reference(
         self,
         bucket: str,
-        revision: Revision,
         buckets: Mapping[str, str] | None = None,
         versions: Mapping[str, dict[str, str]] | None = None,
     ) -> ArtifactRef:
@@ -112,11 +112,8 @@ class Artifact:
             bucket=bucket,
             buckets=dict(buckets or {}),
             prefix=self.prefix,
-            commit=revision.commit,
-            branch=revision.branch,
-            author=revision.author,
-            subject=revision.subject,
             versions=dict(versions or {}),
+            **self.contents.announced,
         )
 
 
@@ -126,11 +123,13 @@ def build_artifact(
     *,
     template: Path | None = None,
     output: Path | None = None,
+    revision: Revision | None = None,
 ) -> Artifact:
     """Expand and package the application in ``folder``.
 
     ``manifest`` is its ``tidegate.yaml``; ``template`` takes the place of the manifest's, as the
-    output of ``sam build`` does; ``output`` is emptied, then holds the files. Raises
+    output of ``sam build`` does; ``output`` is emptied, then holds the files. ``revision`` is what
+    the folder has checked out: what is without it can be planned, and not released. Raises
     ``ManifestError`` and ``TemplateError``.
     """
     manifest = manifest or folder / MANIFEST
@@ -173,6 +172,7 @@ def build_artifact(
             *_unnamed_code(expansion, packages),
             *failing,
         ),
+        revision=revision,
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
     own = (TEMPLATE_FILE, SOURCE_FILE, BILL_FILE, CONTENTS_FILE)
@@ -252,14 +252,17 @@ def build_and_upload(
 
     ``region_bucket`` names the bucket of every other region that stages deploy to, with
     ``{region}`` in it, and ``s3_in`` makes a client there.
-    ``revision`` may name commit, branch, author and subject; the environment (this process's unless
-    given) and git say the rest. ``tell`` hears what of the template is not taken over. Raises
-    ``InputError`` for an artifact that no release could be planned of.
+    ``revision`` may name commit, branch, author and subject; the pipeline's environment (this
+    process's unless given) wins over it, and git says the rest. ``tell`` hears what of the
+    template is not taken over. Raises ``InputError`` for an artifact that no release could be
+    planned of, and for a commit that is not the one checked out.
     """
     environment = os.environ if environment is None else environment
     built_from = find_revision(folder, environment, **(revision or {}))
-    artifact = build_artifact(folder, manifest, template=template, output=output)
-    _check(artifact, artifact.reference(bucket, built_from))
+    artifact = build_artifact(
+        folder, manifest, template=template, output=output, revision=built_from
+    )
+    _check(artifact, artifact.reference(bucket))
     unlooked = look_for_faults(artifact, template)
     buckets = region_buckets(artifact, bucket, region_bucket, s3)
     if tell is not None:
@@ -272,7 +275,7 @@ def build_and_upload(
     }
     versions[bucket] = upload(artifact, bucket, s3)
     _state(provenance(artifact.contents, built_from, environment), artifact, bucket, s3)
-    reference = artifact.reference(bucket, built_from, buckets, versions)
+    reference = artifact.reference(bucket, buckets, versions)
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference

@@ -129,7 +129,6 @@ def make_offline_plan(
 def _build(manifest: Path, template: Path | None) -> tuple[Artifact, ReleasePlan]:
     """An artifact whose files are gone, and the plan of a release without number and commit."""
     from tidegate.build.artifact import build_artifact, look_for_faults
-    from tidegate.build.source import Revision
     from tidegate.core.plan import ReleaseRef
     from tidegate.core.planning import make_plan
 
@@ -139,7 +138,7 @@ def _build(manifest: Path, template: Path | None) -> tuple[Artifact, ReleasePlan
         )
         application = built.contents.application
         release = ReleaseRef(id=f"{application}-0", application=application, number=0)
-        plan = make_plan(release, built.reference("none", Revision("none")), built.contents)
+        plan = make_plan(release, built.reference("none"), built.contents)
         unlooked = look_for_faults(built, template)
     for warning in filter(None, (*built.warnings, unlooked)):
         say(f"Warning: {warning}", err=True)

@@ -176,6 +176,10 @@ def _approval_node(approval: ApprovalView, now: datetime) -> Node:
         status=f"{approval.decision.value} {count}" if pending else approval.decision.value,
         info=", ".join(said_by),
         age_seconds=_age(approval.requested_at, None, now) if pending else None,
+        children=tuple(
+            Node(name="authors", mood=Mood.ALERT, status="not certain, one more asked", info=doubt)
+            for doubt in approval.doubts
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tidegate.core.plan import ArtifactRef, Model, Occasion, ReleasePlan
 
@@ -367,12 +367,27 @@ class Approval(Item):
     stage: str
     decision: Decision
     digest: str  # over the artifact's digest and the previews' digests
-    approvers: int  # how many distinct people must agree
-    author: str = ""
+    approvers: int  # how many distinct people the manifest asks to agree
+    authors: tuple[str, ...] = ()  # of all that is not live yet
     author_may_approve: bool = True
+    doubts: tuple[str, ...] = ()  # why a voter may be an author all the same: one more must agree
     requested_at: datetime
     deadline: datetime
     votes: tuple[Vote, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_author(cls, data: Any) -> Any:
+        """An older Tidegate knew the author of one commit."""
+        if isinstance(data, dict) and "author" in data:
+            rest = {key: value for key, value in data.items() if key != "author"}
+            return {"authors": (data["author"],), **rest}
+        return data
+
+    @property
+    def needed(self) -> int:
+        """How many distinct people must agree."""
+        return self.approvers + bool(self.doubts)
 
 
 class Token(Item):

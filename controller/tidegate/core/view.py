@@ -142,6 +142,8 @@ class ApprovalView(Model):
     digest: str  # of what was shown: an approval is bound to it
     needed: int  # how many distinct people must agree
     author_may_approve: bool
+    authors: tuple[str, ...] = ()  # of all that is not live yet
+    doubts: tuple[str, ...] = ()  # why one more must agree than the manifest asks
     requested_at: datetime
     deadline: datetime
     votes: tuple[Vote, ...] = ()
@@ -434,8 +436,10 @@ def _approval(approval: Approval) -> ApprovalView:
         decision=approval.decision,
         mood=_DECISION_MOODS[approval.decision],
         digest=approval.digest,
-        needed=approval.approvers,
+        needed=approval.needed,
         author_may_approve=approval.author_may_approve,
+        authors=approval.authors,
+        doubts=approval.doubts,
         requested_at=approval.requested_at,
         deadline=approval.deadline,
         votes=approval.votes,

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.approval import bound_digest, request, vote
+from tidegate.core.approval import bound_digest, request, vote, why_one_more
+from tidegate.core.authors import Authorship
 from tidegate.core.errors import NotAllowedNow
 from tidegate.core.identity import check_account, check_right, check_voter, identify, subject_of
 from tidegate.core.plan import ApprovalPlan
@@ -13,16 +14,17 @@ from tidegate.core.record import Approval, Decision, Preview, Vote
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROLE = "arn:aws:sts::111111111111:assumed-role/Developer"
-ADA, BOB = f"{ROLE}/ada", f"{ROLE}/bob"
+ADA, BOB, CID = (f"{ROLE}/{name}" for name in ("ada", "bob", "cid"))
+AUTHOR = "Ada Lovelace <ada@example.org>"
 
 
-def asked(**policy: Any) -> Approval:
+def asked(*doubts: str, **policy: Any) -> Approval:
     return request(
         "shop-7",
         "prod",
         ApprovalPlan(**policy),
         digest="sha256:1",
-        author="Ada Lovelace <ada@example.org>",
+        written=Authorship(("Grace <grace@example.org>", AUTHOR), doubts),
         now=NOW,
     )
 
@@ -88,9 +90,36 @@ def test_others_may_approve_what_the_author_may_not() -> None:
     assert vote(asked(author_may_approve=False), yes(BOB), NOW).decision is Decision.APPROVED
 
 
-def test_an_unknown_author_is_nobody() -> None:
-    approval = asked(author_may_approve=False).model_copy(update={"author": ""})
-    assert vote(approval, yes(BOB), NOW).decision is Decision.APPROVED
+def test_one_more_must_agree_when_it_is_not_certain_who_wrote_it() -> None:
+    approval = asked("a commit names no author", author_may_approve=False)
+    assert (approval.approvers, approval.needed) == (1, 2)
+    first = vote(approval, yes(BOB), NOW)
+    assert first.decision is Decision.PENDING
+    assert vote(first, yes(CID), NOW).decision is Decision.APPROVED
+
+
+def test_who_wrote_it_does_not_matter_where_authors_may_approve() -> None:
+    approval = asked("a commit names no author")
+    assert (approval.doubts, approval.needed) == ((), 1)
+    assert vote(approval, yes(f"{ROLE}/ada.byron"), NOW).decision is Decision.APPROVED
+
+
+def test_one_more_must_agree_with_somebody_who_may_be_an_author() -> None:
+    first = vote(asked(author_may_approve=False), yes(f"{ROLE}/ada.byron"), NOW)
+    assert (first.decision, first.needed) == (Decision.PENDING, 2)
+    assert first.doubts == (f"ada.byron (Developer, 111111111111) may be {AUTHOR}",)
+    second = vote(first, yes(f"{ROLE}/ada.king"), NOW)
+    assert (second.decision, second.needed) == (Decision.APPROVED, 2)
+
+
+def test_a_rejection_leaves_no_doubt() -> None:
+    rejected = vote(asked(author_may_approve=False), no(f"{ROLE}/ada.byron"), NOW)
+    assert (rejected.decision, rejected.doubts) == (Decision.REJECTED, ())
+
+
+def test_says_why_one_more_must_agree() -> None:
+    assert why_one_more(()) == ""
+    assert why_one_more(("a", "b")) == "one person more than the manifest asks must agree: a; b"
 
 
 def test_nobody_decides_twice() -> None:

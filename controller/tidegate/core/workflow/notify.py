@@ -8,7 +8,7 @@ from tidegate.core.errors import NotFound, ServiceRefused, Transient
 from tidegate.core.notice import occasion_of, write_notice
 from tidegate.core.plan import Occasion, ReleaseRef, Target
 from tidegate.core.ports import Ports, Stacks
-from tidegate.core.record import Notification, Rollout, RolloutPhase
+from tidegate.core.record import Approval, Notification, Rollout, RolloutPhase
 from tidegate.core.workflow.items import find, plan_of, release_of, stage_plan
 
 
@@ -88,7 +88,8 @@ def _send(ports: Ports, message: _Message) -> None:
         ports.ledger, Rollout, release_id=told.release.id, stage=told.stage, target=target.id
     )
     release = release_of(ports.ledger, told.release)
-    notice = write_notice(message.occasion, release, told.stage, target, rollout)
+    asked = find(ports.ledger, Approval, release_id=told.release.id, stage=told.stage)
+    notice = write_notice(message.occasion, release, told.stage, target, rollout, approval=asked)
     world = ports.targets.open(target)
     world.topics.publish(_arn(world.stacks, target, message.topic), notice.subject, notice.text)
 

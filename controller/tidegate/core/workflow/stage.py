@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from tidegate.core import approval as approvals
+from tidegate.core.authors import authorship
 from tidegate.core.failure import root_cause
 from tidegate.core.gates import changed_gates
 from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan
@@ -247,9 +248,16 @@ def _request(ports: Ports, release: ReleaseRef, plan: ReleasePlan, stage: StageP
         stage.name,
         stage.approval or ApprovalPlan(),
         digest=bound_now(ports, plan, stage.name),
-        author=plan.artifact.author,
+        written=authorship(contents.revision, _live_commits(ports, release, stage)),
         now=ports.clock.now(),
     )
     approval = ports.ledger.put(approval)
     tell_approval_requested(ports.bus, release, approval)
     return approval
+
+
+def _live_commits(ports: Ports, release: ReleaseRef, stage: StagePlan) -> dict[str, str]:
+    """The commit that each target of the stage serves; "" before its first release."""
+    targets = [target.id for wave in stage.waves for target in wave]
+    live = {id_: live_at(ports.ledger, release.application, stage.name, id_) for id_ in targets}
+    return {id_: item.artifact.commit if item else "" for id_, item in live.items()}
