@@ -15,7 +15,7 @@ from tidegate.core.workflow.operate import Operator, approve
 from tidegate.core.workflow.tokens import answer_approval
 
 ROLE = "arn:aws:sts::111111111111:assumed-role/tidegate-operator"
-ADA, BEA = Operator(f"{ROLE}/ada.l", proof="signed by ada"), Operator(f"{ROLE}/bea")
+CY, BEA = Operator(f"{ROLE}/cy", proof="signed by cy"), Operator(f"{ROLE}/bea")
 TWO = "approval: {approvers: 2, author_may_approve: false}"
 
 
@@ -56,28 +56,28 @@ def stopped(story: Story, number: int = 1) -> str:
 
 
 def both(story: Story, ref: ReleaseRef) -> None:
-    for who in (ADA, BEA):
+    for who in (CY, BEA):
         approve(story.ports, who, ref.id)
 
 
 def test_votes_that_were_cast_deploy_and_keep_their_proofs(story: Story) -> None:
     assert release(story, lambda ref: both(story, ref)) == "succeeded"
-    assert [vote.proof for vote in asked(story).votes] == ["signed by ada", ""]
+    assert [vote.proof for vote in asked(story).votes] == ["signed by cy", ""]
     assert all(vote.seal for vote in asked(story).votes)
 
 
 @pytest.mark.parametrize("seal", ["", "0" * 64])
 def test_no_deployment_by_votes_that_were_written(story: Story, seal: str) -> None:
     def forge(ref: ReleaseRef) -> None:
-        write(story, votes=tuple(unsealed(story, who, seal=seal) for who in ("ada", "bea")))
+        write(story, votes=tuple(unsealed(story, who, seal=seal) for who in ("cy", "bea")))
 
     assert release(story, forge) == "failed"
-    assert "A vote for prod of hello-1 was never cast as the record has it: ada" in stopped(story)
+    assert "A vote for prod of hello-1 was never cast as the record has it: cy" in stopped(story)
 
 
 def test_no_deployment_by_one_vote_and_one_that_was_written(story: Story) -> None:
     def forge(ref: ReleaseRef) -> None:
-        approve(story.ports, ADA, ref.id)
+        approve(story.ports, CY, ref.id)
         write(story, votes=(*asked(story).votes, unsealed(story, "bea")))
 
     assert release(story, forge) == "failed"
@@ -86,7 +86,7 @@ def test_no_deployment_by_one_vote_and_one_that_was_written(story: Story) -> Non
 
 def test_no_deployment_by_one_vote_where_two_are_asked(story: Story) -> None:
     def forge(ref: ReleaseRef) -> None:
-        approve(story.ports, ADA, ref.id)
+        approve(story.ports, CY, ref.id)
         write(story, approvers=1)
 
     assert release(story, forge) == "failed"
@@ -95,21 +95,21 @@ def test_no_deployment_by_one_vote_where_two_are_asked(story: Story) -> None:
 
 def test_no_deployment_by_a_vote_counted_twice(story: Story) -> None:
     def forge(ref: ReleaseRef) -> None:
-        approve(story.ports, ADA, ref.id)
+        approve(story.ports, CY, ref.id)
         write(story, votes=asked(story).votes * 2)
 
     assert release(story, forge) == "failed"
-    assert "does not count: ada.l (tidegate-operator, 111111111111) has already" in stopped(story)
+    assert "does not count: cy (tidegate-operator, 111111111111) has already" in stopped(story)
 
 
 def test_no_deployment_by_a_no_that_was_made_a_yes(story: Story) -> None:
     def forge(ref: ReleaseRef) -> None:
-        approve(story.ports, ADA, ref.id, reason="only because of the incident")
+        approve(story.ports, CY, ref.id, reason="only because of the incident")
         (first,) = asked(story).votes
         write(story, votes=(first.model_copy(update={"reason": ""}),))
 
     assert release(story, forge) == "failed"
-    assert "never cast as the record has it: ada" in stopped(story)
+    assert "never cast as the record has it: cy" in stopped(story)
 
 
 def test_no_deployment_by_the_votes_for_another_release(story: Story) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from tidegate.build.bill import BILL_FILE, bill_of_materials
 from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
@@ -34,16 +35,19 @@ from tidegate.build.package import (
     sha256_of,
     write_zip,
 )
+from tidegate.build.provenance import provenance, statement_name
 from tidegate.build.regions import aws_partitions
 from tidegate.build.slips import find_slips
-from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files, source_root
+from tidegate.build.source import RELEASE_FILE, find_revision, source_files, source_root
 from tidegate.build.template import Template, of_type, read_template, shown
 from tidegate.core.artifact import (
     CONTENTS_FILE,
     SOURCE_FILE,
     ArtifactContents,
     Package,
+    Revision,
     TemplateDefaults,
+    canonical_json,
     is_inline,
     named_code,
 )
@@ -103,7 +107,6 @@ class Artifact:
     def reference(
         self,
         bucket: str,
-        revision: Revision,
         buckets: Mapping[str, str] | None = None,
         versions: Mapping[str, dict[str, str]] | None = None,
     ) -> ArtifactRef:
@@ -114,11 +117,8 @@ class Artifact:
             bucket=bucket,
             buckets=dict(buckets or {}),
             prefix=self.prefix,
-            commit=revision.commit,
-            branch=revision.branch,
-            author=revision.author,
-            subject=revision.subject,
             versions=dict(versions or {}),
+            **self.contents.announced,
         )
 
 
@@ -128,11 +128,13 @@ def build_artifact(
     *,
     template: Path | None = None,
     output: Path | None = None,
+    revision: Revision | None = None,
 ) -> Artifact:
     """Expand and package the application in ``folder``.
 
     ``manifest`` is its ``tidegate.yaml``; ``template`` takes the place of the manifest's, as the
-    output of ``sam build`` does; ``output`` is emptied, then holds the files. Raises
+    output of ``sam build`` does; ``output`` is emptied, then holds the files. ``revision`` is what
+    the folder has checked out: what is without it can be planned, and not released. Raises
     ``ManifestError`` and ``TemplateError``.
     """
     manifest = manifest or folder / MANIFEST
@@ -154,6 +156,8 @@ def build_artifact(
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
     packages = tuple(_packages(store, output / SOURCE_FILE))
+    paths = {key: store.path(key) for key in store.digests}
+    _write_json(output / BILL_FILE, bill_of_materials(parsed.application, paths))
     failing = tuple(map(str, _callbacks(expansion, parsed, store)))
     contents = ArtifactContents(
         schema_version=1,
@@ -162,6 +166,7 @@ def build_artifact(
         template=TEMPLATE_FILE,
         template_sha256=sha256_of(output / TEMPLATE_FILE),
         packages=packages,
+        bill_sha256=sha256_of(output / BILL_FILE),
         aliases=expansion.aliases,
         functions=expansion.functions,
         defaults=expansion.defaults[parsed.stages[0].name],
@@ -172,13 +177,13 @@ def build_artifact(
             *_unnamed_code(expansion, packages),
             *failing,
         ),
+        revision=revision,
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
-    own = (TEMPLATE_FILE, SOURCE_FILE, CONTENTS_FILE)
+    own = (TEMPLATE_FILE, SOURCE_FILE, BILL_FILE, CONTENTS_FILE)
     return Artifact(
         contents,
-        {key: store.path(key) for key in store.digests}
-        | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
+        paths | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
         (
             *(
                 f"{manifest}: {one}"
@@ -252,14 +257,17 @@ def build_and_upload(
 
     ``region_bucket`` names the bucket of every other region that stages deploy to, with
     ``{region}`` in it, and ``s3_in`` makes a client there.
-    ``revision`` may name commit, branch, author and subject; the environment (this process's unless
-    given) and git say the rest. ``tell`` hears what of the template is not taken over. Raises
-    ``InputError`` for an artifact that no release could be planned of.
+    ``revision`` may name commit, branch, author and subject; the pipeline's environment (this
+    process's unless given) wins over it, and git says the rest. ``tell`` hears what of the
+    template is not taken over. Raises ``InputError`` for an artifact that no release could be
+    planned of, and for a commit that is not the one checked out.
     """
     environment = os.environ if environment is None else environment
     built_from = find_revision(folder, environment, **(revision or {}))
-    artifact = build_artifact(folder, manifest, template=template, output=output)
-    _check(artifact, artifact.reference(bucket, built_from))
+    artifact = build_artifact(
+        folder, manifest, template=template, output=output, revision=built_from
+    )
+    _check(artifact, artifact.reference(bucket))
     unlooked = look_for_faults(artifact, template)
     buckets = region_buckets(artifact, bucket, region_bucket, s3)
     if tell is not None:
@@ -271,10 +279,20 @@ def build_and_upload(
         for region, there in buckets.items()
     }
     versions[bucket] = upload(artifact, bucket, s3)
-    reference = artifact.reference(bucket, built_from, buckets, versions)
+    _state(provenance(artifact.contents, built_from, environment), artifact, bucket, s3)
+    reference = artifact.reference(bucket, buckets, versions)
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
+
+
+def _state(statement: Mapping[str, Any], artifact: Artifact, bucket: str, s3: S3Client) -> None:
+    """Store who built it from what, beside it."""
+    name = statement_name(statement)
+    path = artifact.files[f"{artifact.prefix}/{CONTENTS_FILE}"].parent / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(canonical_json(statement), encoding="utf-8")
+    _send(path, bucket, f"{artifact.prefix}/{name}", s3)
 
 
 def look_for_faults(artifact: Artifact, template: Path | None = None) -> str:
@@ -428,7 +446,7 @@ def _differing(defaults: Mapping[str, TemplateDefaults]) -> Mapping[str, Templat
     return defaults if any(other != first for other in others) else {}
 
 
-def _write_json(path: Path, value: Template) -> None:
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Canonical: the same value gives the same bytes."""
     path.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")), encoding="utf-8")
 

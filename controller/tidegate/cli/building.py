@@ -47,9 +47,10 @@ def build(
     """Build an artifact, store it, write release.json.
 
     \b
-    What is not given of the commit is taken from the build's environment
-    (CODEBUILD_RESOLVED_SOURCE_VERSION, TIDEGATE_BRANCH, TIDEGATE_AUTHOR, TIDEGATE_SUBJECT),
-    then from git.
+    What a pipeline states of its source (TIDEGATE_COMMIT, TIDEGATE_BRANCH) wins
+    over options, CODEBUILD_RESOLVED_SOURCE_VERSION and git. In a git checkout the
+    commit has to be the one checked out, and git says who wrote it; elsewhere the
+    options do, or TIDEGATE_AUTHOR and TIDEGATE_SUBJECT.
 
     \b
     Examples:

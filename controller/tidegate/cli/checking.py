@@ -136,7 +136,6 @@ def _build(
 ) -> tuple[Artifact, ReleasePlan, Mapping[str, Any]]:
     """An artifact whose files are gone, the plan of a release of it, and the expanded template."""
     from tidegate.build.artifact import build_artifact, look_for_faults
-    from tidegate.build.source import Revision
     from tidegate.core.plan import ReleaseRef
     from tidegate.core.planning import make_plan
 
@@ -146,7 +145,7 @@ def _build(
         )
         application = built.contents.application
         release = ReleaseRef(id=f"{application}-0", application=application, number=0)
-        plan = make_plan(release, built.reference("none", Revision("none")), built.contents)
+        plan = make_plan(release, built.reference("none"), built.contents)
         unlooked = look_for_faults(built, template)
         expanded = json.loads(built.template.read_text(encoding="utf-8"))
     for warning in filter(None, (*built.warnings, unlooked)):

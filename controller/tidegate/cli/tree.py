@@ -177,6 +177,10 @@ def _approval_node(approval: ApprovalView, now: datetime) -> Node:
         status=f"{approval.decision.value} {count}" if pending else approval.decision.value,
         info=", ".join(said_by),
         age_seconds=_age(approval.requested_at, None, now) if pending else None,
+        children=tuple(
+            Node(name="authors", mood=Mood.ALERT, status="not certain, one more asked", info=doubt)
+            for doubt in approval.doubts
+        ),
     )
 
 
@@ -195,7 +199,7 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
         children += [_evidence_node(one) for one in rollout.verdict.evidence]
     children += [_hook_node(hook, now) for hook in rollout.hooks if hook.when != "pre-traffic"]
     children += _firing_nodes(rollout)
-    children += [_restored_node(part) for part in rollout.restored]
+    children += [_restored_node(part, rollout.stack) for part in rollout.restored]
     children += [_unsent_node(n) for n in rollout.notifications if n.error]
     if stage.mood is Mood.WAITING:
         first = (*_gate_nodes(rollout), *_security_nodes(rollout), *_unheeded_nodes(rollout))
@@ -251,10 +255,14 @@ def _lower(status: str) -> str:
     return status.replace("_", " ").lower()
 
 
-def _restored_node(part: Restored) -> Node:
+def _restored_node(part: Restored, stack: str) -> Node:
     """What is as it was before; what is not stands out."""
     mood = Mood.GOOD if part.back else Mood.ALERT
-    return Node(part.what, mood, "is back" if part.back else "is not back", part.how)
+    what, of, alias = part.what.partition("traffic of ")
+    if of:
+        function, _, name = alias.rpartition(":")
+        what = f"{of}{text.function(function, stack)}:{name}"
+    return Node(what, mood, "is back" if part.back else "is not back", part.how)
 
 
 def _unsent_node(notification: NotificationView) -> Node:

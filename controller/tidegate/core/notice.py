@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from tidegate.core.approval import why_one_more
 from tidegate.core.commands import command
 from tidegate.core.errors import Aborted, Superseded
 from tidegate.core.plaintext import visible
 from tidegate.core.plan import ArtifactRef, Model, Occasion, Target
-from tidegate.core.record import Release, Rollout, RolloutPhase, SecurityLine, Shift
+from tidegate.core.record import (
+    Approval,
+    Decision,
+    Release,
+    Rollout,
+    RolloutPhase,
+    SecurityLine,
+    Shift,
+)
 
 _BY_PEOPLE: Final = {Aborted.__name__, Superseded.__name__}
 _OF_PHASE: Final = {
@@ -62,11 +71,13 @@ def write_notice(
     target: Target,
     rollout: Rollout | None,
     *,
+    approval: Approval | None = None,
     security: Sequence[SecurityLine] = (),
 ) -> Notice:
     """What happened, where, to what, why, and what to type next.
 
-    ``security`` is what people who are asked have to know of it before all else.
+    ``approval`` is what people were asked, if they were; ``security`` is what they have to
+    know before.
     """
     stuck = rollout is not None and rollout.phase is RolloutPhase.STUCK
     happened = "is stuck in" if stuck else _WORDS[occasion]
@@ -75,6 +86,7 @@ def write_notice(
         f"{release.id} {happened} {stage}, {target.id} (stack {target.stack_name}).",
         _commit(release.artifact),
         *_security(security),
+        *_asks(approval),
         *_moves(rollout),
         *_why(rollout),
         *_not_back(rollout),
@@ -105,6 +117,13 @@ def _security(lines: Sequence[SecurityLine]) -> list[str]:
     said = [f"SECURITY: {line.logical_id} {line.what}." for line in lines[:_MOST_SECURITY_LINES]]
     more = len(lines) - len(said)
     return [*said, f"SECURITY: and {more} more, which the preview shows."] if more else said
+
+
+def _asks(approval: Approval | None) -> list[str]:
+    """Why more people must agree than the manifest asks, while they are asked."""
+    if approval is None or approval.decision is not Decision.PENDING or not approval.doubts:
+        return []
+    return [f"It is not certain who wrote this: {why_one_more(approval.doubts)}."]
 
 
 def _moves(rollout: Rollout | None) -> list[str]:

@@ -10,6 +10,8 @@ from tidegate.core.errors import ManifestError, StackFailed, TidegateError
 from tidegate.core.plan import ArtifactRef, ReleasePlan, ReleaseRef
 from tidegate.core.ports import Counts, StackState
 from tidegate.core.record import (
+    Approval,
+    Decision,
     Item,
     Lock,
     Plan,
@@ -20,6 +22,7 @@ from tidegate.core.record import (
     application_partition,
     parse_item,
     release_partition,
+    token_partition,
 )
 
 ARTIFACT = ArtifactRef(application="shop", digest="sha256:0", bucket="b", prefix="p", commit="c")
@@ -46,13 +49,33 @@ def test_all_that_belongs_to_a_release_lies_together() -> None:
     plan = Plan(
         plan=ReleasePlan(release=release, artifact=ARTIFACT, aliases=(), tests=(), stages=())
     )
+    assert plan.partition == release_partition("shop-7")
+
+
+def test_task_tokens_lie_apart_from_what_viewers_read() -> None:
     token = Token(release_id="shop-7", purpose="approval#prod", token="secret")
-    assert plan.partition == token.partition == release_partition("shop-7")
+    assert token.partition == token_partition("shop-7") != release_partition("shop-7")
 
 
 @pytest.mark.parametrize("item", [RELEASE, Lock(application="shop", owner="arn:x", fence=3)])
 def test_an_item_comes_back_as_what_it_was(item: Item) -> None:
     assert parse_item(item.kind, item.model_dump(mode="json")) == item
+
+
+def test_an_approval_of_an_earlier_tidegate_has_one_author() -> None:
+    asked = Approval(
+        release_id="shop-7",
+        stage="prod",
+        decision=Decision.PENDING,
+        digest="sha256:1",
+        approvers=1,
+        authors=("Ada",),
+        requested_at=RELEASE.started_at,
+        deadline=RELEASE.started_at,
+    )
+    stored = asked.model_dump(mode="json", exclude={"authors", "doubts"}) | {"author": "Ada"}
+    assert parse_item("approval", stored) == asked
+    assert Approval.model_validate(asked) == asked
 
 
 def test_a_token_is_not_shown_when_printed() -> None:

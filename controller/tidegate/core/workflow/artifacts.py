@@ -57,6 +57,8 @@ def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactConten
             f"{place} is of {contents.application}, and {artifact.application} was announced.",
             mend=_REBUILD,
         )
+    if contents.revision is not None:
+        _check_announced(place, artifact, contents)
     return contents
 
 
@@ -105,6 +107,16 @@ def require_versions(artifact: ArtifactRef, contents: ArtifactContents) -> None:
             )
 
 
+def require_revision(artifact: ArtifactRef, contents: ArtifactContents) -> None:
+    """Raises ``ArtifactError`` when the artifact says neither its commit nor who wrote it."""
+    if contents.revision is None:
+        raise ArtifactError(
+            f"The artifact {artifact.digest} does not say which commit it was built from and who"
+            " wrote it, so anybody could say it in its place.",
+            mend="An older Tidegate has built it: build the commit again.",
+        )
+
+
 def template_key(artifact: ArtifactRef, contents: ArtifactContents) -> str:
     """The template's key in the artifact bucket."""
     return f"{artifact.prefix}/{contents.template}"
@@ -113,6 +125,17 @@ def template_key(artifact: ArtifactRef, contents: ArtifactContents) -> str:
 def source_key(artifact: ArtifactRef) -> str:
     """The key of the source that is tested."""
     return f"{artifact.prefix}/{SOURCE_FILE}"
+
+
+def _check_announced(place: str, artifact: ArtifactRef, contents: ArtifactContents) -> None:
+    """People are told what ``release.json`` says of the commit: it is what was built."""
+    for name, built in contents.announced.items():
+        announced = getattr(artifact, name)
+        if announced != built:
+            raise ArtifactError(
+                f'{place} was built from the {name} "{built}", and "{announced}" was announced.',
+                mend="Release it with the release.json that its build wrote.",
+            )
 
 
 def _code_packages(contents: ArtifactContents) -> Iterator[tuple[str, str]]:

@@ -115,7 +115,9 @@ def _common(release: ReleaseRef, stage: str) -> dict[str, Any]:
 
 def _approval(approval: Approval) -> Mapping[str, Any]:
     return {
-        "approvers": approval.approvers,
+        "approvers": approval.needed,
+        "authors": list(approval.authors),
+        "doubts": list(approval.doubts),
         "digest": approval.digest,
         "requested_at": approval.requested_at.isoformat(),
         "deadline": approval.deadline.isoformat(),

@@ -8,7 +8,7 @@ from tidegate.core.errors import NotFound, ServiceRefused, Transient
 from tidegate.core.notice import occasion_of, write_notice
 from tidegate.core.plan import Occasion, ReleaseRef, Target
 from tidegate.core.ports import Ports, Stacks
-from tidegate.core.record import Notification, Preview, Rollout, RolloutPhase
+from tidegate.core.record import Approval, Notification, Preview, Rollout, RolloutPhase
 from tidegate.core.workflow.items import find, plan_of, release_of, stage_plan
 
 
@@ -86,15 +86,15 @@ def _send(ports: Ports, message: _Message) -> None:
     told, target = message.told, message.target
     here = {"release_id": told.release.id, "stage": told.stage, "target": target.id}
     rollout = find(ports.ledger, Rollout, **here)
-    asked = message.occasion is Occasion.READY
-    preview = find(ports.ledger, Preview, **here) if asked else None
-    release = release_of(ports.ledger, told.release)
+    ready = message.occasion is Occasion.READY
+    preview = find(ports.ledger, Preview, **here) if ready else None
     notice = write_notice(
         message.occasion,
-        release,
+        release_of(ports.ledger, told.release),
         told.stage,
         target,
         rollout,
+        approval=find(ports.ledger, Approval, release_id=told.release.id, stage=told.stage),
         security=preview.security if preview else (),
     )
     world = ports.targets.open(target)

@@ -87,8 +87,10 @@ def approve(
     approval = _vote(ports, operator, asked, _Say(True, reason))
     said = f"{operator} approved {approval.stage} of {release_id}"
     if approval.decision is Decision.PENDING:
-        missing = approval.approvers - len(approval.votes)
-        return f"{said}; {missing} more must agree."
+        missing = approval.needed - len(approval.votes)
+        said = f"{said}; {missing} more must agree."
+        why = approvals.why_one_more(approval.doubts)
+        return f"{said} It is not certain who wrote this, so {why}." if why else said
     return f"{said}: it goes on."
 
 

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any, TypedDict
 
 from tidegate.core import approval as approvals
+from tidegate.core.artifact import ArtifactContents
+from tidegate.core.authors import Authorship, authorship
 from tidegate.core.errors import ArtifactError
 from tidegate.core.failure import root_cause
 from tidegate.core.gates import changed_gates
@@ -217,6 +219,13 @@ def bound_now(ports: Ports, plan: ReleasePlan, stage: str) -> str:
     )
 
 
+def who_wrote(
+    ports: Ports, release: ReleaseRef, stage: StagePlan, contents: ArtifactContents
+) -> Authorship:
+    """Who wrote what the artifact brings beyond what the stage serves."""
+    return authorship(contents.revision, _live_commits(ports, release, stage))
+
+
 def begin_rolling_out(ports: Ports, release: ReleaseRef, plan: StagePlan) -> None:
     """The stage's rollouts run from now on."""
     for earlier in (StagePhase.PREVIEWING, StagePhase.AWAITING_APPROVAL):
@@ -274,9 +283,16 @@ def _request(ports: Ports, release: ReleaseRef, plan: ReleasePlan, stage: StageP
         stage.name,
         stage.approval or ApprovalPlan(),
         digest=bound_now(ports, plan, stage.name),
-        author=plan.artifact.author,
+        written=who_wrote(ports, release, stage, contents),
         now=ports.clock.now(),
     )
     approval = ports.ledger.put(approval)
     tell_approval_requested(ports.bus, release, approval)
     return approval
+
+
+def _live_commits(ports: Ports, release: ReleaseRef, stage: StagePlan) -> dict[str, str]:
+    """The commit that each target of the stage serves; "" before its first release."""
+    targets = [target.id for wave in stage.waves for target in wave]
+    live = {id_: live_at(ports.ledger, release.application, stage.name, id_) for id_ in targets}
+    return {id_: item.artifact.commit if item else "" for id_, item in live.items()}
