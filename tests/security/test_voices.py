@@ -119,7 +119,11 @@ def test_two_people_of_the_account_decide(controller: Controller) -> None:
     def both() -> None:
         said.extend(controller.say(controller.session(name)) for name in ("ada", "ben"))
 
-    assert controller.while_asking(both).decision is Decision.APPROVED
+    asked = controller.while_asking(both)
+    assert asked.decision is Decision.APPROVED
+    assert all(
+        vote.proof.startswith(f"{controller.arn} approve:hello-1:prod ") for vote in asked.votes
+    )
     assert said[0] == (
         f"ada ({ROLE}, {controller.account}) approved prod of hello-1; 1 more must agree."
     )

@@ -28,6 +28,7 @@ class Settings:
     calls_at_once: int = 3  # to Lambda, before one has to wait for its turn
     operator_accounts: tuple[str, ...] = ()  # whose people may ask, beside the controller's own
     voter_roles: tuple[str, ...] = ()  # whose sessions are named for people, for certain
+    seal_key: str = ""  # that votes are sealed with
     operator_rights: tuple[str, ...] = (_ANYTHING,)  # ROLE/APPLICATION/VERB each
     target_role: str = ""  # name of the role to act with there, instead of the target's own
 
@@ -59,6 +60,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         calls_at_once=int(calls),
         operator_accounts=_names(environment, "TIDEGATE_OPERATOR_ACCOUNTS"),
         voter_roles=_names(environment, "TIDEGATE_VOTER_ROLES"),
+        seal_key=environment.get("TIDEGATE_SEAL_KEY", ""),
         operator_rights=_rights(environment),
         target_role=environment.get("TIDEGATE_TARGET_ROLE", ""),
     )

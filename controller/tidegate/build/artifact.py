@@ -94,6 +94,11 @@ class Artifact:
         return artifact_prefix(self.contents)
 
     @property
+    def template(self) -> Path:
+        """The expanded template."""
+        return self.files[f"{self.prefix}/{TEMPLATE_FILE}"]
+
+    @property
     def packages(self) -> Mapping[str, Path]:
         """The files that functions of other regions need, too."""
         of_functions = {package.key for package in self.contents.packages}

@@ -199,6 +199,8 @@ def _say_what_changes(view: ReleaseView, stage: str) -> None:
     for rollout in rollouts:
         for gate in rollout.gates:
             say(f"  {rollout.target}  changes its own gates: {gate}")
+        for line in rollout.security:
+            say(f"  {rollout.target}  security: {line.logical_id} {line.what}")
         for said in rollout.unheeded:
             say(f"  {rollout.target}  {said}")
         for change in rollout.changes:

@@ -40,6 +40,7 @@ ICONS = {
     Mood.GOOD: "✔",
     Mood.BAD: "✖",
     Mood.ALERT: "⚠",
+    Mood.SECURITY: "◆",
     Mood.SKIPPED: "•",
 }
 _JUDGEMENT_MOODS = {
@@ -201,7 +202,8 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
     children += [_restored_node(part, rollout.stack) for part in rollout.restored]
     children += [_unsent_node(n) for n in rollout.notifications if n.error]
     if stage.mood is Mood.WAITING:
-        children = [*_gate_nodes(rollout), *_unheeded_nodes(rollout), *children]
+        first = (*_gate_nodes(rollout), *_security_nodes(rollout), *_unheeded_nodes(rollout))
+        children = [*first, *children]
         children += [*_function_nodes(rollout), *_warm_nodes(rollout)]
         children += _parameter_nodes(rollout)
         children += _change_nodes(rollout)
@@ -346,6 +348,17 @@ def _gate_nodes(rollout: RolloutView) -> list[Node]:
         Node(name="its own gates", mood=Mood.ALERT, status="changed by this commit", info=gate)
         for gate in rollout.gates
     ]
+
+
+def _security_nodes(rollout: RolloutView) -> list[Node]:
+    """What outlives any rollback in somebody's hands: under a heading of its own."""
+    if not rollout.security:
+        return []
+    lines = tuple(
+        Node(name=line.logical_id, mood=Mood.SECURITY, status="look", info=line.what)
+        for line in rollout.security
+    )
+    return [Node("security", Mood.SECURITY, "changes who may do what", children=lines)]
 
 
 def _unheeded_nodes(rollout: RolloutView) -> list[Node]:

@@ -31,6 +31,7 @@ STYLES = {
     Mood.GOOD: "green",
     Mood.BAD: "red",
     Mood.ALERT: "bold red",
+    Mood.SECURITY: "bold magenta",
     Mood.SKIPPED: "dim",
 }
 

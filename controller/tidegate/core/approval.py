@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from tidegate.core.artifact import sha256_digest
 from tidegate.core.authors import Authorship, is_author, may_be_author
-from tidegate.core.errors import NotAllowedNow
+from tidegate.core.errors import ApprovalVoid, NotAllowedNow
 from tidegate.core.identity import identify
 from tidegate.core.plan import ApprovalPlan
 from tidegate.core.record import Approval, Decision, Preview, Vote
@@ -69,6 +69,52 @@ def why_one_more(doubts: Sequence[str]) -> str:
     if not doubts:
         return ""
     return f"one person more than the manifest asks must agree: {'; '.join(doubts)}"
+
+
+def testimony(approval: Approval, vote: Vote) -> str:
+    """What a vote's seal is over: who said what, of what, and by which proof; as a digest."""
+    about = approval.model_dump(mode="json", include={"release_id", "stage", "digest"})
+    return sha256_digest({**about, "vote": vote.model_dump(mode="json", exclude={"seal"})})
+
+
+def recount(
+    approval: Approval,
+    policy: ApprovalPlan,
+    written: Authorship,
+    holds: Callable[[str, str], bool],
+) -> None:
+    """Count the votes anew, by what the artifact asks for rather than by what the record says.
+
+    ``holds`` tells whether a seal is that of a text. Raises ``ApprovalVoid`` for a vote that was
+    not cast before the controller, and when those that were do not approve.
+    """
+    subject = f"{approval.stage} of {approval.release_id}"
+    counted = request(
+        approval.release_id,
+        approval.stage,
+        policy,
+        digest=approval.digest,
+        written=written,
+        now=approval.requested_at,
+    )
+    for one in approval.votes:
+        if not holds(testimony(approval, one), one.seal):
+            raise ApprovalVoid(
+                f"A vote for {subject} was never cast as the record has it: {identify(one.who)}.",
+                mend="Find out who writes to the record beside the controller. A vote that an older"
+                " Tidegate counted has no seal: then release the commit again.",
+            )
+        try:
+            counted = vote(counted, one, one.at)
+        except NotAllowedNow as refusal:
+            raise ApprovalVoid(
+                f"A vote for {subject} does not count: {refusal.message}"
+            ) from refusal
+    if counted.decision is not Decision.APPROVED:
+        raise ApprovalVoid(
+            f"{subject} was not approved: the votes of {len(approval.votes)} of"
+            f" {counted.needed} are there."
+        )
 
 
 def _check_open(approval: Approval, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tidegate.core.approval import why_one_more
@@ -10,7 +10,15 @@ from tidegate.core.commands import command
 from tidegate.core.errors import Aborted, Superseded
 from tidegate.core.plaintext import visible
 from tidegate.core.plan import ArtifactRef, Model, Occasion, Target
-from tidegate.core.record import Approval, Decision, Release, Rollout, RolloutPhase, Shift
+from tidegate.core.record import (
+    Approval,
+    Decision,
+    Release,
+    Rollout,
+    RolloutPhase,
+    SecurityLine,
+    Shift,
+)
 
 _BY_PEOPLE: Final = {Aborted.__name__, Superseded.__name__}
 _OF_PHASE: Final = {
@@ -38,6 +46,7 @@ _NEXT: Final[Mapping[Occasion, Callable[[str, str], str]]] = {  # of a release a
 }
 _LONGEST_SUBJECT: Final = 99  # of SNS: less than 100 characters
 _LONGEST_LINE: Final = 2000
+_MOST_SECURITY_LINES: Final = 20  # SNS takes 256 KiB
 _COMMIT: Final = 7
 
 
@@ -63,10 +72,12 @@ def write_notice(
     rollout: Rollout | None,
     *,
     approval: Approval | None = None,
+    security: Sequence[SecurityLine] = (),
 ) -> Notice:
     """What happened, where, to what, why, and what to type next.
 
-    ``approval`` is what people were asked, if they were.
+    ``approval`` is what people were asked, if they were; ``security`` is what they have to
+    know before.
     """
     stuck = rollout is not None and rollout.phase is RolloutPhase.STUCK
     happened = "is stuck in" if stuck else _WORDS[occasion]
@@ -74,6 +85,7 @@ def write_notice(
     lines = [
         f"{release.id} {happened} {stage}, {target.id} (stack {target.stack_name}).",
         _commit(release.artifact),
+        *_security(security),
         *_asks(approval),
         *_moves(rollout),
         *_why(rollout),
@@ -99,6 +111,12 @@ def _commit(artifact: ArtifactRef) -> str:
     words += [f"by {artifact.author}"] if artifact.author else []
     said = " ".join(words)
     return f"{said}: {artifact.subject}" if artifact.subject else f"{said}."
+
+
+def _security(lines: Sequence[SecurityLine]) -> list[str]:
+    said = [f"SECURITY: {line.logical_id} {line.what}." for line in lines[:_MOST_SECURITY_LINES]]
+    more = len(lines) - len(said)
+    return [*said, f"SECURITY: and {more} more, which the preview shows."] if more else said
 
 
 def _asks(approval: Approval | None) -> list[str]:

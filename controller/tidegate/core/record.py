@@ -297,6 +297,13 @@ class FunctionLine(Model):
     not_canaried: tuple[str, ...] = ()  # what the weights of the alias do not cover
 
 
+class SecurityLine(Model):
+    """What a deployment opens to others, or no longer guards, of one resource."""
+
+    logical_id: str
+    what: str
+
+
 class WarmLine(Model):
     """Provisioned concurrency of one function in a preview. Prices are estimates."""
 
@@ -330,6 +337,7 @@ class Preview(Item):
     warms: tuple[WarmLine, ...] = ()
     unheeded: tuple[str, ...] = ()  # what the template asks for and the release will not do
     gates: tuple[str, ...] = ()  # what the commit changes of its own gates, against what is live
+    security: tuple[SecurityLine, ...] = ()  # what it opens to others or no longer guards
 
     @property
     def nothing_to_deploy(self) -> bool:
@@ -355,6 +363,8 @@ class Vote(Model):
     reason: str = ""
     at: datetime
     source: str = ""  # address or tool it came from
+    proof: str = ""  # what they signed before STS: controller, deed, and digest of what was shown
+    seal: str = ""  # of the controller, over all of it and what it is about: made when it was cast
 
 
 class Approval(Item):

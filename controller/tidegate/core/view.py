@@ -40,6 +40,7 @@ from tidegate.core.record import (
     Retreat,
     Rollout,
     RolloutPhase,
+    SecurityLine,
     Shift,
     StackLine,
     StackLog,
@@ -62,6 +63,7 @@ class Mood(StrEnum):
     GOOD = "good"  # ended as it was meant to
     BAD = "bad"  # ended otherwise; what was live before is live
     ALERT = "alert"  # a person must look
+    SECURITY = "security"  # opens something to others, or takes a guard away
     SKIPPED = "skipped"  # will not begin any more
 
 
@@ -205,6 +207,7 @@ class RolloutView(Model):
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     notifications: tuple[NotificationView, ...] = ()
     gates: tuple[str, ...] = ()  # what the commit changes of its own gates
+    security: tuple[SecurityLine, ...] = ()  # what it opens to others, and no longer guards
     unheeded: tuple[str, ...] = ()  # what the template asks for and the release will not do
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
@@ -504,7 +507,7 @@ def _firing_before(preview: Preview | None, rollout: Rollout | None) -> tuple[st
     return rollout.baseline_alarms
 
 
-_SHOWN = ("gates", "unheeded", "changes", "parameters", "functions", "warms")
+_SHOWN = ("gates", "security", "unheeded", "changes", "parameters", "functions", "warms")
 
 
 def _shown(preview: Preview | None) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class MemoryApplication:
     provisioned: dict[str, int] = field(default_factory=dict)
     buckets: dict[str, str] = field(default_factory=dict)  # of other regions
     layers: tuple[str, ...] = ()  # with the same code; the managed functions run with all of them
+    resources: _Resources = field(default_factory=dict)  # more of them, of any type
 
     def build(self, code: str, *, role: str = "role", commit: str = "") -> ArtifactRef:
         """Store what a build of this code would make. The same code makes the same artifact.
@@ -99,6 +100,7 @@ class MemoryApplication:
     def _template(self, code: str, role: str) -> Mapping[str, Any]:
         aliases = self._aliases(code, role)
         resources: _Resources = {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": {}}}
+        resources |= self.resources
         for layer in self.layers:
             content = {"Content": _package(code)}
             resources[layer] = {"Type": "AWS::Lambda::LayerVersion", "Properties": content}

@@ -17,6 +17,7 @@ from tidegate.core.record import (
     Restored,
     Rollout,
     RolloutPhase,
+    SecurityLine,
     Shift,
 )
 
@@ -77,6 +78,14 @@ def test_says_what_is_known_of_the_commit_and_no_more() -> None:
         "Commit c0ffee1.",
         "Next: tidegate get shop-4 --watch",
     ]
+
+
+def test_says_what_is_opened_before_all_else_and_how_much_more() -> None:
+    opened = [SecurityLine(logical_id=f"P{n}", what="lets everybody call it") for n in range(22)]
+    notice = write_notice(Occasion.READY, release(), "prod", PROD, None, security=opened)
+    said = [line for line in notice.text.splitlines() if line.startswith("SECURITY")]
+    assert said[0] == "SECURITY: P0 lets everybody call it."
+    assert said[20:] == ["SECURITY: and 2 more, which the preview shows."]
 
 
 def test_says_why_one_more_must_agree_while_people_are_asked() -> None:

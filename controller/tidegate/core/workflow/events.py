@@ -78,7 +78,7 @@ def tell_approval_requested(bus: Bus, release: ReleaseRef, approval: Approval) -
 
 def tell_approval_decided(bus: Bus, release: ReleaseRef, approval: Approval) -> None:
     """The request is decided, or nobody decided in time."""
-    votes = [vote.model_dump(mode="json") for vote in approval.votes]
+    votes = [v.model_dump(mode="json", exclude={"proof", "seal"}) for v in approval.votes]
     detail = {
         **_common(release, approval.stage),
         **_approval(approval),
