@@ -106,6 +106,32 @@ def test_every_template_says_what_it_allows() -> None:
     assert len(STATEMENTS) > 80
 
 
+LOG_GROUPS = [
+    (path, name, resource["Properties"])
+    for path in OURS
+    for name, resource in expanded(path).items()
+    if resource["Type"] == "AWS::Logs::LogGroup"
+]
+
+
+@pytest.mark.parametrize(("path", "name", "group"), LOG_GROUPS, ids=lambda of: str(of)[:40])
+def test_logs_are_encrypted_with_a_key_that_lets_them_and_expire(
+    path: str, name: str, group: Mapping[str, Any]
+) -> None:
+    assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    key, attribute = group["KmsKeyId"]["Fn::GetAtt"]
+    assert attribute == "Arn"
+    (of_logs,) = (
+        one.statement
+        for one in STATEMENTS
+        if (one.template, one.resource) == (path, key)
+        and "logs." in str(one.statement["Principal"])
+    )
+    context = of_logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    ends = [arn["Fn::Sub"].partition(":log-group:")[2] for arn in context]
+    assert group["LogGroupName"]["Fn::Sub"] in ends, name
+
+
 @pytest.mark.parametrize("one", [one for one in STATEMENTS if one.resource != BOUNDARY], ids=str)
 def test_an_action_is_named_and_never_a_whole_service(one: Allowed) -> None:
     assert one.actions, "NotAction allows what nobody has thought of"

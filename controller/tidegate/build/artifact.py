@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from tidegate.build.bill import BILL_FILE, bill_of_materials
 from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
@@ -34,6 +35,7 @@ from tidegate.build.package import (
     sha256_of,
     write_zip,
 )
+from tidegate.build.provenance import provenance, statement_name
 from tidegate.build.regions import aws_partitions
 from tidegate.build.slips import find_slips
 from tidegate.build.source import RELEASE_FILE, find_revision, source_files, source_root
@@ -45,6 +47,7 @@ from tidegate.core.artifact import (
     Package,
     Revision,
     TemplateDefaults,
+    canonical_json,
     is_inline,
     named_code,
 )
@@ -148,6 +151,8 @@ def build_artifact(
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
     packages = tuple(_packages(store, output / SOURCE_FILE))
+    paths = {key: store.path(key) for key in store.digests}
+    _write_json(output / BILL_FILE, bill_of_materials(parsed.application, paths))
     failing = tuple(map(str, _callbacks(expansion, parsed, store)))
     contents = ArtifactContents(
         schema_version=1,
@@ -156,6 +161,7 @@ def build_artifact(
         template=TEMPLATE_FILE,
         template_sha256=sha256_of(output / TEMPLATE_FILE),
         packages=packages,
+        bill_sha256=sha256_of(output / BILL_FILE),
         aliases=expansion.aliases,
         functions=expansion.functions,
         defaults=expansion.defaults[parsed.stages[0].name],
@@ -169,11 +175,10 @@ def build_artifact(
         revision=revision,
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
-    own = (TEMPLATE_FILE, SOURCE_FILE, CONTENTS_FILE)
+    own = (TEMPLATE_FILE, SOURCE_FILE, BILL_FILE, CONTENTS_FILE)
     return Artifact(
         contents,
-        {key: store.path(key) for key in store.digests}
-        | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
+        paths | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
         (
             *(
                 f"{manifest}: {one}"
@@ -269,10 +274,20 @@ def build_and_upload(
         for region, there in buckets.items()
     }
     versions[bucket] = upload(artifact, bucket, s3)
+    _state(provenance(artifact.contents, built_from, environment), artifact, bucket, s3)
     reference = artifact.reference(bucket, buckets, versions)
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
+
+
+def _state(statement: Mapping[str, Any], artifact: Artifact, bucket: str, s3: S3Client) -> None:
+    """Store who built it from what, beside it."""
+    name = statement_name(statement)
+    path = artifact.files[f"{artifact.prefix}/{CONTENTS_FILE}"].parent / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(canonical_json(statement), encoding="utf-8")
+    _send(path, bucket, f"{artifact.prefix}/{name}", s3)
 
 
 def look_for_faults(artifact: Artifact, template: Path | None = None) -> str:
@@ -426,7 +441,7 @@ def _differing(defaults: Mapping[str, TemplateDefaults]) -> Mapping[str, Templat
     return defaults if any(other != first for other in others) else {}
 
 
-def _write_json(path: Path, value: Template) -> None:
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Canonical: the same value gives the same bytes."""
     path.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")), encoding="utf-8")
 

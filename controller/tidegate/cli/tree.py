@@ -198,7 +198,7 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
         children += [_evidence_node(one) for one in rollout.verdict.evidence]
     children += [_hook_node(hook, now) for hook in rollout.hooks if hook.when != "pre-traffic"]
     children += _firing_nodes(rollout)
-    children += [_restored_node(part) for part in rollout.restored]
+    children += [_restored_node(part, rollout.stack) for part in rollout.restored]
     children += [_unsent_node(n) for n in rollout.notifications if n.error]
     if stage.mood is Mood.WAITING:
         children = [*_gate_nodes(rollout), *_unheeded_nodes(rollout), *children]
@@ -253,10 +253,14 @@ def _lower(status: str) -> str:
     return status.replace("_", " ").lower()
 
 
-def _restored_node(part: Restored) -> Node:
+def _restored_node(part: Restored, stack: str) -> Node:
     """What is as it was before; what is not stands out."""
     mood = Mood.GOOD if part.back else Mood.ALERT
-    return Node(part.what, mood, "is back" if part.back else "is not back", part.how)
+    what, of, alias = part.what.partition("traffic of ")
+    if of:
+        function, _, name = alias.rpartition(":")
+        what = f"{of}{text.function(function, stack)}:{name}"
+    return Node(what, mood, "is back" if part.back else "is not back", part.how)
 
 
 def _unsent_node(notification: NotificationView) -> Node:

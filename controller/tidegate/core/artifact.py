@@ -79,6 +79,7 @@ class ArtifactContents(Model):
     template: str = "template.json"  # key under the artifact's prefix
     template_sha256: Sha256
     packages: tuple[Package, ...] = ()
+    bill_sha256: Sha256 | None = None  # of the bill of materials, under the artifact's prefix
     aliases: tuple[ManagedAlias, ...] = ()
     functions: tuple[str, ...] = ()  # logical ids of all functions
     defaults: TemplateDefaults = TemplateDefaults()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from tidegate.core.errors import NotAllowedNow
@@ -67,6 +67,19 @@ def check_voter(identity: Identity, roles: Collection[str]) -> None:
             f"{identity} may not vote: whoever assumes {identity.role} may choose any name.",
             mend="Assume a role that the controller's parameter VoterRoles names, one whose trust "
             "fixes the name of the session (pipeline/operator-role.yaml).",
+        )
+
+
+def check_right(identity: Identity, rights: Iterable[str], application: str, verb: str) -> None:
+    """Raises ``NotAllowedNow`` unless one of the rights is for this role, application and verb.
+
+    A right is ``ROLE/APPLICATION/VERB``, each with ``*`` for any text; a user has the role ``""``.
+    """
+    asked = (identity.role, application, verb)
+    if not any(all(map(_matches, asked, right.split("/"))) for right in rights):
+        raise NotAllowedNow(
+            f"{identity} may not {verb} releases of {application}.",
+            mend="The controller's parameter OperatorRights says who may: ROLE/APPLICATION/VERB.",
         )
 
 

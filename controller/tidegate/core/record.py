@@ -156,6 +156,11 @@ def release_partition(release_id: str) -> str:
     return f"RELEASE#{release_id}"
 
 
+def token_partition(release_id: str) -> str:
+    """Where the task tokens of a release lie."""
+    return f"TOKENS#{release_id}"
+
+
 def parse_item(kind: str, data: Mapping[str, Any]) -> Item:
     """The item of this kind from its stored form. Raises ``KeyError`` for an unknown kind."""
     return Item.kinds[kind].model_validate(data)
@@ -389,7 +394,10 @@ class Token(Item):
     """A task token that waits for an answer. It never leaves the table."""
 
     kind: ClassVar[str] = "token"
-    place: ClassVar = ("RELEASE#{release_id}", "TOKEN#{purpose}")
+    place: ClassVar = (
+        "TOKENS#{release_id}",
+        "{purpose}",
+    )  # which viewers of the record may not read
 
     release_id: str
     purpose: str  # "approval#<stage>", "bake#<stage>#<target>", "hook#<id of the run>"
@@ -496,7 +504,7 @@ class Rollout(Item):
     reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
     reverted: bool = False  # CloudFormation has begun to take the stack back
     unpinning: int = 0  # attempts to take the pins off that were handed to CloudFormation
-    retries: int = 0  # of the update that finishes the stack, or takes it back
+    retries: int = 0  # of what finishes the stack, takes it back, or deletes it
     retry_at: datetime | None = None  # when the next one is due
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     started_at: datetime
@@ -639,7 +647,6 @@ class HookRun(Item):
     began_at: datetime | None = None
     seconds: float = 0.0
     cause: str = ""
-    log_tail: str = ""
     deadline: datetime | None = None  # until when it may answer later; none: it must at once
     heartbeat_seconds: int = 0  # it is given up when nothing is heard for so long
     heard_at: datetime | None = None  # the last sign of life of one that answers later
@@ -649,6 +656,20 @@ class HookRun(Item):
     def id(self) -> str:
         """What an answer calls the run by: it says nothing that is secret."""
         return f"{self.release_id}/{self.stage}/{self.target}/{self.when}/{self.function}"
+
+
+class HookLog(Item):
+    """The end of what a hook logged, which may hold anything: the table forgets it."""
+
+    kind: ClassVar[str] = "hook-log"
+    place: ClassVar = ("RELEASE#{release_id}", "HOOKLOG#{stage}#{target}#{when}#{function}")
+
+    release_id: str
+    stage: str
+    target: str
+    when: str
+    function: str
+    text: str = Field(repr=False)
 
 
 class Notification(Item):

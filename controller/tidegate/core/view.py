@@ -26,6 +26,7 @@ from tidegate.core.record import (
     ChangeLine,
     Decision,
     FunctionLine,
+    HookLog,
     HookRun,
     Item,
     Notification,
@@ -485,7 +486,7 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         firing_before=_firing_before(preview, rollout),
         refuses_firing=refuses,
         restored=rollout.restored,
-        hooks=tuple(_hook(h, rollout) for h in _of(HookRun, items) if (h.stage, h.target) == here),
+        hooks=_hooks(here, rollout, items),
         notifications=_told(plan.name, target.id, items),
         operations=_operations(
             rollout, [log for log in _of(StackLog, items) if (log.stage, log.target) == here]
@@ -513,8 +514,15 @@ def _shown(preview: Preview | None) -> dict[str, Any]:
     return {name: getattr(preview, name) for name in _SHOWN}
 
 
-def _hook(run: HookRun, rollout: Rollout) -> HookView:
+def _hooks(here: tuple[str, str], rollout: Rollout, items: Iterable[Item]) -> tuple[HookView, ...]:
+    logs = [log for log in _of(HookLog, items) if (log.stage, log.target) == here]
+    runs = (run for run in _of(HookRun, items) if (run.stage, run.target) == here)
+    return tuple(_hook(run, logs, rollout) for run in runs)
+
+
+def _hook(run: HookRun, logs: Iterable[HookLog], rollout: Rollout) -> HookView:
     """One that was still waited for when its rollout ended never answered."""
+    log = next((one for one in logs if (one.when, one.function) == (run.when, run.function)), None)
     waits = run.outcome is Outcome.WAITING and not rollout.phase.over
     return HookView(
         function=run.function,
@@ -522,7 +530,7 @@ def _hook(run: HookRun, rollout: Rollout) -> HookView:
         mood=_OUTCOME_MOODS[run.outcome],
         seconds=run.seconds,
         cause=run.cause,
-        log_tail=run.log_tail,
+        log_tail=log.text if log else "",
         answers_until=run.deadline if waits else None,
         heard_at=run.heard_at if waits else None,
     )

@@ -251,14 +251,22 @@ def test_only_pipeline_and_build_may_use_the_connection(stack: Stack) -> None:
     iam = stack.client("iam")
     resources = stack.client("cloudformation").list_stack_resources(StackName="shop-pipeline")
     allowed = {
-        resource["LogicalResourceId"]: statement["Resource"]
+        (resource["LogicalResourceId"], statement["Action"]): statement
         for resource in resources["StackResourceSummaries"]
         if resource["ResourceType"] == "AWS::IAM::Role"
         for statement in statements(iam, resource["PhysicalResourceId"])
-        if "codeconnections:UseConnection" in statement["Action"]
+        if "UseConnection" in str(statement["Action"])
+    }
+    services = ("codeconnections", "codestar-connections")
+    roles = ("PipelineRole", "BuildRole")
+    assert allowed.keys() == {
+        (role, f"{name}:UseConnection") for role in roles for name in services
     }
     connection = f"arn:aws:codeconnections:eu-west-1:{stack.account}:connection/1234-abcd"
-    assert allowed == {"PipelineRole": connection, "BuildRole": connection}
+    for (_, action), statement in allowed.items():
+        assert statement["Resource"] == connection
+        only = {f"{action.partition(':')[0]}:FullRepositoryId": "team/shop"}
+        assert statement["Condition"] == {"ForAllValues:StringEquals": only}
 
 
 def statements(iam: Any, role: str) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from tidegate.core.record import (
     application_partition,
     parse_item,
     release_partition,
+    token_partition,
 )
 
 ARTIFACT = ArtifactRef(application="shop", digest="sha256:0", bucket="b", prefix="p", commit="c")
@@ -48,8 +49,12 @@ def test_all_that_belongs_to_a_release_lies_together() -> None:
     plan = Plan(
         plan=ReleasePlan(release=release, artifact=ARTIFACT, aliases=(), tests=(), stages=())
     )
+    assert plan.partition == release_partition("shop-7")
+
+
+def test_task_tokens_lie_apart_from_what_viewers_read() -> None:
     token = Token(release_id="shop-7", purpose="approval#prod", token="secret")
-    assert plan.partition == token.partition == release_partition("shop-7")
+    assert token.partition == token_partition("shop-7") != release_partition("shop-7")
 
 
 @pytest.mark.parametrize("item", [RELEASE, Lock(application="shop", owner="arn:x", fence=3)])

@@ -8,7 +8,7 @@ import pytest
 from tidegate.core.approval import bound_digest, request, vote, why_one_more
 from tidegate.core.authors import Authorship
 from tidegate.core.errors import NotAllowedNow
-from tidegate.core.identity import check_account, check_voter, identify, subject_of
+from tidegate.core.identity import check_account, check_right, check_voter, identify, subject_of
 from tidegate.core.plan import ApprovalPlan
 from tidegate.core.record import Approval, Decision, Preview, Vote
 
@@ -196,6 +196,25 @@ def test_only_sessions_that_are_named_for_people_vote() -> None:
     check_voter(identify("arn:aws:iam::2:user/jo"), ())
     with pytest.raises(NotAllowedNow, match="whoever assumes Developer may choose any name"):
         check_voter(identify(ADA), ("AWSReservedSSO_*",))
+
+
+@pytest.mark.parametrize("right", ["*/*/*", "Developer/shop/abort", "Dev*/sh*/ab*"])
+def test_a_right_names_role_application_and_verb(right: str) -> None:
+    check_right(identify(ADA), ("x/y/z", right), "shop", "abort")
+
+
+@pytest.mark.parametrize(
+    "right", ["Admin/shop/abort", "Developer/pay/abort", "Developer/shop/approve"]
+)
+def test_a_right_for_something_else_is_none(right: str) -> None:
+    with pytest.raises(NotAllowedNow, match="may not abort releases of shop"):
+        check_right(identify(ADA), (right,), "shop", "abort")
+
+
+def test_a_user_has_the_rights_of_no_role() -> None:
+    check_right(identify("arn:aws:iam::2:user/jo"), ("/shop/*",), "shop", "abort")
+    with pytest.raises(NotAllowedNow, match="jo"):
+        check_right(identify("arn:aws:iam::2:user/jo"), ("jo/shop/*",), "shop", "abort")
 
 
 def test_a_proof_is_for_everything_that_was_said() -> None:

@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict
 from tidegate.core.errors import HookFailed, NotFound
 from tidegate.core.plan import HookPlan
 from tidegate.core.ports import Invocation, Ports, StackState
-from tidegate.core.record import HookRun, Outcome
+from tidegate.core.record import HookLog, HookRun, Outcome
 from tidegate.core.workflow.code import candidate_version
 from tidegate.core.workflow.items import find, heed_wishes, put_over
 from tidegate.core.workflow.routing import alias_ref
@@ -23,6 +23,7 @@ from tidegate.core.workflow.tokens import failed_cause
 SCHEMA = 1
 PRE_TRAFFIC = "pre-traffic"
 POST_TRAFFIC = "post-traffic"
+_LOG_KEPT = timedelta(days=14)
 
 _CALLED_CODEDEPLOY = re.compile(
     r"calling the PutLifecycleEventHookExecutionStatus operation"
@@ -139,12 +140,21 @@ def _invoke(scene: Scene, run: HookRun, plan: HookPlan, terms: Terms) -> HookRun
     payload = {**_payload(scene, run, state, seconds), **_callback(run, terms)}
     began = clock.now()
     ended = scene.world.functions.invoke(physical, payload, seconds)
-    over = {"seconds": (clock.now() - began).total_seconds(), "log_tail": ended.log_tail}
+    over: dict[str, Any] = {"seconds": (clock.now() - began).total_seconds()}
+    _keep_log(scene, run, ended.log_tail)
     if _answers_later(ended) and run.deadline:
         return _wait(scene, run, over)
     cause = _why_failed(ended)
     over |= {"outcome": Outcome.FAILED if cause else Outcome.PASSED, "cause": cause}
     return put_over(scene.ports.ledger, run.model_copy(update=over))
+
+
+def _keep_log(scene: Scene, run: HookRun, tail: str) -> None:
+    """For those who look why it failed, while they may still look."""
+    if tail:
+        names = run.model_dump(include={"release_id", "stage", "target", "when", "function"})
+        until = int((scene.ports.clock.now() + _LOG_KEPT).timestamp())
+        put_over(scene.ports.ledger, HookLog(**names, text=tail, expires_at=until))
 
 
 def _wait(scene: Scene, run: HookRun, over: dict[str, Any]) -> HookRun:
