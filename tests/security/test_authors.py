@@ -282,6 +282,20 @@ def test_no_other_commit_is_built_than_the_pipeline_fetched(checkout: Path) -> N
             find_revision(checkout, pipeline, **forged)
 
 
+@pytest.mark.parametrize("way", ["replace", "graft"])
+def test_no_other_author_or_past_is_put_in_the_place_of_a_commit(checkout: Path, way: str) -> None:
+    before = find_revision(checkout, {})
+    other = git(checkout, "commit-tree", "HEAD^{tree}", "-m", "x")
+    if way == "replace":
+        git(checkout, "replace", before.commit, other)
+    else:
+        (checkout / ".git" / "info" / "grafts").write_text(f"{before.commit}\n")
+    shown = git(checkout, "log", "--format=%an")
+    assert "Grace" not in shown  # as anybody's git tells it
+
+    assert find_revision(checkout, {}) == before
+
+
 def test_no_option_or_variable_of_a_build_states_another_branch_or_author(checkout: Path) -> None:
     head = git(checkout, "rev-parse", "HEAD")
     pipeline = {"TIDEGATE_COMMIT": head, "TIDEGATE_BRANCH": "main"}

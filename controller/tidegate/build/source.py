@@ -33,6 +33,8 @@ _REACHES_NOBODY: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
+_AS_COMMITTED: Final = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+"""A commit's name stands for its author and parents: nothing in the checkout replaces them."""
 
 
 def find_revision(folder: Path, environment: Mapping[str, str], **known: str) -> Revision:
@@ -150,7 +152,7 @@ def _git(folder: Path, *arguments: str) -> str:
         return ""
     done = subprocess.run(  # noqa: S603 - no shell, no option among what is not ours
         [git, "--no-pager", *_RUNS_NOTHING, "-C", str(folder), *arguments],
-        env={**os.environ, **_REACHES_NOBODY},
+        env={**os.environ, **_REACHES_NOBODY, **_AS_COMMITTED},
         capture_output=True,
         check=False,
         encoding="utf-8",

@@ -230,7 +230,9 @@ def test_build_stores_the_artifact_and_writes_what_a_release_starts_with(example
         "abc123",
         "Greet",
     )
-    assert f"{written['prefix']}/artifact.json" == bucket.keys[-1]
+    *_, description, statement = bucket.keys
+    assert description == f"{written['prefix']}/artifact.json"
+    assert statement.startswith(f"{written['prefix']}/provenance/")
     assert written["versions"] == {"artifacts": {key: f"version of {key}" for key in bucket.keys}}
     assert f"tidegate release {release}" in result.stdout
 

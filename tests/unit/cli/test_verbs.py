@@ -156,6 +156,16 @@ def test_approve_says_what_is_opened_before_what_changes(the_shop: OpenShop) -> 
     assert first == "  333333333333/eu-west-1  security: Door lets everybody call Orders"
 
 
+def test_approve_says_why_one_more_must_agree(the_shop: OpenShop) -> None:
+    asked = shop.approval().model_copy(update={"doubts": ("a commit names no author",)})
+    others = [item for item in shop.asking() if item.kind != "approval"]
+    result = the_shop([shop.release(), *others, asked]).run("approve", "shop-7")
+    assert result.stdout.splitlines()[1] == (
+        "  It is not certain who wrote this: one person more than the manifest asks must agree:"
+        " a commit names no author"
+    )
+
+
 def test_approve_asks_which_stage_is_meant_when_two_wait(the_shop: OpenShop) -> None:
     waiting = shop.stage("test", StagePhase.AWAITING_APPROVAL)
     here = the_shop([shop.release(), *shop.asking(), waiting])
