@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.approval import bound_digest, request, vote, why_one_more
+from tidegate.core.approval import bound_digest, recount, request, vote, why_one_more
 from tidegate.core.authors import Authorship
-from tidegate.core.errors import NotAllowedNow
+from tidegate.core.errors import ApprovalVoid, NotAllowedNow
 from tidegate.core.identity import check_account, check_right, check_voter, identify, subject_of
 from tidegate.core.plan import ApprovalPlan
 from tidegate.core.record import Approval, Decision, Preview, Vote
@@ -110,6 +110,16 @@ def test_one_more_must_agree_with_somebody_who_may_be_an_author() -> None:
     assert first.doubts == (f"ada.byron (Developer, 111111111111) may be {AUTHOR}",)
     second = vote(first, yes(f"{ROLE}/ada.king"), NOW)
     assert (second.decision, second.needed) == (Decision.APPROVED, 2)
+
+
+def test_votes_count_on_when_a_doubt_is_gone_with_what_an_earlier_wave_made_live() -> None:
+    policy = ApprovalPlan(author_may_approve=False)
+    approval = asked("one target serves nothing that is known", author_may_approve=False)
+    approved = vote(vote(approval, yes(BOB), NOW), yes(CID), NOW)
+    recount(approved, policy, Authorship((AUTHOR,), ()), lambda _text, _seal: True)
+    seals = iter([True, False])
+    with pytest.raises(ApprovalVoid, match="was never cast"):
+        recount(approved, policy, Authorship((AUTHOR,), ()), lambda _text, _seal: next(seals))
 
 
 def test_a_rejection_leaves_no_doubt() -> None:
