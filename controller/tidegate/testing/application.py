@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from tidegate.core.artifact import (
@@ -16,7 +17,7 @@ from tidegate.core.artifact import (
     TemplateDefaults,
     package_version_parameter,
 )
-from tidegate.core.manifest import parse_manifest
+from tidegate.core.manifest import Manifest, parse_manifest
 from tidegate.core.plan import ArtifactRef, ManagedAlias, Provisioned
 from tidegate.testing.artifacts import BUCKET, packages_of, store_artifact
 from tidegate.testing.memory import MemoryArtifacts
@@ -52,7 +53,7 @@ class MemoryApplication:
         The code is a commit of its own, on top of those that there are.
         """
         template = json.dumps(self._template(code, role), sort_keys=True).encode()
-        manifest = parse_manifest(self.manifest)
+        manifest = _parsed(self.manifest)
         files = {key_of(of): of.encode() for of in (code, _HOOK)} | {SOURCE_FILE: code.encode()}
         contents = ArtifactContents(
             application=manifest.application,
@@ -136,6 +137,11 @@ def _capacity_parameter(function: str) -> str:
 def key_of(code: str) -> str:
     """Where a build stores this code: a package is named by its SHA-256."""
     return f"applications/hello/packages/{hashlib.sha256(code.encode()).hexdigest()}.zip"
+
+
+@lru_cache(maxsize=16)
+def _parsed(manifest: str) -> Manifest:
+    return parse_manifest(manifest)
 
 
 def _package(code: str) -> dict[str, Any]:

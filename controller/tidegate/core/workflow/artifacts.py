@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -43,10 +44,9 @@ def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactConten
     place = f"s3://{artifact.bucket}/{key}"
     raw = artifacts.read(artifact.bucket, key, artifact.version(artifact.bucket, key))
     try:
-        contents = ArtifactContents.model_validate_json(raw)
+        contents, found = _parsed(raw)
     except ValidationError as invalid:
         raise ArtifactError(f"{place} is not an artifact: {invalid}", mend=_REBUILD) from invalid
-    found = contents_digest(json.loads(raw))
     if found != artifact.digest:
         raise ArtifactError(
             f"{place} has the digest {found}, and {artifact.digest} was announced.",
@@ -60,6 +60,12 @@ def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactConten
     if contents.revision is not None:
         _check_announced(place, artifact, contents)
     return contents
+
+
+@lru_cache(maxsize=4)
+def _parsed(raw: bytes) -> tuple[ArtifactContents, str]:
+    """What these bytes hold, and their digest: a task reads them several times."""
+    return ArtifactContents.model_validate_json(raw), contents_digest(json.loads(raw))
 
 
 def read_template(
