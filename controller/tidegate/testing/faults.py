@@ -147,6 +147,7 @@ class Faults:
             callbacks=_Layer("callbacks", ports.callbacks, self),
             bus=_Layer("bus", ports.bus, self),
             executions=_Layer("executions", ports.executions, self),
+            seals=_Layer("seals", ports.seals, self),
             targets=_Targets(ports, self),
         )
 
