@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +38,7 @@ from tidegate.build.package import (
 )
 from tidegate.build.provenance import provenance, statement_name
 from tidegate.build.regions import aws_partitions
+from tidegate.build.signing import PackageSigner
 from tidegate.build.slips import find_slips
 from tidegate.build.source import RELEASE_FILE, find_revision, source_files, source_root
 from tidegate.build.template import Template, of_type, read_template, shown
@@ -60,6 +62,7 @@ from tidegate.core.yamltext import dotted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_signer import SignerClient
 
 OUTPUT_FOLDER: Final = ".tidegate/build"
 MANIFEST: Final = "tidegate.yaml"
@@ -129,12 +132,14 @@ def build_artifact(
     template: Path | None = None,
     output: Path | None = None,
     revision: Revision | None = None,
+    sign: Callable[[str, Path], None] | None = None,
 ) -> Artifact:
     """Expand and package the application in ``folder``.
 
     ``manifest`` is its ``tidegate.yaml``; ``template`` takes the place of the manifest's, as the
     output of ``sam build`` does; ``output`` is emptied, then holds the files. ``revision`` is what
-    the folder has checked out: what is without it can be planned, and not released. Raises
+    the folder has checked out: what is without it can be planned, and not released. ``sign`` puts
+    a signed package in the place of the one in a file, for an application. Raises
     ``ManifestError`` and ``TemplateError``.
     """
     manifest = manifest or folder / MANIFEST
@@ -148,6 +153,8 @@ def build_artifact(
     output.mkdir(parents=True)
 
     store = PackageStore(output / "packages", f"applications/{parsed.application}/packages")
+    if sign is not None:
+        store.sign = partial(sign, parsed.application)
     sam = read_for_stages(template, parsed)
     package_code(sam, template, store, root=root)
     expansion = expand_for_stages(sam, str(template), parsed)
@@ -251,6 +258,8 @@ def build_and_upload(
     release_file: Path | None = None,
     revision: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    signer: SignerClient | None = None,
+    signing_profile: str = "",
     tell: Callable[[str], None] | None = None,
 ) -> ArtifactRef:
     """Build the application in ``folder``, store the artifact, write and return ``release.json``.
@@ -258,14 +267,20 @@ def build_and_upload(
     ``region_bucket`` names the bucket of every other region that stages deploy to, with
     ``{region}`` in it, and ``s3_in`` makes a client there.
     ``revision`` may name commit, branch, author and subject; the pipeline's environment (this
-    process's unless given) wins over it, and git says the rest. ``tell`` hears what of the
+    process's unless given) wins over it, and git says the rest. With ``signer`` the packages are
+    signed with ``signing_profile``. ``tell`` hears what of the
     template is not taken over. Raises ``InputError`` for an artifact that no release could be
     planned of, and for a commit that is not the one checked out.
     """
     environment = os.environ if environment is None else environment
     built_from = find_revision(folder, environment, **(revision or {}))
     artifact = build_artifact(
-        folder, manifest, template=template, output=output, revision=built_from
+        folder,
+        manifest,
+        template=template,
+        output=output,
+        revision=built_from,
+        sign=_signing(signer, signing_profile, bucket, s3) if signer else None,
     )
     _check(artifact, artifact.reference(bucket))
     unlooked = look_for_faults(artifact, template)
@@ -284,6 +299,20 @@ def build_and_upload(
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
+
+
+def _signing(
+    signer: SignerClient, profile: str, bucket: str, s3: S3Client
+) -> Callable[[str, Path], None]:
+    """How a package of an application is signed."""
+
+    def store(path: Path, key: str) -> str:
+        return _send(path, bucket, key, s3)
+
+    def sign(application: str, package: Path) -> None:
+        PackageSigner(signer, s3, bucket, application, profile, store).sign(package)
+
+    return sign
 
 
 def _state(statement: Mapping[str, Any], artifact: Artifact, bucket: str, s3: S3Client) -> None:

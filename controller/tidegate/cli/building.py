@@ -36,6 +36,12 @@ def build(
             help="The bucket of every other region that a stage deploys to, {region} in its name.",
         ),
     ] = "",
+    signing_profile: Annotated[
+        str,
+        typer.Option(
+            envvar="SIGNING_PROFILE", help="The profile of AWS Signer that signs the packages."
+        ),
+    ] = "",
     output: Annotated[Path, typer.Option(help="Where to write the release's input.")] = Path(
         "release.json"
     ),
@@ -72,6 +78,8 @@ def build(
         template=template,
         release_file=output,
         revision={"commit": commit, "branch": branch, "author": author, "subject": subject},
+        signer=session.client("signer") if signing_profile else None,
+        signing_profile=signing_profile,
         tell=lambda notice: say(f"Note: {notice}", err=True),
     )
     say(f"Built {reference.application} {reference.digest}")
