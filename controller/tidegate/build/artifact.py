@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +46,7 @@ from tidegate.core.artifact import (
     is_inline,
     named_code,
 )
+from tidegate.core.clear_text import perhaps_secrets, refuse_secrets
 from tidegate.core.errors import ArtifactError, InputError
 from tidegate.core.manifest import Manifest, StageSpec, parse_manifest
 from tidegate.core.plan import ArtifactRef, ReleaseRef
@@ -61,7 +61,6 @@ OUTPUT_FOLDER: Final = ".tidegate/build"
 MANIFEST: Final = "tidegate.yaml"
 TEMPLATE_FILE: Final = "template.json"
 
-_DYNAMIC_REFERENCE: Final = re.compile(r"\{\{resolve:[^{}]+\}\}")
 _UPLOADS_AT_ONCE: Final = 8
 _OLD_LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
 _BY_ANOTHER_BUILD: Final = {"PreconditionFailed", "ConditionalRequestConflict"}
@@ -180,6 +179,7 @@ def build_artifact(
                 for one in (
                     *unlisted_regions(parsed, aws_partitions()),
                     *find_slips(parsed, expansion.template),
+                    *perhaps_secrets(expansion.template, parsed),
                 )
             ),
             *(_left_out(path) for path in dict.fromkeys(store.left_out)),
@@ -297,7 +297,7 @@ def read_for_stages(template: Path, manifest: Manifest) -> Template:
     """The template with its loops written out for the stages. Raises ``TemplateError``."""
     settings = [_setting(stage, manifest) for stage in manifest.stages]
     read = read_template(template)
-    _refuse_secrets(read, manifest)
+    refuse_secrets(read, manifest)
     return expand_loops(read, str(template), settings)
 
 
@@ -334,25 +334,6 @@ def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
                 f'{path} has no topic "{notification.topic}" to tell people through.',
                 mend=f"Give an ARN, or a logical id: {', '.join(known) or 'there is none'}.",
             )
-
-
-def _refuse_secrets(template: Template, manifest: Manifest) -> None:
-    """What CloudFormation does not echo is in no manifest: artifact and record keep what it says.
-
-    Raises ``InputError``.
-    """
-    declared = template.get("Parameters", {})
-    for number, stage in enumerate(manifest.stages):
-        for name, value in stage.parameters.items():
-            secret = str(declared.get(name, {}).get("NoEcho", "")).lower() == "true"
-            if secret and not _DYNAMIC_REFERENCE.fullmatch(value):
-                raise InputError(
-                    f"tidegate.yaml: {dotted(('stages', number, 'parameters', name))}: the template"
-                    " declares this parameter with NoEcho, and what a manifest says is kept in the"
-                    " artifact and in the record.",
-                    mend="Give a dynamic reference, such as `{{resolve:secretsmanager:<name>}}`, or"
-                    " let the function read the secret by its name.",
-                )
 
 
 def _check_partition(manifest: Manifest, bucket: str, home: str) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tidegate.core.plan import ArtifactRef, Model, Occasion, ReleasePlan
 
@@ -144,6 +144,10 @@ class Item(Model):
     def sort(self) -> str:
         """The sort key."""
         return self.place[1].format(**dict(self))
+
+    def expired(self, now: datetime) -> bool:
+        """Whether it need not be there: the table forgets some days late."""
+        return self.expires_at is not None and self.expires_at <= now.timestamp()
 
 
 def application_partition(application: str) -> str:
@@ -624,7 +628,6 @@ class HookRun(Item):
     began_at: datetime | None = None
     seconds: float = 0.0
     cause: str = ""
-    log_tail: str = ""
     deadline: datetime | None = None  # until when it may answer later; none: it must at once
     heartbeat_seconds: int = 0  # it is given up when nothing is heard for so long
     heard_at: datetime | None = None  # the last sign of life of one that answers later
@@ -634,6 +637,32 @@ class HookRun(Item):
     def id(self) -> str:
         """What an answer calls the run by: it says nothing that is secret."""
         return f"{self.release_id}/{self.stage}/{self.target}/{self.when}/{self.function}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_log(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """What runs of earlier versions of Tidegate kept for ever is not taken over."""
+        return {name: value for name, value in data.items() if name != "log_tail"}
+
+
+class HookLog(Item):
+    """The end of a hook's log: it may hold what nobody should keep, so the table forgets it."""
+
+    kind: ClassVar[str] = "hook-log"
+    place: ClassVar = ("RELEASE#{release_id}", "HOOKLOG#{stage}#{target}#{when}#{function}")
+
+    release_id: str
+    stage: str
+    target: str
+    when: str
+    function: str
+    attempt: int  # of the run that wrote it
+    tail: str
+
+    def is_of(self, run: HookRun) -> bool:
+        """Whether this run has written it."""
+        theirs = (run.stage, run.target, run.when, run.function, run.attempt)
+        return (self.stage, self.target, self.when, self.function, self.attempt) == theirs
 
 
 class Notification(Item):

@@ -26,6 +26,7 @@ from tidegate.core.record import (
     ChangeLine,
     Decision,
     FunctionLine,
+    HookLog,
     HookRun,
     Item,
     Notification,
@@ -293,7 +294,7 @@ class HistoryEntry(Model):
 
 def release_view(release: Release, items: Iterable[Item], now: datetime) -> ReleaseView:
     """Arrange what the record holds of one release."""
-    known = tuple(items)
+    known = tuple(item for item in items if not item.expired(now))
     plan = next((item.plan for item in _of(Plan, known)), None)
     over = release.phase.over
     stages = () if plan is None else tuple(_stage(s, known, over) for s in plan.stages)
@@ -481,7 +482,9 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         firing_before=_firing_before(preview, rollout),
         refuses_firing=refuses,
         restored=rollout.restored,
-        hooks=tuple(_hook(h, rollout) for h in _of(HookRun, items) if (h.stage, h.target) == here),
+        hooks=tuple(
+            _hook(h, rollout, items) for h in _of(HookRun, items) if (h.stage, h.target) == here
+        ),
         notifications=_told(plan.name, target.id, items),
         operations=_operations(
             rollout, [log for log in _of(StackLog, items) if (log.stage, log.target) == here]
@@ -509,7 +512,7 @@ def _shown(preview: Preview | None) -> dict[str, Any]:
     return {name: getattr(preview, name) for name in _SHOWN}
 
 
-def _hook(run: HookRun, rollout: Rollout) -> HookView:
+def _hook(run: HookRun, rollout: Rollout, items: Iterable[Item]) -> HookView:
     """One that was still waited for when its rollout ended never answered."""
     waits = run.outcome is Outcome.WAITING and not rollout.phase.over
     return HookView(
@@ -518,7 +521,7 @@ def _hook(run: HookRun, rollout: Rollout) -> HookView:
         mood=_OUTCOME_MOODS[run.outcome],
         seconds=run.seconds,
         cause=run.cause,
-        log_tail=run.log_tail,
+        log_tail=next((log.tail for log in _of(HookLog, items) if log.is_of(run)), ""),
         answers_until=run.deadline if waits else None,
         heard_at=run.heard_at if waits else None,
     )

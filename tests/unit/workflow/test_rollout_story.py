@@ -8,6 +8,7 @@ from support.story import PROD, TEST, Story
 from tidegate.core.ports import AliasRef
 from tidegate.core.record import (
     ChangeLine,
+    HookLog,
     HookRun,
     Live,
     Lock,
@@ -168,7 +169,9 @@ def test_failing_pre_traffic_hook_keeps_the_candidate_from_traffic(live: Story) 
     assert live.get(2).error == "HookFailed"
     assert "pre-traffic hook Pre failed: ValueError: the database is not there" in live.get(2).cause
     (run,) = (i for i in live.items(2, "HOOK#prod") if isinstance(i, HookRun))
-    assert run.log_tail == "[ERROR] the database is not there"
+    (log,) = (i for i in live.items(2, "HOOKLOG#prod") if isinstance(i, HookLog))
+    assert log.is_of(run)
+    assert log.tail == "[ERROR] the database is not there"
 
 
 def test_failing_post_traffic_hook_takes_all_traffic_back(live: Story) -> None:

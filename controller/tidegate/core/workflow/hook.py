@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict
 from tidegate.core.errors import HookFailed, NotFound
 from tidegate.core.plan import HookPlan
 from tidegate.core.ports import Invocation, Ports, StackState
-from tidegate.core.record import HookRun, Outcome
+from tidegate.core.record import HookLog, HookRun, Outcome
 from tidegate.core.workflow.code import candidate_version
 from tidegate.core.workflow.items import find, heed_wishes, put_over
 from tidegate.core.workflow.routing import alias_ref
@@ -23,6 +23,7 @@ from tidegate.core.workflow.tokens import failed_cause
 SCHEMA = 1
 PRE_TRAFFIC = "pre-traffic"
 POST_TRAFFIC = "post-traffic"
+LOG_KEPT = timedelta(days=30)  # the end of a hook's log, in the table
 
 _CALLED_CODEDEPLOY = re.compile(
     r"calling the PutLifecycleEventHookExecutionStatus operation"
@@ -139,12 +140,26 @@ def _invoke(scene: Scene, run: HookRun, plan: HookPlan, terms: Terms) -> HookRun
     payload = {**_payload(scene, run, state, seconds), **_callback(run, terms)}
     began = clock.now()
     ended = scene.world.functions.invoke(physical, payload, seconds)
-    over = {"seconds": (clock.now() - began).total_seconds(), "log_tail": ended.log_tail}
+    over: dict[str, Any] = {"seconds": (clock.now() - began).total_seconds()}
     if _answers_later(ended) and run.deadline:
-        return _wait(scene, run, over)
-    cause = _why_failed(ended)
-    over |= {"outcome": Outcome.FAILED if cause else Outcome.PASSED, "cause": cause}
-    return put_over(scene.ports.ledger, run.model_copy(update=over))
+        kept = _wait(scene, run, over)
+    else:
+        cause = _why_failed(ended)
+        over |= {"outcome": Outcome.FAILED if cause else Outcome.PASSED, "cause": cause}
+        kept = put_over(scene.ports.ledger, run.model_copy(update=over))
+    _keep_log(scene, run, ended.log_tail)
+    return kept
+
+
+def _keep_log(scene: Scene, run: HookRun, tail: str) -> None:
+    """On its own, so that the table can forget it, and remember the run."""
+    if tail:
+        until = scene.ports.clock.now() + LOG_KEPT
+        of_run = {"release_id", "stage", "target", "when", "function", "attempt"}
+        log = HookLog(
+            **run.model_dump(include=of_run), tail=tail, expires_at=int(until.timestamp())
+        )
+        put_over(scene.ports.ledger, log)
 
 
 def _wait(scene: Scene, run: HookRun, over: dict[str, Any]) -> HookRun:
