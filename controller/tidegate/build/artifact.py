@@ -24,6 +24,7 @@ from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
+from tidegate.build.inventory import make_sbom, take_inventory
 from tidegate.build.lint import NoLinter, check_faults
 from tidegate.build.loops import expand_loops
 from tidegate.build.package import (
@@ -33,12 +34,14 @@ from tidegate.build.package import (
     sha256_of,
     write_zip,
 )
+from tidegate.build.provenance import make_provenance
 from tidegate.build.regions import aws_partitions
 from tidegate.build.slips import find_slips
 from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files, source_root
 from tidegate.build.template import Template, of_type, read_template, shown
 from tidegate.core.artifact import (
     CONTENTS_FILE,
+    SBOM_FILE,
     SOURCE_FILE,
     ArtifactContents,
     Package,
@@ -100,8 +103,12 @@ class Artifact:
         revision: Revision,
         buckets: Mapping[str, str] | None = None,
         versions: Mapping[str, dict[str, str]] | None = None,
+        provenance: str = "",
     ) -> ArtifactRef:
-        """The content of ``release.json``; ``buckets`` are those of other regions."""
+        """The content of ``release.json``; ``buckets`` are those of other regions.
+
+        ``provenance`` is the key of the build's statement.
+        """
         return ArtifactRef(
             application=self.contents.application,
             digest=self.digest,
@@ -112,6 +119,7 @@ class Artifact:
             branch=revision.branch,
             author=revision.author,
             subject=revision.subject,
+            provenance=provenance,
             versions=dict(versions or {}),
         )
 
@@ -147,6 +155,10 @@ def build_artifact(
     _write_json(output / TEMPLATE_FILE, expansion.template)
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
+    inventory = take_inventory({key: store.path(key) for key in store.digests})
+    sbom = make_sbom(parsed.application, store.digests, inventory)
+    _write_json(output / SBOM_FILE, sbom)
+
     packages = tuple(_packages(store, output / SOURCE_FILE))
     failing = tuple(map(str, _callbacks(expansion, parsed, store)))
     contents = ArtifactContents(
@@ -156,6 +168,7 @@ def build_artifact(
         template=TEMPLATE_FILE,
         template_sha256=sha256_of(output / TEMPLATE_FILE),
         packages=packages,
+        sbom_sha256=sha256_of(output / SBOM_FILE),
         aliases=expansion.aliases,
         functions=expansion.functions,
         defaults=expansion.defaults[parsed.stages[0].name],
@@ -168,7 +181,7 @@ def build_artifact(
         ),
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
-    own = (TEMPLATE_FILE, SOURCE_FILE, CONTENTS_FILE)
+    own = (TEMPLATE_FILE, SOURCE_FILE, SBOM_FILE, CONTENTS_FILE)
     return Artifact(
         contents,
         {key: store.path(key) for key in store.digests}
@@ -183,6 +196,7 @@ def build_artifact(
                 )
             ),
             *(_left_out(path) for path in dict.fromkeys(store.left_out)),
+            *(_not_listed(file) for file in inventory.unread),
         ),
         failing,
     )
@@ -265,9 +279,13 @@ def build_and_upload(
         there: _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
         for region, there in buckets.items()
     }
-    versions[bucket] = upload(artifact, bucket, s3)
-    reference = artifact.reference(bucket, built_from, buckets, versions)
-    release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
+    output = output or folder / OUTPUT_FOLDER
+    statement = _write_provenance(artifact, built_from, environment, output)
+    provenance = f"{artifact.prefix}/{statement.name}"
+    told = _send(statement, bucket, provenance, s3)
+    versions[bucket] = {provenance: told, **upload(artifact, bucket, s3)}
+    reference = artifact.reference(bucket, built_from, buckets, versions, provenance)
+    release_file = release_file or output / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
 
@@ -322,6 +340,10 @@ def _left_out(path: Path) -> str:
         f"{path} is in no package: files of this name hold settings of one machine, often secrets."
         " If the code needs it, give it another name."
     )
+
+
+def _not_listed(file: str) -> str:
+    return f"{file} does not say what it is of, so {SBOM_FILE} lists nothing for it."
 
 
 def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
@@ -404,7 +426,18 @@ def _differing(defaults: Mapping[str, TemplateDefaults]) -> Mapping[str, Templat
     return defaults if any(other != first for other in others) else {}
 
 
-def _write_json(path: Path, value: Template) -> None:
+def _write_provenance(
+    artifact: Artifact, revision: Revision, environment: Mapping[str, str], output: Path
+) -> Path:
+    """Named by its own digest: commits that give the same artifact have a statement each."""
+    subjects = {key: sha256_of(path) for key, path in artifact.files.items()}
+    made = make_provenance(artifact.contents.application, subjects, revision, environment)
+    partial = output / ".provenance"
+    _write_json(partial, made)
+    return partial.rename(output / f"provenance-{sha256_of(partial)}.json")
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Canonical: the same value gives the same bytes."""
     path.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")), encoding="utf-8")
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 from tidegate.build.package import check_within, files_under
 from tidegate.core.errors import InputError
@@ -41,6 +42,7 @@ class Revision:
     branch: str = ""
     author: str = ""
     subject: str = ""
+    repository: str = ""  # where it was fetched from, without credentials
 
 
 def find_revision(folder: Path, environment: Mapping[str, str], **known: str) -> Revision:
@@ -60,6 +62,8 @@ def find_revision(folder: Path, environment: Mapping[str, str], **known: str) ->
     told = {key: known.get(key) or told[key] for key in told}
     git = _ask_git(folder, told["commit"] or "HEAD")
     found = {key: told[key] or git.get(key, "") for key in told}
+    origin = git.get("repository") or environment.get("CODEBUILD_SOURCE_REPO_URL", "")
+    found["repository"] = _without_credentials(origin)
     if not found["commit"]:
         raise InputError(
             f"{folder} is no git checkout, and nothing names the commit.",
@@ -100,7 +104,26 @@ def _ask_git(folder: Path, commit: str) -> dict[str, str]:
         return {}
     identifier, author, message = log.split("\0")
     branch = _git(folder, "symbolic-ref", "--short", "--quiet", "HEAD").strip()
-    return {"commit": identifier, "author": author, "subject": message, "branch": branch}
+    origin = _git(folder, "config", "--get", "remote.origin.url")
+    return {
+        "commit": identifier,
+        "author": author,
+        "subject": message,
+        "branch": branch,
+        "repository": origin.strip(),
+    }
+
+
+def _without_credentials(address: str) -> str:
+    """The address of a repository as everybody may read it; "" of what is none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    if not parts.scheme or not parts.netloc:
+        return address  # a path, or user@host:path, which can hold no password
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 def _one_line(text: str) -> str:

@@ -58,6 +58,7 @@ def build(
       sam build && tidegate build --template .aws-sam/build/template.yaml --bucket my-artifacts
     """
     from tidegate.build.artifact import build_and_upload
+    from tidegate.core.artifact import SBOM_FILE
 
     here: Context = context.obj
     session = here.session()
@@ -75,6 +76,7 @@ def build(
     )
     say(f"Built {reference.application} {reference.digest}")
     say(f"Stored s3://{reference.bucket}/{reference.prefix}")
+    say(f"Its SBOM is {SBOM_FILE} there, its provenance {Path(reference.provenance).name}")
     say(f"Wrote {output}. To release it: {command('release', str(output))}")
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -26,6 +27,7 @@ _FUNCTION: Final = "AWS::Serverless::Function"
 _HOOK: Final = "PreTrafficHook"
 _HOOK_FOLDER: Final = Path("hooks/pre_traffic")
 _TEST_FILE: Final = Path("tests/test_release.py")
+_LOCK_FILE: Final = Path("tests/requirements-release.txt")
 _RUNTIME: Final = "python3.12"
 _REFERENCE: Final = "{{resolve:secretsmanager:set-me}}"
 _STAGE_PARAMETERS: Final = ("Stage", "StageName", "Environment", "Env")
@@ -78,7 +80,11 @@ def scaffold(folder: Path, template: Path, application: str, places: list[Place]
         expansion = _expand(sam, path, places)
     hook = _free_name(sam) if _takes_a_hook(sam, expansion) else ""
     project = _Project(application, template, sam, expansion, hook)
-    files = {Path("tidegate.yaml"): _manifest(project, places), _TEST_FILE: _tests(project, places)}
+    files = {
+        Path("tidegate.yaml"): _manifest(project, places),
+        _TEST_FILE: _tests(project, places),
+        _LOCK_FILE: _lock(),
+    }
     if hook:
         edited = TemplateText(text, str(path))
         text = edited.with_all([edited.add_resource(_hook_resource(project))])
@@ -144,7 +150,7 @@ def _manifest(project: _Project, places: list[Place]) -> str:
     return (
         "# How this application is released. `tidegate plan` shows what comes of it.\n"
         f"version: 1\napplication: {project.application}\ntemplate: {project.template.as_posix()}\n"
-        f"\n{_MANIFEST_TESTS}\n{hooks}stages:\n{stages}"
+        f"\n{_MANIFEST_TESTS.replace('LOCK', _LOCK_FILE.as_posix())}\n{hooks}stages:\n{stages}"
     )
 
 
@@ -206,6 +212,11 @@ def _tests(project: _Project, places: list[Place]) -> str:
     return "\n\n".join([head, *tests])
 
 
+def _lock() -> str:
+    """What a container needs for a build and for the written tests, as `make lock` resolved it."""
+    return resources.files(__package__).joinpath(_LOCK_FILE.name).read_text(encoding="utf-8")
+
+
 def _hook_resource(project: _Project) -> str:
     """A function beside the others, which may invoke their versions."""
     resources = "\n".join(f"              - {arn}" for arn in _version_arns(project))
@@ -249,12 +260,15 @@ def _hook_code(project: _Project) -> str:
 
 
 _MANIFEST_TESTS: Final = """\
-# Run at the same time, each as a build of its own. Add those that you have.
+# Run at the same time, each as a build of its own. Add those that you have. What they install is
+# pinned by its digest: `uv pip compile --generate-hashes` makes such files.
 tests:
   - name: release
     commands:
-      - command -v tidegate || python -m pip install --quiet "$TIDEGATE_PACKAGE"
-      - command -v pytest || python -m pip install --quiet pytest
+      - python -c "import pytest, tidegate.testing.releases" || \
+python -m pip install --quiet --require-hashes --requirement LOCK
+      - command -v tidegate || \
+python -m pip install --quiet --require-hashes --no-deps "$TIDEGATE_PACKAGE"
       - python -m pytest tests/test_release.py
 """
 

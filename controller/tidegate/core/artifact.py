@@ -28,6 +28,8 @@ PACKAGE_VERSION_PARAMETER: Final = "TidegatePackageVersion"
 """Begins the names of the parameters that tell a stack which S3 version of a package to take."""
 CONTENTS_FILE: Final = "artifact.json"
 SOURCE_FILE: Final = "source.zip"
+SBOM_FILE: Final = "sbom.cdx.json"
+"""What is in the packages, as CycloneDX lists it; under the artifact's prefix, as the others."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -61,6 +63,7 @@ class ArtifactContents(Model):
     template: str = "template.json"  # key under the artifact's prefix
     template_sha256: Sha256
     packages: tuple[Package, ...] = ()
+    sbom_sha256: Sha256 | None = None  # of ``SBOM_FILE``; none by an older build
     aliases: tuple[ManagedAlias, ...] = ()
     functions: tuple[str, ...] = ()  # logical ids of all functions
     defaults: TemplateDefaults = TemplateDefaults()

@@ -1,7 +1,7 @@
 """Where items lie, when a phase is over, and how errors read."""
 
 import inspect
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,6 +10,8 @@ from tidegate.core.errors import ManifestError, StackFailed, TidegateError
 from tidegate.core.plan import ArtifactRef, ReleasePlan, ReleaseRef
 from tidegate.core.ports import Counts, StackState
 from tidegate.core.record import (
+    HookLog,
+    HookRun,
     Item,
     Lock,
     Plan,
@@ -39,6 +41,38 @@ def test_a_release_is_called_by_its_application_and_number() -> None:
 
 def test_releases_sort_by_number_below_their_application() -> None:
     assert (RELEASE.partition, RELEASE.sort) == (application_partition("shop"), "RELEASE#00000007")
+
+
+HOOK = {
+    "release_id": "shop-7",
+    "stage": "prod",
+    "target": "333333333333/eu-west-1",
+    "when": "pre-traffic",
+    "function": "Smoke",
+}
+
+
+def test_a_hook_of_an_earlier_version_is_read_without_its_log() -> None:
+    run = parse_item("hook", {**HOOK, "outcome": "passed", "log_tail": "password=hunter2"})
+    assert isinstance(run, HookRun)
+    assert "hunter2" not in run.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_of"), [({}, True), ({"attempt": 2}, False), ({"when": "post-traffic"}, False)]
+)
+def test_a_log_is_of_the_run_that_wrote_it(changed: dict[str, object], is_of: bool) -> None:
+    log = HookLog(**HOOK, attempt=1, tail="...", expires_at=0)
+    run = HookRun.model_validate({**HOOK, "outcome": "passed", **changed})
+    assert log.is_of(run) is is_of
+
+
+def test_what_need_not_last_is_gone_at_its_time_and_all_else_stays() -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    log = HookLog(**HOOK, attempt=1, tail="...", expires_at=int(now.timestamp()))
+    assert log.expired(now)
+    assert not log.expired(now - timedelta(seconds=1))
+    assert not RELEASE.expired(now)
 
 
 def test_all_that_belongs_to_a_release_lies_together() -> None:
