@@ -10,12 +10,16 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from support.applications import MANIFEST, make_application
 from support.shops import MakeShop
 from support.story import PROD, Story
+from tidegate.cli.app import app
 from tidegate.core.ports import Invocation
 from tidegate.core.record import Item
 from tidegate.core.view import release_view
@@ -108,6 +112,23 @@ def test_no_release_of_an_artifact_that_holds_a_secret_brings_it_into_the_record
         "stages[1].parameters.Stage: the template declares Stage with NoEcho" in story.get(1).cause
     )
     assert SECRET not in str([*story.world.ledger._rows.values(), *story.world.bus.events])
+
+
+def test_no_secret_in_clear_text_goes_unnoticed_because_nobody_declared_it_one(
+    tmp_path: Path,
+) -> None:
+    folder = make_application(tmp_path / "shop", "plain")
+    declared = TEMPLATE.replace("NoEcho: true", "Default: none").replace("3.11", "3.12")
+    (folder / "template.yaml").write_text(declared)
+    given = f'parameters: {{Password: "{SECRET}"}}, regions:'
+    (folder / "tidegate.yaml").write_text(MANIFEST.replace("regions:", given))
+
+    said = CliRunner().invoke(app, ["validate", str(folder / "tidegate.yaml")])
+
+    assert said.exit_code == 0, said.output
+    assert "stages[0].parameters.Password has a value in clear text" in said.stderr
+    assert "{{resolve:secretsmanager:<name>}}" in said.stderr
+    assert SECRET not in said.output
 
 
 # Logs
