@@ -158,7 +158,7 @@ def test_no_item_that_stays_in_the_record_holds_the_log_of_a_hook(logging_hook: 
     with_log = [item for item in kept_of(logging_hook) if LOGGED in item.model_dump_json()]
     assert [item.kind for item in with_log] == ["hook-log"]
     (log,) = with_log
-    until = (logging_hook.world.clock.now() + timedelta(days=30)).timestamp()
+    until = (logging_hook.world.clock.now() + timedelta(days=14)).timestamp()
     assert log.expires_at is not None
     assert until - 24 * 3600 < log.expires_at <= until
 
@@ -166,5 +166,5 @@ def test_no_item_that_stays_in_the_record_holds_the_log_of_a_hook(logging_hook: 
 def test_no_view_shows_a_log_that_the_table_has_not_yet_forgotten(logging_hook: Story) -> None:
     now, items = logging_hook.world.clock.now(), kept_of(logging_hook)
     assert LOGGED in release_view(logging_hook.get(1), items, now).model_dump_json()
-    later = now + timedelta(days=30)
+    later = now + timedelta(days=14)
     assert LOGGED not in release_view(logging_hook.get(1), items, later).model_dump_json()

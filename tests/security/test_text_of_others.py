@@ -73,6 +73,7 @@ def run(said: str, *verb: str) -> Result:
         decision=Decision.REJECTED,
         digest="sha256:2",
         approvers=1,
+        doubts=(said,),
         requested_at=NOON,
         deadline=NOON,
         votes=(vote,),

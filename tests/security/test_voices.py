@@ -13,7 +13,7 @@ import pytest
 from support.story import Story
 from tidegate.aws import settings
 from tidegate.aws.identity import prove
-from tidegate.core.errors import NotAllowedNow
+from tidegate.core.errors import InputError, NotAllowedNow
 from tidegate.core.identity import subject_of
 from tidegate.core.plan import ReleaseRef
 from tidegate.core.record import Approval, Decision
@@ -119,7 +119,11 @@ def test_two_people_of_the_account_decide(controller: Controller) -> None:
     def both() -> None:
         said.extend(controller.say(controller.session(name)) for name in ("ada", "ben"))
 
-    assert controller.while_asking(both).decision is Decision.APPROVED
+    asked = controller.while_asking(both)
+    assert asked.decision is Decision.APPROVED
+    assert all(
+        vote.proof.startswith(f"{controller.arn} approve:hello-1:prod ") for vote in asked.votes
+    )
     assert said[0] == (
         f"ada ({ROLE}, {controller.account}) approved prod of hello-1; 1 more must agree."
     )
@@ -209,3 +213,46 @@ def test_whoever_may_not_vote_may_still_stop_a_release(controller: Controller) -
         )
     )
     assert said[0].startswith(f"oncall (BreakGlass, {controller.account}) aborted hello-1: bad.")
+
+
+def test_who_may_approve_may_not_abort(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEGATE_OPERATOR_RIGHTS", f"{ROLE}/hello/approve, OnCall/*/abort")
+    settings.settings.cache_clear()
+
+    def both() -> None:
+        ada = controller.session("ada")
+        with pytest.raises(NotAllowedNow, match=r"may not abort releases of hello\."):
+            controller.say(ada, "abort", reason="mine")
+        controller.say(ada)
+
+    (vote,) = controller.while_asking(both).votes
+    assert vote.who.endswith("/ada")
+
+
+def test_rights_for_one_application_are_none_for_another(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEGATE_OPERATOR_RIGHTS", f"{ROLE}/pay-*/*, {ROLE}/hello-*/*")
+    settings.settings.cache_clear()
+
+    def ask() -> None:
+        with pytest.raises(NotAllowedNow, match="OperatorRights"):
+            controller.say(controller.session("ada"))
+
+    assert controller.while_asking(ask).votes == ()
+
+
+@pytest.mark.parametrize("right", ["*", "ops/abort", "a/b/c/d"])
+def test_a_right_that_is_none_gives_nobody_anything(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch, right: str
+) -> None:
+    monkeypatch.setenv("TIDEGATE_OPERATOR_RIGHTS", right)
+    settings.settings.cache_clear()
+
+    def ask() -> None:
+        with pytest.raises(InputError, match="Give ROLE/APPLICATION/VERB each"):
+            controller.say(controller.session("ada"))
+
+    assert controller.while_asking(ask).votes == ()

@@ -153,7 +153,13 @@ def make_shop(
             RoleName="tidegate-target",
             AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
         )
-        ports = wire(Settings(table="record", bus="tidegate", cloudformation_role=""), session)
-        return Shop(folder, bucket, client, ports, account)
+        key = client("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+        known = Settings(
+            "record",
+            "tidegate",
+            cloudformation_role="",
+            seal_key=key["KeyMetadata"]["Arn"],
+        )
+        return Shop(folder, bucket, client, wire(known, session), account)
 
     return make

@@ -6,7 +6,7 @@ from itertools import count
 
 from tidegate.core.plan import ReleaseRef
 from tidegate.core.ports import AliasRef, AliasState
-from tidegate.core.record import Item, Release, Rollout, Stage, release_partition
+from tidegate.core.record import Item, Release, Rollout, Stage, release_partition, token_partition
 from tidegate.core.workflow.items import find
 from tidegate.core.workflow.scene import RolloutRef
 from tidegate.testing.application import MemoryApplication
@@ -127,6 +127,10 @@ class Story:
 
     def items(self, number: int, prefix: str) -> list[Item]:
         return self.world.ledger.query(release_partition(f"hello-{number}"), prefix)
+
+    def tokens(self, number: int) -> list[Item]:
+        """The task tokens that a release has kept."""
+        return self.world.ledger.query(token_partition(f"hello-{number}"))
 
     def events(self, detail_type: str) -> list[tuple[str, str]]:
         """Who entered which phase, in order."""

@@ -54,6 +54,7 @@ CORE_LIBRARIES = {
     "textwrap",
     "types",
     "typing",
+    "unicodedata",
 }
 
 

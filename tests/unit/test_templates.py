@@ -244,7 +244,6 @@ def test_outputs_are_what_the_command_line_looks_for() -> None:
     assert names <= TEMPLATE["Outputs"].keys()
 
 
-LOGS_OF_A_KEY = "kms:EncryptionContext:aws:logs:arn"
 OURS = {path: load(path) for path in ("template.yaml", "pipeline/template.yaml")}
 OF_NO_LOGS = {
     path.name: load(f"pipeline/{path.name}")
@@ -271,29 +270,8 @@ def test_other_templates_make_nothing_that_writes_logs() -> None:
     assert not [one for one in types if one.rpartition("::")[0] in services]
 
 
-@pytest.mark.parametrize(("path", "name"), LOG_GROUPS)
-def test_every_log_is_encrypted_with_a_key_that_lets_just_it_and_ends_some_day(
-    path: str, name: str
-) -> None:
-    resources = OURS[path]["Resources"]
-    group = resources[name]["Properties"]
-    assert group["RetentionInDays"] == {"!Ref": "LogRetentionDays"}
-    key = resources[group["KmsKeyId"]["!GetAtt"].removesuffix(".Arn")]
-    assert key["Type"] == "AWS::KMS::Key"
-    (allowed,) = (
-        one
-        for one in key["Properties"]["KeyPolicy"]["Statement"]
-        if one["Principal"] == {"Service": {"!Sub": "logs.${AWS::Region}.amazonaws.com"}}
-    )
-    assert {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*"} <= set(allowed["Action"])
-    named = [one["!Sub"] for one in allowed["Condition"]["ArnLike"][LOGS_OF_A_KEY]]
-    account = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:"
-    assert f"{account}{group['LogGroupName']['!Sub']}" in named
-    assert all("*" not in one for one in named)
-
-
 @pytest.mark.parametrize("path", OURS)
-def test_whatever_writes_a_log_writes_it_into_such_a_group(path: str) -> None:
+def test_whatever_writes_a_log_writes_it_into_a_group_of_its_template(path: str) -> None:
     groups = {name for at, name in LOG_GROUPS if at == path}
     usual = OURS[path].get("Globals", {}).get("Function", {})
     written = set()

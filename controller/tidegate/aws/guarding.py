@@ -61,6 +61,7 @@ def wire_guardian(settings: Settings, session: boto3.Session) -> Ports:
         ),
         clock=clock,
         executions=StepFunctionsExecutions(clients.make("stepfunctions")),
+        seals=withheld("seals"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from tidegate.core.errors import InputError
 
 _CLOUDFORMATION_ROLE: Final = "tidegate-cloudformation"
+_ANYTHING: Final = "*/*/*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Settings:
     calls_at_once: int = 3  # to Lambda, before one has to wait for its turn
     operator_accounts: tuple[str, ...] = ()  # whose people may ask, beside the controller's own
     voter_roles: tuple[str, ...] = ()  # whose sessions are named for people, for certain
+    seal_key: str = ""  # that votes are sealed with
+    operator_rights: tuple[str, ...] = (_ANYTHING,)  # ROLE/APPLICATION/VERB each
     target_role: str = ""  # name of the role to act with there, instead of the target's own
 
 
@@ -57,8 +60,21 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         calls_at_once=int(calls),
         operator_accounts=_names(environment, "TIDEGATE_OPERATOR_ACCOUNTS"),
         voter_roles=_names(environment, "TIDEGATE_VOTER_ROLES"),
+        seal_key=environment.get("TIDEGATE_SEAL_KEY", ""),
+        operator_rights=_rights(environment),
         target_role=environment.get("TIDEGATE_TARGET_ROLE", ""),
     )
+
+
+def _rights(environment: Mapping[str, str]) -> tuple[str, ...]:
+    rights = _names(environment, "TIDEGATE_OPERATOR_RIGHTS") or (_ANYTHING,)
+    for right in rights:
+        if right.count("/") != _ANYTHING.count("/"):
+            raise InputError(
+                f"TIDEGATE_OPERATOR_RIGHTS has {right!r}.",
+                mend="Give ROLE/APPLICATION/VERB each, as PaymentsOnCall/pay-*/abort.",
+            )
+    return rights
 
 
 def _names(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:

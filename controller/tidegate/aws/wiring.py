@@ -18,6 +18,7 @@ from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.aws.functions import LambdaFunctions
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.metrics import CloudWatchMetrics
+from tidegate.aws.seals import KmsSeals
 from tidegate.aws.session import SHARED, Clients, invocation
 from tidegate.aws.settings import Settings, settings
 from tidegate.aws.signals import CloudWatchSignals
@@ -83,6 +84,7 @@ def wire(settings: Settings, session: boto3.Session) -> Ports:
         ),
         clock=clock,
         executions=StepFunctionsExecutions(states, settings.release_machine),
+        seals=KmsSeals(lambda: clients.make("kms"), settings.seal_key),
         look_seconds=settings.observation_seconds,
     )
 

@@ -14,17 +14,18 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from tidegate.build.bill import bill_of_materials
 from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
-from tidegate.build.inventory import make_sbom, take_inventory
 from tidegate.build.lint import NoLinter, check_faults
 from tidegate.build.loops import expand_loops
 from tidegate.build.package import (
@@ -34,18 +35,27 @@ from tidegate.build.package import (
     sha256_of,
     write_zip,
 )
-from tidegate.build.provenance import make_provenance
+from tidegate.build.provenance import provenance, statement_name
 from tidegate.build.regions import aws_partitions
+from tidegate.build.signing import PackageSigner
 from tidegate.build.slips import find_slips
-from tidegate.build.source import RELEASE_FILE, Revision, find_revision, source_files, source_root
+from tidegate.build.source import (
+    RELEASE_FILE,
+    find_repository,
+    find_revision,
+    source_files,
+    source_root,
+)
 from tidegate.build.template import Template, of_type, read_template, shown
 from tidegate.core.artifact import (
+    BILL_FILE,
     CONTENTS_FILE,
-    SBOM_FILE,
     SOURCE_FILE,
     ArtifactContents,
     Package,
+    Revision,
     TemplateDefaults,
+    canonical_json,
     is_inline,
     named_code,
 )
@@ -59,6 +69,7 @@ from tidegate.core.yamltext import dotted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_signer import SignerClient
 
 OUTPUT_FOLDER: Final = ".tidegate/build"
 MANIFEST: Final = "tidegate.yaml"
@@ -92,6 +103,11 @@ class Artifact:
         return artifact_prefix(self.contents)
 
     @property
+    def template(self) -> Path:
+        """The expanded template."""
+        return self.files[f"{self.prefix}/{TEMPLATE_FILE}"]
+
+    @property
     def packages(self) -> Mapping[str, Path]:
         """The files that functions of other regions need, too."""
         of_functions = {package.key for package in self.contents.packages}
@@ -100,7 +116,6 @@ class Artifact:
     def reference(
         self,
         bucket: str,
-        revision: Revision,
         buckets: Mapping[str, str] | None = None,
         versions: Mapping[str, dict[str, str]] | None = None,
         provenance: str = "",
@@ -115,12 +130,9 @@ class Artifact:
             bucket=bucket,
             buckets=dict(buckets or {}),
             prefix=self.prefix,
-            commit=revision.commit,
-            branch=revision.branch,
-            author=revision.author,
-            subject=revision.subject,
             provenance=provenance,
             versions=dict(versions or {}),
+            **self.contents.announced,
         )
 
 
@@ -130,11 +142,15 @@ def build_artifact(
     *,
     template: Path | None = None,
     output: Path | None = None,
+    revision: Revision | None = None,
+    sign: Callable[[str, Path], None] | None = None,
 ) -> Artifact:
     """Expand and package the application in ``folder``.
 
     ``manifest`` is its ``tidegate.yaml``; ``template`` takes the place of the manifest's, as the
-    output of ``sam build`` does; ``output`` is emptied, then holds the files. Raises
+    output of ``sam build`` does; ``output`` is emptied, then holds the files. ``revision`` is what
+    the folder has checked out: what is without it can be planned, and not released. ``sign`` puts
+    a signed package in the place of the one in a file, for an application. Raises
     ``ManifestError`` and ``TemplateError``.
     """
     manifest = manifest or folder / MANIFEST
@@ -148,6 +164,8 @@ def build_artifact(
     output.mkdir(parents=True)
 
     store = PackageStore(output / "packages", f"applications/{parsed.application}/packages")
+    if sign is not None:
+        store.sign = partial(sign, parsed.application)
     sam = read_for_stages(template, parsed)
     package_code(sam, template, store, root=root)
     expansion = expand_for_stages(sam, str(template), parsed)
@@ -155,11 +173,10 @@ def build_artifact(
     _write_json(output / TEMPLATE_FILE, expansion.template)
     write_zip(output / SOURCE_FILE, source_files(folder, output=output))
 
-    inventory = take_inventory({key: store.path(key) for key in store.digests})
-    sbom = make_sbom(parsed.application, store.digests, inventory)
-    _write_json(output / SBOM_FILE, sbom)
-
     packages = tuple(_packages(store, output / SOURCE_FILE))
+    paths = {key: store.path(key) for key in store.digests}
+    bill, unread = bill_of_materials(parsed.application, paths)
+    _write_json(output / BILL_FILE, bill)
     failing = tuple(map(str, _callbacks(expansion, parsed, store)))
     contents = ArtifactContents(
         schema_version=1,
@@ -168,7 +185,7 @@ def build_artifact(
         template=TEMPLATE_FILE,
         template_sha256=sha256_of(output / TEMPLATE_FILE),
         packages=packages,
-        sbom_sha256=sha256_of(output / SBOM_FILE),
+        bill_sha256=sha256_of(output / BILL_FILE),
         aliases=expansion.aliases,
         functions=expansion.functions,
         defaults=expansion.defaults[parsed.stages[0].name],
@@ -179,13 +196,13 @@ def build_artifact(
             *_unnamed_code(expansion, packages),
             *failing,
         ),
+        revision=revision,
     )
     (output / CONTENTS_FILE).write_text(contents.model_dump_json(), encoding="utf-8")
-    own = (TEMPLATE_FILE, SOURCE_FILE, SBOM_FILE, CONTENTS_FILE)
+    own = (TEMPLATE_FILE, SOURCE_FILE, BILL_FILE, CONTENTS_FILE)
     return Artifact(
         contents,
-        {key: store.path(key) for key in store.digests}
-        | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
+        paths | {f"{artifact_prefix(contents)}/{name}": output / name for name in own},
         (
             *(
                 f"{manifest}: {one}"
@@ -196,7 +213,7 @@ def build_artifact(
                 )
             ),
             *(_left_out(path) for path in dict.fromkeys(store.left_out)),
-            *(_not_listed(file) for file in inventory.unread),
+            *(_not_listed(file) for file in unread),
         ),
         failing,
     )
@@ -255,20 +272,31 @@ def build_and_upload(
     release_file: Path | None = None,
     revision: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    signer: SignerClient | None = None,
+    signing_profile: str = "",
     tell: Callable[[str], None] | None = None,
 ) -> ArtifactRef:
     """Build the application in ``folder``, store the artifact, write and return ``release.json``.
 
     ``region_bucket`` names the bucket of every other region that stages deploy to, with
     ``{region}`` in it, and ``s3_in`` makes a client there.
-    ``revision`` may name commit, branch, author and subject; the environment (this process's unless
-    given) and git say the rest. ``tell`` hears what of the template is not taken over. Raises
-    ``InputError`` for an artifact that no release could be planned of.
+    ``revision`` may name commit, branch, author and subject; the pipeline's environment (this
+    process's unless given) wins over it, and git says the rest. With ``signer`` the packages are
+    signed with ``signing_profile``. ``tell`` hears what of the
+    template is not taken over. Raises ``InputError`` for an artifact that no release could be
+    planned of, and for a commit that is not the one checked out.
     """
     environment = os.environ if environment is None else environment
     built_from = find_revision(folder, environment, **(revision or {}))
-    artifact = build_artifact(folder, manifest, template=template, output=output)
-    _check(artifact, artifact.reference(bucket, built_from))
+    artifact = build_artifact(
+        folder,
+        manifest,
+        template=template,
+        output=output,
+        revision=built_from,
+        sign=_signing(signer, signing_profile, bucket, s3) if signer else None,
+    )
+    _check(artifact, artifact.reference(bucket))
     unlooked = look_for_faults(artifact, template)
     buckets = region_buckets(artifact, bucket, region_bucket, s3)
     if tell is not None:
@@ -279,15 +307,39 @@ def build_and_upload(
         there: _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
         for region, there in buckets.items()
     }
-    output = output or folder / OUTPUT_FOLDER
-    statement = _write_provenance(artifact, built_from, environment, output)
-    provenance = f"{artifact.prefix}/{statement.name}"
-    told = _send(statement, bucket, provenance, s3)
-    versions[bucket] = {provenance: told, **upload(artifact, bucket, s3)}
-    reference = artifact.reference(bucket, built_from, buckets, versions, provenance)
-    release_file = release_file or output / RELEASE_FILE
+    versions[bucket] = upload(artifact, bucket, s3)
+    repository = find_repository(folder, environment)
+    made = provenance(artifact.contents, built_from, repository, environment)
+    statement = _state(made, artifact, bucket, s3)
+    reference = artifact.reference(bucket, buckets, versions, statement)
+    release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
+
+
+def _signing(
+    signer: SignerClient, profile: str, bucket: str, s3: S3Client
+) -> Callable[[str, Path], None]:
+    """How a package of an application is signed."""
+
+    def store(path: Path, key: str) -> str:
+        return _send(path, bucket, key, s3)
+
+    def sign(application: str, package: Path) -> None:
+        PackageSigner(signer, s3, bucket, application, profile, store).sign(package)
+
+    return sign
+
+
+def _state(statement: Mapping[str, Any], artifact: Artifact, bucket: str, s3: S3Client) -> str:
+    """Store who built it from what, beside it; the key."""
+    name = statement_name(statement)
+    path = artifact.files[f"{artifact.prefix}/{CONTENTS_FILE}"].parent / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(canonical_json(statement), encoding="utf-8")
+    key = f"{artifact.prefix}/{name}"
+    _send(path, bucket, key, s3)
+    return key
 
 
 def look_for_faults(artifact: Artifact, template: Path | None = None) -> str:
@@ -343,7 +395,7 @@ def _left_out(path: Path) -> str:
 
 
 def _not_listed(file: str) -> str:
-    return f"{file} does not say what it is of, so {SBOM_FILE} lists nothing for it."
+    return f"{file} cannot be read, so {BILL_FILE} lists nothing by it."
 
 
 def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
@@ -424,17 +476,6 @@ def _differing(defaults: Mapping[str, TemplateDefaults]) -> Mapping[str, Templat
     """Nothing when all stages have the same."""
     first, *others = defaults.values()
     return defaults if any(other != first for other in others) else {}
-
-
-def _write_provenance(
-    artifact: Artifact, revision: Revision, environment: Mapping[str, str], output: Path
-) -> Path:
-    """Named by its own digest: commits that give the same artifact have a statement each."""
-    subjects = {key: sha256_of(path) for key, path in artifact.files.items()}
-    made = make_provenance(artifact.contents.application, subjects, revision, environment)
-    partial = output / ".provenance"
-    _write_json(partial, made)
-    return partial.rename(output / f"provenance-{sha256_of(partial)}.json")
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -13,9 +13,9 @@ from tidegate.build.pins import find_aliases
 from tidegate.build.references import references
 from tidegate.build.report import Report
 from tidegate.build.template import Template, add, of_type, shown
-from tidegate.build.values import Values
 from tidegate.core.errors import TemplateError
 from tidegate.core.plan import ManagedAlias, Provisioned
+from tidegate.core.values import Values
 
 _CONFIG: Final = "ProvisionedConcurrencyConfig"
 _NUMBER: Final = "ProvisionedConcurrentExecutions"

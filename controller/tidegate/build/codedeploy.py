@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar
 from tidegate.build.references import references, target_of, used_conditions
 from tidegate.build.report import Report
 from tidegate.build.template import Template, of_type, shown
-from tidegate.build.values import Values
 from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import TemplateError
 from tidegate.core.manifest import TOPIC_ARN
 from tidegate.core.plan import NotificationPlan, Occasion, Step
 from tidegate.core.strategy import NAMED
+from tidegate.core.values import Values
 
 T = TypeVar("T")
 

@@ -31,10 +31,10 @@ from tidegate.build.report import Report
 from tidegate.build.sam import alias_names, shifting_is_off, transform
 from tidegate.build.sam_values import give_known_values
 from tidegate.build.template import Template, add, of_type, shown
-from tidegate.build.values import Values
 from tidegate.core.artifact import PACKAGE_VERSION_PARAMETER, TemplateDefaults
 from tidegate.core.errors import TemplateError
 from tidegate.core.plan import ManagedAlias
+from tidegate.core.values import Values
 
 _MOST_PARAMETERS: Final = 200  # CloudFormation's limit
 

@@ -15,8 +15,8 @@ from tidegate.build.expand import Setting
 from tidegate.build.sam import macros
 from tidegate.build.shape import LOOP, check_shape
 from tidegate.build.template import Template, shown, walk
-from tidegate.build.values import Values
 from tidegate.core.errors import TemplateError
+from tidegate.core.values import Values
 
 LANGUAGE_EXTENSIONS: Final = "AWS::LanguageExtensions"
 _SECTIONS: Final = ("Conditions", "Resources", "Outputs")  # conditions first: the others use them

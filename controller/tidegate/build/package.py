@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -78,25 +78,32 @@ class PackageStore:
     left_out: list[Path] = field(default_factory=list)
     """Files of code folders that are in no package: see ``is_dotenv``."""
     sources: dict[str, Path] = field(default_factory=dict)  # key -> the folder or file of code
+    sign: Callable[[Path], None] | None = None
+    """Puts a signed package in the place of the one in this file."""
 
     def add_code(self, source: Path, *, within: Sequence[Path] = ()) -> str:
         """Store a folder or file of code as a zip; the key.
 
         Raises ``TemplateError`` for a link that leads out of ``within``.
         """
-        if source.is_file() and zipfile.is_zipfile(source):
-            return self.add_file(source, suffix=".zip")
         partial = self._partial()
-        write_zip(partial, self._tree(source, within))
+        zipped = source.is_file() and zipfile.is_zipfile(source)
+        if zipped:
+            shutil.copyfile(source, partial)
+        else:
+            write_zip(partial, self._tree(source, within))
+        if self.sign is not None:
+            self.sign(partial)
         key = self._keep(partial, ".zip")
-        self.sources[key] = source
+        if not zipped:
+            self.sources[key] = source
         return key
 
-    def add_file(self, source: Path, *, suffix: str = "") -> str:
+    def add_file(self, source: Path) -> str:
         """Store a file as it is; the key."""
         partial = self._partial()
         shutil.copyfile(source, partial)
-        return self._keep(partial, suffix or source.suffix)
+        return self._keep(partial, source.suffix)
 
     def path(self, key: str) -> Path:
         """Where the package with this key lies."""

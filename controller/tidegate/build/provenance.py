@@ -1,52 +1,59 @@
-"""Where an artifact comes from: an in-toto statement that holds SLSA's provenance, version 1.
+"""Who built an artifact from what: a statement in the form that SLSA 1.0 describes, not signed.
 
-It is what the build says of itself: nobody has signed it.
+("SLSA Provenance", "in-toto Statement v1".) It names the artifact by its digest, and lies beside it
+under the name of its own bytes: two builds of one commit make one artifact and two statements.
 """
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
-from tidegate.build.source import Revision
+from tidegate.core.artifact import BILL_FILE, ArtifactContents, Revision, canonical_json
 
-BUILD_TYPE: Final = "urn:tidegate:build:1"
-UNKNOWN_BUILDER: Final = "urn:tidegate:builder:unknown"
+BUILD_TYPE: Final = "urn:tidegate:build:v1"
+_STATEMENT: Final = "https://in-toto.io/Statement/v1"
+_PROVENANCE: Final = "https://slsa.dev/provenance/v1"
+_ELSEWHERE: Final = "urn:tidegate:builder:unknown"  # a machine that says nothing of itself
 
-_BUILD_ARN: Final = re.compile(r"(arn:[^:]+:codebuild:[^:]+:\d{12}:)build/([^:]+):.+")
 
-
-def make_provenance(
-    application: str,
-    subjects: Mapping[str, str],
+def provenance(
+    contents: ArtifactContents,
     revision: Revision,
+    repository: str,
     environment: Mapping[str, str],
-) -> Mapping[str, Any]:
-    """The statement of a build of this commit; ``subjects`` are SHA-256 digests by key."""
+) -> dict[str, Any]:
+    """The statement. CodeBuild names itself by ``CODEBUILD_BUILD_ARN``."""
     build = environment.get("CODEBUILD_BUILD_ARN", "")
-    builder = _BUILD_ARN.fullmatch(build)
+    packages = {package.key: package.sha256 for package in contents.packages}
+    subjects = {contents.template: contents.template_sha256, **packages}
+    subjects["artifact.json"] = contents.digest().removeprefix("sha256:")
+    if contents.bill_sha256:
+        subjects[BILL_FILE] = contents.bill_sha256
+    source: dict[str, Any] = {"digest": {"gitCommit": revision.commit}}
+    if repository:
+        source["uri"] = f"git+{repository}"
     return {
-        "_type": "https://in-toto.io/Statement/v1",
+        "_type": _STATEMENT,
         "subject": [
-            {"name": name, "digest": {"sha256": sha256}}
-            for name, sha256 in sorted(subjects.items())
+            {"name": name, "digest": {"sha256": subjects[name]}} for name in sorted(subjects)
         ],
-        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicateType": _PROVENANCE,
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
                 "externalParameters": {
-                    "application": application,
-                    "repository": revision.repository,
+                    "application": contents.application,
+                    "repository": repository,
                     "branch": revision.branch,
                 },
-                "resolvedDependencies": [_source(revision)],
+                "resolvedDependencies": [source],
             },
             "runDetails": {
                 "builder": {
-                    "id": f"{builder[1]}project/{builder[2]}" if builder else UNKNOWN_BUILDER,
+                    "id": _project(build) if build else _ELSEWHERE,
                     "version": {"tidegate": version("tidegate")},
                 },
                 "metadata": {"invocationId": build} if build else {},
@@ -55,10 +62,12 @@ def make_provenance(
     }
 
 
-def _source(revision: Revision) -> dict[str, Any]:
-    """The commit, and where it can be fetched as far as that is known."""
-    source: dict[str, Any] = {"name": "source", "digest": {"gitCommit": revision.commit}}
-    if revision.repository:
-        at = f"@refs/heads/{revision.branch}" if revision.branch else ""
-        source["uri"] = f"git+{revision.repository}{at}"
-    return source
+def statement_name(statement: Mapping[str, Any]) -> str:
+    """The file's name: that of its bytes, which are its canonical JSON."""
+    digest = hashlib.sha256(canonical_json(statement).encode()).hexdigest()
+    return f"provenance/{digest}.intoto.json"
+
+
+def _project(build: str) -> str:
+    """The ARN of the project of ``arn:...:build/<project>:<id>``."""
+    return build.rpartition(":")[0].replace(":build/", ":project/")

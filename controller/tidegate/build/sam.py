@@ -19,8 +19,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 from tidegate.build.template import Template
-from tidegate.build.values import NO_VALUE, Values
 from tidegate.core.errors import TemplateError
+from tidegate.core.values import NO_VALUE, Values
 
 SAM_TRANSFORM: Final = "AWS::Serverless-2016-10-31"
 _UNRESOLVED: Final = "{{IntrinsicFunction:tidegate}}"  # SAM leaves a reference with such a value be

@@ -15,8 +15,8 @@ from typing import Any, Final
 from tidegate.build.references import references
 from tidegate.build.sam import SAM_TRANSFORM, SamRefusal, macros, settle, try_transform
 from tidegate.build.template import Template, shown, walk
-from tidegate.build.values import NO_VALUE, Values
 from tidegate.core.errors import TemplateError
+from tidegate.core.values import NO_VALUE, Values
 
 _FUNCTIONS: Final = {"Ref", "Fn::If", "Fn::FindInMap", "Fn::Sub"}  # what ``Values`` works out
 _Path = tuple[str | int, ...]

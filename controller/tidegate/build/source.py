@@ -6,18 +6,20 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from tidegate.build.package import check_within, files_under
+from tidegate.core.artifact import Commit, Revision
 from tidegate.core.errors import InputError
 
 RELEASE_FILE: Final = "release.json"
 """What a build leaves beside the source, for the release."""
 
-_FORMAT: Final = "%H%x00%an <%ae>%x00%B"
+_CO_AUTHORS: Final = "%(trailers:key=Co-authored-by,valueonly,unfold,separator=%x0A)"
+_COMMITS: Final = f"%H%x00%P%x00%an <%ae>%x00{_CO_AUTHORS}"
+_MOST_COMMITS: Final = 500
 _MOST_CHARACTERS: Final = 200
 _RUNS_NOTHING: Final = (
     *("-c", "safe.bareRepository=explicit"),
@@ -32,44 +34,58 @@ _REACHES_NOBODY: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """The commit that is built. Its texts are one line each, of characters that print."""
-
-    commit: str
-    branch: str = ""
-    author: str = ""
-    subject: str = ""
-    repository: str = ""  # where it was fetched from, without credentials
+_AS_COMMITTED: Final = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+"""A commit's name stands for its author and parents: nothing in the checkout replaces them."""
 
 
 def find_revision(folder: Path, environment: Mapping[str, str], **known: str) -> Revision:
-    """The commit in ``folder``, as arguments, the environment or git say it, in this order.
+    """The commit in ``folder``, its branch, who wrote it and what came before it.
 
-    CodeBuild names the commit (``CODEBUILD_RESOLVED_SOURCE_VERSION``), and has no branch checked
-    out: ``TIDEGATE_BRANCH`` says it. Where the source comes without its git history,
-    ``TIDEGATE_AUTHOR`` and ``TIDEGATE_SUBJECT`` say the rest. Raises ``InputError`` when nothing
-    names the commit.
+    A pipeline states what its source action fetched: ``TIDEGATE_COMMIT`` and ``TIDEGATE_BRANCH``,
+    which win over arguments, CodeBuild's ``CODEBUILD_RESOLVED_SOURCE_VERSION`` and git. In a
+    checkout git alone says who wrote the commit; where the source comes without its history, the
+    arguments, ``TIDEGATE_AUTHOR`` and ``TIDEGATE_SUBJECT`` do. Raises ``InputError`` when nothing
+    names the commit, or when another one is checked out.
     """
-    told = {
-        "commit": environment.get("CODEBUILD_RESOLVED_SOURCE_VERSION", ""),
-        "branch": environment.get("TIDEGATE_BRANCH", ""),
-        "author": environment.get("TIDEGATE_AUTHOR", ""),
-        "subject": environment.get("TIDEGATE_SUBJECT", ""),
+    stated = (
+        environment.get("TIDEGATE_COMMIT")
+        or known.get("commit")
+        or environment.get("CODEBUILD_RESOLVED_SOURCE_VERSION", "")
+    )
+    head = _head(folder)
+    if head and stated and _commit(folder, stated) != head["commit"]:
+        raise InputError(
+            f"{folder} has {head['commit']} checked out, and the commit to build is {stated}.",
+            mend="Check that commit out, and let nothing in the build change what is checked out.",
+        )
+    found = {
+        "commit": head.get("commit") or stated,
+        "branch": (
+            environment.get("TIDEGATE_BRANCH") or known.get("branch") or head.get("branch", "")
+        ),
+        "author": known.get("author") or environment.get("TIDEGATE_AUTHOR", ""),
+        "subject": known.get("subject") or environment.get("TIDEGATE_SUBJECT", ""),
     }
-    told = {key: known.get(key) or told[key] for key in told}
-    git = _ask_git(folder, told["commit"] or "HEAD")
-    found = {key: told[key] or git.get(key, "") for key in told}
-    origin = git.get("repository") or environment.get("CODEBUILD_SOURCE_REPO_URL", "")
-    found["repository"] = _without_credentials(origin)
     if not found["commit"]:
         raise InputError(
             f"{folder} is no git checkout, and nothing names the commit.",
-            mend="Pass the commit, or set CODEBUILD_RESOLVED_SOURCE_VERSION.",
+            mend="Pass the commit, or set TIDEGATE_COMMIT.",
         )
-    return Revision(**{key: _one_line(text) for key, text in found.items()})
+    history = _history(folder) if head else ()
+    if head:
+        found |= {"author": history[0].authors[0], "subject": head["subject"]}
+    return Revision(**{key: _one_line(text) for key, text in found.items()}, history=history)
+
+
+def find_repository(folder: Path, environment: Mapping[str, str]) -> str:
+    """Where the checkout was cloned from, without credentials; "" when that is not known.
+
+    A CodeBuild project that has the source itself says it by ``CODEBUILD_SOURCE_REPO_URL``.
+    """
+    origin = _git(folder, "config", "--get", "remote.origin.url").strip()
+    return _without_credentials(
+        _one_line(origin or environment.get("CODEBUILD_SOURCE_REPO_URL", ""))
+    )
 
 
 def source_files(folder: Path, *, output: Path) -> Iterable[tuple[str, Path]]:
@@ -96,22 +112,40 @@ def source_root(folder: Path) -> Path:
     return next((one for one in (here, *here.parents) if (one / ".git").exists()), here)
 
 
-def _ask_git(folder: Path, commit: str) -> dict[str, str]:
-    """What git knows of this commit; nothing when it is of another repository."""
-    options = ("-1", "--no-show-signature", f"--format={_FORMAT}", "--end-of-options")
-    log = _git(folder, "log", *options, commit, "--")
+def _head(folder: Path) -> dict[str, str]:
+    """The commit that is checked out, its branch and its message; nothing without a commit."""
+    log = _git(folder, "log", "-1", "--format=%H%x00%B", "HEAD", "--")
     if not log:
         return {}
-    identifier, author, message = log.split("\0")
+    commit, message = log.split("\0")
     branch = _git(folder, "symbolic-ref", "--short", "--quiet", "HEAD").strip()
-    origin = _git(folder, "config", "--get", "remote.origin.url")
-    return {
-        "commit": identifier,
-        "author": author,
-        "subject": message,
-        "branch": branch,
-        "repository": origin.strip(),
-    }
+    return {"commit": commit, "branch": branch, "subject": message}
+
+
+def _commit(folder: Path, name: str) -> str:
+    """The commit of this name; "" when it is of another repository."""
+    return _git(folder, "log", "-1", "--format=%H", "--end-of-options", name, "--").strip()
+
+
+def _history(folder: Path) -> tuple[Commit, ...]:
+    """The newest commits of what is checked out, with their authors and co-authors."""
+    log = _git(folder, "log", f"-{_MOST_COMMITS}", "-z", f"--format={_COMMITS}", "HEAD", "--")
+    fields = iter(log.split("\0")[:-1])
+    return tuple(
+        Commit(
+            id=commit,
+            parents=tuple(parents.split()) or _hidden_parents(folder, commit),
+            authors=tuple(map(_one_line, (author, *others.splitlines()))),
+        )
+        for commit, parents, author, others in zip(fields, fields, fields, fields, strict=True)
+    )
+
+
+def _hidden_parents(folder: Path, commit: str) -> tuple[str, ...]:
+    """Those that a shallow clone does not have, and so leaves out of its log."""
+    header = _git(folder, "cat-file", "commit", commit).partition("\n\n")[0]
+    lines = (line.split(" ", 1) for line in header.splitlines())
+    return tuple(value for key, value in lines if key == "parent")
 
 
 def _without_credentials(address: str) -> str:
@@ -122,8 +156,7 @@ def _without_credentials(address: str) -> str:
         return ""
     if not parts.scheme or not parts.netloc:
         return address  # a path, or user@host:path, which can hold no password
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _one_line(text: str) -> str:
@@ -142,7 +175,7 @@ def _git(folder: Path, *arguments: str) -> str:
         return ""
     done = subprocess.run(  # noqa: S603 - no shell, no option among what is not ours
         [git, "--no-pager", *_RUNS_NOTHING, "-C", str(folder), *arguments],
-        env={**os.environ, **_REACHES_NOBODY},
+        env={**os.environ, **_REACHES_NOBODY, **_AS_COMMITTED},
         capture_output=True,
         check=False,
         encoding="utf-8",

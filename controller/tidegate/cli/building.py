@@ -36,6 +36,12 @@ def build(
             help="The bucket of every other region that a stage deploys to, {region} in its name.",
         ),
     ] = "",
+    signing_profile: Annotated[
+        str,
+        typer.Option(
+            envvar="SIGNING_PROFILE", help="The profile of AWS Signer that signs the packages."
+        ),
+    ] = "",
     output: Annotated[Path, typer.Option(help="Where to write the release's input.")] = Path(
         "release.json"
     ),
@@ -47,9 +53,10 @@ def build(
     """Build an artifact, store it, write release.json.
 
     \b
-    What is not given of the commit is taken from the build's environment
-    (CODEBUILD_RESOLVED_SOURCE_VERSION, TIDEGATE_BRANCH, TIDEGATE_AUTHOR, TIDEGATE_SUBJECT),
-    then from git.
+    What a pipeline states of its source (TIDEGATE_COMMIT, TIDEGATE_BRANCH) wins
+    over options, CODEBUILD_RESOLVED_SOURCE_VERSION and git. In a git checkout the
+    commit has to be the one checked out, and git says who wrote it; elsewhere the
+    options do, or TIDEGATE_AUTHOR and TIDEGATE_SUBJECT.
 
     \b
     Examples:
@@ -58,7 +65,7 @@ def build(
       sam build && tidegate build --template .aws-sam/build/template.yaml --bucket my-artifacts
     """
     from tidegate.build.artifact import build_and_upload
-    from tidegate.core.artifact import SBOM_FILE
+    from tidegate.core.artifact import BILL_FILE
 
     here: Context = context.obj
     session = here.session()
@@ -72,11 +79,14 @@ def build(
         template=template,
         release_file=output,
         revision={"commit": commit, "branch": branch, "author": author, "subject": subject},
+        signer=session.client("signer") if signing_profile else None,
+        signing_profile=signing_profile,
         tell=lambda notice: say(f"Note: {notice}", err=True),
     )
     say(f"Built {reference.application} {reference.digest}")
     say(f"Stored s3://{reference.bucket}/{reference.prefix}")
-    say(f"Its SBOM is {SBOM_FILE} there, its provenance {Path(reference.provenance).name}")
+    statement = reference.provenance.removeprefix(f"{reference.prefix}/")
+    say(f"There: its bill of materials, {BILL_FILE}, and its provenance, {statement}")
     say(f"Wrote {output}. To release it: {command('release', str(output))}")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,7 +43,7 @@ def validate(
     """
     from tidegate.core.advice import not_done
 
-    built, plan = _build(file, template)
+    built, plan, _ = _build(file, template)
     contents = built.contents
     for said in not_done(plan, contents):
         say(f"Warning: {said}", err=True)
@@ -87,11 +89,13 @@ def plan(
     from tidegate.core.advice import advise
     from tidegate.core.arrival import arrival
     from tidegate.core.capacity import planned_warmth
+    from tidegate.core.security import planned_security
 
-    made, contents = make_offline_plan(file, template)
+    built, made, expanded = _build(file, template)
+    contents = built.contents
     traffic = _traffic(context.obj, requests_per_second, live or [])
     expected = {} if traffic is None else {one.name: arrival(one, traffic) for one in made.stages}
-    advice = advise(made, contents)
+    advice, security = advise(made, contents), planned_security(made, expanded)
     value = made.model_dump(mode="json", exclude={"release", "artifact"}) | {
         "application": made.release.application,
         "warm": {
@@ -101,9 +105,10 @@ def plan(
             for stage in made.stages
         },
         "advice": advice,
+        "security": [line.model_dump(mode="json") for line in security],
         "expected": {name: one.model_dump(mode="json") for name, one in expected.items()},
     }
-    show(value, output, lambda: draw_plan(made, advice, expected))
+    show(value, output, lambda: draw_plan(made, advice, expected, security))
 
 
 def _traffic(here: Context, requests_per_second: float | None, live: list[str]) -> float | None:
@@ -122,14 +127,15 @@ def make_offline_plan(
 
     What may be wrong with it goes to standard error.
     """
-    built, plan = _build(manifest, template)
+    built, plan, _ = _build(manifest, template)
     return plan, built.contents
 
 
-def _build(manifest: Path, template: Path | None) -> tuple[Artifact, ReleasePlan]:
-    """An artifact whose files are gone, and the plan of a release without number and commit."""
+def _build(
+    manifest: Path, template: Path | None
+) -> tuple[Artifact, ReleasePlan, Mapping[str, Any]]:
+    """An artifact whose files are gone, the plan of a release of it, and the expanded template."""
     from tidegate.build.artifact import build_artifact, look_for_faults
-    from tidegate.build.source import Revision
     from tidegate.core.plan import ReleaseRef
     from tidegate.core.planning import make_plan
 
@@ -139,11 +145,12 @@ def _build(manifest: Path, template: Path | None) -> tuple[Artifact, ReleasePlan
         )
         application = built.contents.application
         release = ReleaseRef(id=f"{application}-0", application=application, number=0)
-        plan = make_plan(release, built.reference("none", Revision("none")), built.contents)
+        plan = make_plan(release, built.reference("none"), built.contents)
         unlooked = look_for_faults(built, template)
+        expanded = json.loads(built.template.read_text(encoding="utf-8"))
     for warning in filter(None, (*built.warnings, unlooked)):
         say(f"Warning: {warning}", err=True)
-    return built, plan
+    return built, plan, expanded
 
 
 def register(app: typer.Typer) -> None:

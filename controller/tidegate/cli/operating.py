@@ -188,13 +188,19 @@ def _shown(view: ReleaseView, stage: str) -> str:
 
 def _say_what_changes(view: ReleaseView, stage: str) -> None:
     from tidegate.cli import text
+    from tidegate.core.approval import why_one_more
 
     artifact = view.artifact
     say(f"{view.id} in {stage}: {text.commit(artifact.commit)} {artifact.subject}")
+    for approval in (s.approval for s in view.stages if s.name == stage):
+        if approval and (why := why_one_more(approval.doubts)):
+            say(f"  It is not certain who wrote this: {why}")
     rollouts = [r for s in view.stages if s.name == stage for r in s.rollouts]
     for rollout in rollouts:
         for gate in rollout.gates:
             say(f"  {rollout.target}  changes its own gates: {gate}")
+        for line in rollout.security:
+            say(f"  {rollout.target}  security: {line.logical_id} {line.what}")
         for said in rollout.unheeded:
             say(f"  {rollout.target}  {said}")
         for change in rollout.changes:

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.cli import text
+from tidegate.cli.tree import ICONS
+from tidegate.cli.view import STYLES
 from tidegate.core.analysis.metrics import bounds
 from tidegate.core.arrival import Arrival, StepArrival
 from tidegate.core.capacity import planned_warmth
@@ -23,10 +25,17 @@ from tidegate.core.plan import (
     StagePlan,
     WhenFiringBefore,
 )
+from tidegate.core.record import SecurityLine
+from tidegate.core.view import Mood
+
+_SECURITY = STYLES[Mood.SECURITY]
 
 
 def draw_plan(
-    plan: ReleasePlan, advice: Sequence[str], expected: Mapping[str, Arrival] | None = None
+    plan: ReleasePlan,
+    advice: Sequence[str],
+    expected: Mapping[str, Arrival] | None = None,
+    security: Sequence[SecurityLine] = (),
 ) -> RenderableType:
     """The whole plan, and what is worth a second look; ``expected`` by the stages' names."""
     parts: list[RenderableType] = [_head(plan)]
@@ -34,6 +43,8 @@ def draw_plan(
     parts += [
         Padding(_stage(one, plan.aliases, known.get(one.name)), (1, 0, 0, 0)) for one in plan.stages
     ]
+    if security:
+        parts.append(Padding(_security(security), (1, 0, 0, 0)))
     if advice:
         parts.append(Padding(_advice(advice), (1, 0, 0, 0)))
     return Group(*parts)
@@ -164,6 +175,15 @@ def _before(checks: Checks) -> str:
     if checks.when_firing_before is WhenFiringBefore.REFUSE:
         return " (it does not begin while one fires)"
     return " (unless it fired before)"
+
+
+def _security(lines: Sequence[SecurityLine]) -> Group:
+    facts = _facts()
+    for line in lines:
+        facts.add_row(
+            Text(f"{ICONS[Mood.SECURITY]} {line.logical_id}", style=_SECURITY), Text(line.what)
+        )
+    return Group(Text("security: what the template lets others do", style=_SECURITY), facts)
 
 
 def _advice(advice: Sequence[str]) -> Table:

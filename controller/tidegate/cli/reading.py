@@ -17,7 +17,10 @@ from tidegate.core.record import (
 )
 from tidegate.core.view import HistoryEntry, ReleaseView, history, release_view
 
-_SHOWN = ("PLAN", "TEST#", "STAGE#", "PREVIEW#", "APPROVAL#", "ROLLOUT#", "HOOK#", "WISH#")
+_SHOWN = (
+    *("PLAN", "TEST#", "STAGE#", "PREVIEW#", "APPROVAL#"),
+    *("ROLLOUT#", "HOOK#", "HOOKLOG#", "WISH#"),
+)
 _IN_HISTORY = ("APPROVAL#", "ROLLOUT#")
 
 

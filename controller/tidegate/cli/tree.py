@@ -40,6 +40,7 @@ ICONS = {
     Mood.GOOD: "✔",
     Mood.BAD: "✖",
     Mood.ALERT: "⚠",
+    Mood.SECURITY: "◆",
     Mood.SKIPPED: "•",
 }
 _JUDGEMENT_MOODS = {
@@ -176,6 +177,10 @@ def _approval_node(approval: ApprovalView, now: datetime) -> Node:
         status=f"{approval.decision.value} {count}" if pending else approval.decision.value,
         info=", ".join(said_by),
         age_seconds=_age(approval.requested_at, None, now) if pending else None,
+        children=tuple(
+            Node(name="authors", mood=Mood.ALERT, status="not certain, one more asked", info=doubt)
+            for doubt in approval.doubts
+        ),
     )
 
 
@@ -194,10 +199,11 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
         children += [_evidence_node(one) for one in rollout.verdict.evidence]
     children += [_hook_node(hook, now) for hook in rollout.hooks if hook.when != "pre-traffic"]
     children += _firing_nodes(rollout)
-    children += [_restored_node(part) for part in rollout.restored]
+    children += [_restored_node(part, rollout.stack) for part in rollout.restored]
     children += [_unsent_node(n) for n in rollout.notifications if n.error]
     if stage.mood is Mood.WAITING:
-        children = [*_gate_nodes(rollout), *_unheeded_nodes(rollout), *children]
+        first = (*_gate_nodes(rollout), *_security_nodes(rollout), *_unheeded_nodes(rollout))
+        children = [*first, *children]
         children += [*_function_nodes(rollout), *_warm_nodes(rollout)]
         children += _parameter_nodes(rollout)
         children += _change_nodes(rollout)
@@ -249,10 +255,14 @@ def _lower(status: str) -> str:
     return status.replace("_", " ").lower()
 
 
-def _restored_node(part: Restored) -> Node:
+def _restored_node(part: Restored, stack: str) -> Node:
     """What is as it was before; what is not stands out."""
     mood = Mood.GOOD if part.back else Mood.ALERT
-    return Node(part.what, mood, "is back" if part.back else "is not back", part.how)
+    what, of, alias = part.what.partition("traffic of ")
+    if of:
+        function, _, name = alias.rpartition(":")
+        what = f"{of}{text.function(function, stack)}:{name}"
+    return Node(what, mood, "is back" if part.back else "is not back", part.how)
 
 
 def _unsent_node(notification: NotificationView) -> Node:
@@ -338,6 +348,17 @@ def _gate_nodes(rollout: RolloutView) -> list[Node]:
         Node(name="its own gates", mood=Mood.ALERT, status="changed by this commit", info=gate)
         for gate in rollout.gates
     ]
+
+
+def _security_nodes(rollout: RolloutView) -> list[Node]:
+    """What outlives any rollback in somebody's hands: under a heading of its own."""
+    if not rollout.security:
+        return []
+    lines = tuple(
+        Node(name=line.logical_id, mood=Mood.SECURITY, status="look", info=line.what)
+        for line in rollout.security
+    )
+    return [Node("security", Mood.SECURITY, "changes who may do what", children=lines)]
 
 
 def _unheeded_nodes(rollout: RolloutView) -> list[Node]:

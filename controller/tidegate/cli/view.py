@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +21,7 @@ from tidegate.cli.tree import (
     said,
     stage_node,
 )
-from tidegate.core.artifact import SBOM_FILE
+from tidegate.core.artifact import BILL_FILE
 from tidegate.core.plan import ArtifactRef
 from tidegate.core.record import Retreat
 from tidegate.core.view import HistoryEntry, LiveSpan, Mood, ReleaseView, TestView
@@ -33,21 +33,51 @@ STYLES = {
     Mood.GOOD: "green",
     Mood.BAD: "red",
     Mood.ALERT: "bold red",
+    Mood.SECURITY: "bold magenta",
     Mood.SKIPPED: "dim",
 }
+
+
+# Columns below which names and what is said of them do not stand side by side.
+_WIDE = 100
 
 
 @dataclass(frozen=True)
 class _Line:
     prefix: str
+    below: str  # what stands before a line that belongs to it
     node: Node
+
+    @property
+    def name(self) -> Text:
+        """With the branches of the tree before it."""
+        name = Text(self.prefix, style="dim")
+        return name.append(self.node.name, style="bold not dim" if not self.prefix else "not dim")
+
+    @property
+    def mark(self) -> Text:
+        """How it stands."""
+        return _mark(self.node.mood, self.node.status)
+
+    @property
+    def age(self) -> str:
+        """For how long it went on; nothing when it has not begun."""
+        seconds = self.node.age_seconds
+        return "" if seconds is None else text.whole_duration(seconds)
+
+    @property
+    def info(self) -> Text:
+        """What there is to say of it."""
+        return Text("  ".join(part for part in (self.node.info, self.node.clock) if part))
 
 
 def draw_release(view: ReleaseView) -> RenderableType:
     """One release in full: who and what, what is next, and the tree of its stages."""
     parts: list[RenderableType] = [_header(view), _facts(view)]
     if view.stages:
-        parts.append(Padding(_tree([stage_node(stage, view.at) for stage in view.stages]), (1, 0)))
+        parts.append(
+            Padding(_Tree([*_lines([stage_node(stage, view.at) for stage in view.stages])]), (1, 0))
+        )
     return Group(*parts)
 
 
@@ -84,8 +114,8 @@ def draw_history(entries: Sequence[HistoryEntry]) -> RenderableType:
 
 def _built(artifact: ArtifactRef) -> str:
     """Where its bill of materials lies, and what the build says of where it comes from."""
-    statement = artifact.provenance.rpartition("/")[2]
-    return f"s3://{artifact.bucket}/{artifact.prefix}/ ({SBOM_FILE}, {statement})"
+    statement = artifact.provenance.removeprefix(f"{artifact.prefix}/")
+    return f"s3://{artifact.bucket}/{artifact.prefix}/ ({BILL_FILE}, {statement})"
 
 
 def _header(view: ReleaseView) -> RenderableType:
@@ -153,28 +183,52 @@ def _closed(view: ReleaseView) -> RenderableType:
 # --- the tree as a table
 
 
-def _tree(nodes: Sequence[Node]) -> Table:
-    table = _plain_table()
-    table.add_column("NAME", no_wrap=True)
-    table.add_column("STATUS", no_wrap=True)
-    table.add_column("AGE", no_wrap=True, justify="right")
-    table.add_column("INFO", overflow="fold")
-    for line in _lines(nodes):
-        node = line.node
-        name = Text(line.prefix, style="dim")
-        name.append(node.name, style="bold not dim" if not line.prefix else "not dim")
-        age = "" if node.age_seconds is None else text.whole_duration(node.age_seconds)
-        info = Text("  ".join(part for part in (node.info, node.clock) if part))
-        table.add_row(name, _mark(node.mood, node.status), age, info)
-    return table
+@dataclass(frozen=True)
+class _Tree:
+    """A table where there is room for one; else what is said of each name stands below it."""
+
+    lines: Sequence[_Line]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.max_width >= _WIDE:
+            yield self._table()
+            return
+        names = max(line.name.cell_len for line in self.lines)
+        marks = max(line.mark.cell_len + len(line.age) for line in self.lines) + 2
+        for line in self.lines:
+            yield from _narrow(line, min(names, options.max_width - marks - 2))
+
+    def _table(self) -> Table:
+        table = _plain_table()
+        table.add_column("NAME", no_wrap=True)
+        table.add_column("STATUS", no_wrap=True)
+        table.add_column("AGE", no_wrap=True, justify="right")
+        table.add_column("INFO", overflow="fold")
+        for line in self.lines:
+            table.add_row(line.name, line.mark, line.age, line.info)
+        return table
+
+
+def _narrow(line: _Line, width: int) -> Iterator[Table]:
+    first = Table.grid(padding=(0, 2, 0, 0))
+    first.add_column(width=width, no_wrap=True, overflow="ellipsis")
+    first.add_column(no_wrap=True)
+    first.add_row(line.name, line.mark.append(f"  {line.age}" if line.age else "", style="dim"))
+    yield first
+    if line.info:
+        second = Table.grid()
+        second.add_column(style="dim", no_wrap=True)
+        second.add_column(overflow="fold")
+        second.add_row(line.below, line.info)
+        yield second
 
 
 def _lines(nodes: Sequence[Node], indent: str = "", depth: int = 0) -> Iterator[_Line]:
     for number, node in enumerate(nodes, start=1):
         last = number == len(nodes)
         branch = ("└─ " if last else "├─ ") if depth else ""
-        yield _Line(indent + branch, node)
         deeper = ("   " if last else "│  ") if depth else ""
+        yield _Line(indent + branch, indent + deeper + ("│  " if node.children else "   "), node)
         yield from _lines(node.children, indent + deeper, depth + 1)
 
 

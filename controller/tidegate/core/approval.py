@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from tidegate.core.artifact import sha256_digest
-from tidegate.core.errors import NotAllowedNow
-from tidegate.core.identity import Identity, identify
+from tidegate.core.authors import Authorship, is_author, may_be_author
+from tidegate.core.errors import ApprovalVoid, NotAllowedNow
+from tidegate.core.identity import identify
 from tidegate.core.plan import ApprovalPlan
 from tidegate.core.record import Approval, Decision, Preview, Vote
 
@@ -19,17 +20,24 @@ def bound_digest(artifact_digest: str, previews: Iterable[Preview]) -> str:
 
 
 def request(
-    release_id: str, stage: str, policy: ApprovalPlan, *, digest: str, author: str, now: datetime
+    release_id: str,
+    stage: str,
+    policy: ApprovalPlan,
+    *,
+    digest: str,
+    written: Authorship,
+    now: datetime,
 ) -> Approval:
-    """A new request; ``digest`` comes from `bound_digest`, ``author`` from the commit."""
+    """A new request; ``digest`` comes from `bound_digest`, ``written`` from the artifact."""
     return Approval(
         release_id=release_id,
         stage=stage,
         decision=Decision.PENDING,
         digest=digest,
         approvers=policy.approvers,
-        author=author,
+        authors=written.authors,
         author_may_approve=policy.author_may_approve,
+        doubts=() if policy.author_may_approve else written.doubts,
         requested_at=now,
         deadline=now + timedelta(seconds=policy.timeout_seconds),
     )
@@ -38,19 +46,77 @@ def request(
 def vote(approval: Approval, vote: Vote, now: datetime) -> Approval:
     """The approval with this vote counted.
 
-    One rejection rejects; ``approvers`` distinct people approve. Raises ``NotAllowedNow`` when it
-    is decided or too late, when the voter is the author and may not, or has voted before, and for
-    a rejection without a reason.
+    One rejection rejects; as many distinct people as it needs approve, one more than the manifest
+    asks when it is in doubt whether one of them is an author who may not. Raises ``NotAllowedNow``
+    when it is decided or too late, when the voter is an author and may not, or has voted before,
+    and for a rejection without a reason.
     """
     _check_open(approval, now)
     _check_voter(approval, vote)
     votes = (*approval.votes, vote)
+    doubts = (*approval.doubts, *_doubts(approval, vote))
+    counted = approval.model_copy(update={"votes": votes, "doubts": doubts})
     decision = approval.decision
     if not vote.approve:
         decision = Decision.REJECTED
-    elif len(votes) >= approval.approvers:
+    elif len(votes) >= counted.needed:
         decision = Decision.APPROVED
-    return approval.model_copy(update={"votes": votes, "decision": decision})
+    return counted.model_copy(update={"decision": decision})
+
+
+def why_one_more(doubts: Sequence[str]) -> str:
+    """Why more people must agree than the manifest asks; "" when no more must."""
+    if not doubts:
+        return ""
+    return f"one person more than the manifest asks must agree: {'; '.join(doubts)}"
+
+
+def testimony(approval: Approval, vote: Vote) -> str:
+    """What a vote's seal is over: who said what, of what, and by which proof; as a digest."""
+    about = approval.model_dump(mode="json", include={"release_id", "stage", "digest"})
+    return sha256_digest({**about, "vote": vote.model_dump(mode="json", exclude={"seal"})})
+
+
+def recount(
+    approval: Approval,
+    policy: ApprovalPlan,
+    written: Authorship,
+    holds: Callable[[str, str], bool],
+) -> None:
+    """Count the votes anew, by what the artifact asks for rather than by what the record says.
+
+    ``holds`` tells whether a seal is that of a text. Raises ``ApprovalVoid`` for a vote that was
+    not cast before the controller, and when those that were do not approve.
+    """
+    subject = f"{approval.stage} of {approval.release_id}"
+    counted = request(
+        approval.release_id,
+        approval.stage,
+        policy,
+        digest=approval.digest,
+        written=written,
+        now=approval.requested_at,
+    )
+    for one in approval.votes:
+        if not holds(testimony(approval, one), one.seal):
+            raise ApprovalVoid(
+                f"A vote for {subject} was never cast as the record has it: {identify(one.who)}.",
+                mend="Find out who writes to the record beside the controller. A vote that an older"
+                " Tidegate counted has no seal: then release the commit again.",
+            )
+        if counted.decision is Decision.APPROVED:
+            continue  # what an earlier wave has made live leaves no doubt, and one less is needed
+        try:
+            counted = vote(counted, one, one.at)
+        except NotAllowedNow as refusal:
+            raise ApprovalVoid(
+                f"A vote for {subject} does not count: {refusal.message}"
+            ) from refusal
+    if counted.decision is not Decision.APPROVED:
+        raise ApprovalVoid(
+            f"{subject} was not approved: the votes of {len(approval.votes)} of"
+            f" {counted.needed} are there."
+        )
 
 
 def _check_open(approval: Approval, now: datetime) -> None:
@@ -76,24 +142,20 @@ def _check_voter(approval: Approval, vote: Vote) -> None:
     if not vote.approve:
         if not vote.reason.strip():
             raise NotAllowedNow("A rejection needs a reason.", mend="Give one with --reason.")
-    elif not approval.author_may_approve and _is_author(voter, approval.author):
-        raise NotAllowedNow(
-            f"{voter} is the author ({approval.author}) and may not approve this stage.",
-            mend="Ask another person to approve.",
-        )
+        return
+    for author in () if approval.author_may_approve else approval.authors:
+        if is_author(voter, author):
+            raise NotAllowedNow(
+                f"{voter} is the author {author} of what is not live yet, and may not approve"
+                " this stage.",
+                mend="Ask another person to approve.",
+            )
 
 
-def _is_author(voter: Identity, author: str) -> bool:
-    """Whether an IAM identity and a commit's author look like one person.
-
-    Commits name people as ``Ada Lovelace <ada@example.org>``, IAM by user or session name; an
-    equal name, address or local part of the address is taken for the same person.
-    """
-    name, _, address = author.partition("<")
-    known = {name.strip(), address.rstrip("> ")}
-    return not _aliases(known).isdisjoint(_aliases({voter.person}))
-
-
-def _aliases(names: Iterable[str]) -> set[str]:
-    folded = {name.casefold() for name in names}
-    return (folded | {name.partition("@")[0] for name in folded}) - {""}
+def _doubts(approval: Approval, vote: Vote) -> Iterator[str]:
+    """Whom of the authors the voter may be, without going by the same name."""
+    voter = identify(vote.who)
+    if vote.approve and not approval.author_may_approve:
+        alike = [author for author in approval.authors if may_be_author(voter, author)]
+        if alike:
+            yield f"{voter} may be {' or '.join(alike)}"

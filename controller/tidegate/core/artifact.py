@@ -28,8 +28,8 @@ PACKAGE_VERSION_PARAMETER: Final = "TidegatePackageVersion"
 """Begins the names of the parameters that tell a stack which S3 version of a package to take."""
 CONTENTS_FILE: Final = "artifact.json"
 SOURCE_FILE: Final = "source.zip"
-SBOM_FILE: Final = "sbom.cdx.json"
-"""What is in the packages, as CycloneDX lists it; under the artifact's prefix, as the others."""
+BILL_FILE: Final = "sbom.cdx.json"
+"""The bill of materials, under the artifact's prefix."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -54,8 +54,26 @@ class TemplateDefaults(Model):
     provisioned: tuple[Provisioned, ...] = ()  # by ``ProvisionedConcurrencyConfig``
 
 
+class Commit(Model):
+    """A commit as git has it. Its authors are one line each, of characters that print."""
+
+    id: str
+    parents: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()  # co-authors, too
+
+
+class Revision(Model):
+    """The commit that was built. Its texts are one line each, of characters that print."""
+
+    commit: str
+    branch: str = ""
+    author: str = ""
+    subject: str = ""
+    history: tuple[Commit, ...] = ()  # it and those before it, the newest first; () without git
+
+
 class ArtifactContents(Model):
-    """Everything that a release deploys, by content."""
+    """Everything that a release deploys, by content, and who wrote it."""
 
     schema_version: Literal[1] = 1
     application: str
@@ -63,13 +81,20 @@ class ArtifactContents(Model):
     template: str = "template.json"  # key under the artifact's prefix
     template_sha256: Sha256
     packages: tuple[Package, ...] = ()
-    sbom_sha256: Sha256 | None = None  # of ``SBOM_FILE``; none by an older build
+    bill_sha256: Sha256 | None = None  # of the bill of materials, under the artifact's prefix
     aliases: tuple[ManagedAlias, ...] = ()
     functions: tuple[str, ...] = ()  # logical ids of all functions
     defaults: TemplateDefaults = TemplateDefaults()
     stage_defaults: Mapping[str, TemplateDefaults] = {}  # where parameters make a stage differ
     event_metrics: tuple[MetricPolicy, ...] = ()  # of functions that streams and queues call
     notices: tuple[str, ...] = ()  # what of the template cannot be taken over, and why
+    revision: Revision | None = None  # none: an older Tidegate has built it
+
+    @property
+    def announced(self) -> dict[str, str]:
+        """What ``release.json`` repeats of the commit."""
+        said = self.revision or Revision(commit="")
+        return said.model_dump(include={"commit", "branch", "author", "subject"})
 
     def defaults_of(self, stage: str) -> TemplateDefaults:
         """What the template said of releases in this stage."""

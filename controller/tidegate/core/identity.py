@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from tidegate.core.errors import NotAllowedNow
 
 _SESSION = "assumed-role"
+_WILD = {"*": ".*", "?": "."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def check_voter(identity: Identity, roles: Collection[str]) -> None:
     ``roles`` are the names, or patterns with ``*``, of roles whose trust fixes the session's name
     ("AWS STS condition keys": ``sts:RoleSessionName``). A user's name is always theirs.
     """
-    if identity.role and not any(_matches(identity.role, role) for role in roles):
+    if identity.role and not any(matches(identity.role, role) for role in roles):
         raise NotAllowedNow(
             f"{identity} may not vote: whoever assumes {identity.role} may choose any name.",
             mend="Assume a role that the controller's parameter VoterRoles names, one whose trust "
@@ -70,8 +71,23 @@ def check_voter(identity: Identity, roles: Collection[str]) -> None:
         )
 
 
-def _matches(name: str, pattern: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
+def check_right(identity: Identity, rights: Iterable[str], application: str, verb: str) -> None:
+    """Raises ``NotAllowedNow`` unless one of the rights is for this role, application and verb.
+
+    A right is ``ROLE/APPLICATION/VERB``, each with ``*`` for any text; a user has the role ``""``.
+    """
+    asked = (identity.role, application, verb)
+    if not any(all(map(matches, asked, right.split("/"))) for right in rights):
+        raise NotAllowedNow(
+            f"{identity} may not {verb} releases of {application}.",
+            mend="The controller's parameter OperatorRights says who may: ROLE/APPLICATION/VERB.",
+        )
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether IAM takes the name for one that is meant: ``*`` is any text, ``?`` one character."""
+    signs = (_WILD.get(sign) or re.escape(sign) for sign in pattern)
+    return re.fullmatch("".join(signs), name, re.DOTALL) is not None
 
 
 def subject_of(

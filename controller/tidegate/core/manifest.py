@@ -497,7 +497,7 @@ class ApprovalSpec(Spec):
     approvers: int = Field(default=1, ge=1, le=20)
     """How many distinct people must approve."""
     author_may_approve: bool = True
-    """Whether the author of the commit is one of them."""
+    """Whether authors of what is not live yet are among them."""
 
 
 class StageSpec(Spec):

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from tidegate.core.approval import why_one_more
 from tidegate.core.commands import command
 from tidegate.core.errors import Aborted, Superseded
 from tidegate.core.plaintext import visible
 from tidegate.core.plan import ArtifactRef, Model, Occasion, Target
-from tidegate.core.record import Release, Rollout, RolloutPhase, Shift
+from tidegate.core.record import (
+    Approval,
+    Decision,
+    Release,
+    Rollout,
+    RolloutPhase,
+    SecurityLine,
+    Shift,
+)
 
 _BY_PEOPLE: Final = {Aborted.__name__, Superseded.__name__}
 _OF_PHASE: Final = {
@@ -37,6 +46,7 @@ _NEXT: Final[Mapping[Occasion, Callable[[str, str], str]]] = {  # of a release a
 }
 _LONGEST_SUBJECT: Final = 99  # of SNS: less than 100 characters
 _LONGEST_LINE: Final = 2000
+_MOST_SECURITY_LINES: Final = 20  # SNS takes 256 KiB
 _COMMIT: Final = 7
 
 
@@ -55,15 +65,28 @@ def occasion_of(phase: RolloutPhase, error: str) -> Occasion | None:
 
 
 def write_notice(
-    occasion: Occasion, release: Release, stage: str, target: Target, rollout: Rollout | None
+    occasion: Occasion,
+    release: Release,
+    stage: str,
+    target: Target,
+    rollout: Rollout | None,
+    *,
+    approval: Approval | None = None,
+    security: Sequence[SecurityLine] = (),
 ) -> Notice:
-    """What happened, where, to what, why, and what to type next."""
+    """What happened, where, to what, why, and what to type next.
+
+    ``approval`` is what people were asked, if they were; ``security`` is what they have to
+    know before.
+    """
     stuck = rollout is not None and rollout.phase is RolloutPhase.STUCK
     happened = "is stuck in" if stuck else _WORDS[occasion]
     following = _look_now(release.id) if stuck else _NEXT[occasion](release.id, stage)
     lines = [
         f"{release.id} {happened} {stage}, {target.id} (stack {target.stack_name}).",
         _commit(release.artifact),
+        *_security(security),
+        *_asks(approval),
         *_moves(rollout),
         *_why(rollout),
         *_not_back(rollout),
@@ -88,6 +111,19 @@ def _commit(artifact: ArtifactRef) -> str:
     words += [f"by {artifact.author}"] if artifact.author else []
     said = " ".join(words)
     return f"{said}: {artifact.subject}" if artifact.subject else f"{said}."
+
+
+def _security(lines: Sequence[SecurityLine]) -> list[str]:
+    said = [f"SECURITY: {line.logical_id} {line.what}." for line in lines[:_MOST_SECURITY_LINES]]
+    more = len(lines) - len(said)
+    return [*said, f"SECURITY: and {more} more, which the preview shows."] if more else said
+
+
+def _asks(approval: Approval | None) -> list[str]:
+    """Why more people must agree than the manifest asks, while they are asked."""
+    if approval is None or approval.decision is not Decision.PENDING or not approval.doubts:
+        return []
+    return [f"It is not certain who wrote this: {why_one_more(approval.doubts)}."]
 
 
 def _moves(rollout: Rollout | None) -> list[str]:

@@ -28,10 +28,13 @@ class ReleaseRef(Model):
 
 
 class ArtifactRef(Model):
-    """Where one build's output lies: the content of ``release.json``, the release's input."""
+    """Where one build's output lies: the content of ``release.json``, the release's input.
+
+    What it says of the commit is repeated from the artifact, and compared with it before it counts.
+    """
 
     application: str
-    digest: str  # "sha256:<hex>" over everything that is deployed
+    digest: str  # "sha256:<hex>" over everything that is deployed, and who wrote it
     bucket: str
     buckets: dict[str, str] = Field(default_factory=dict)  # of the packages, in other regions
     prefix: str  # "applications/<application>/artifacts/<hex>"

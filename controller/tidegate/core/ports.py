@@ -464,6 +464,16 @@ class Callbacks(Protocol):
         """Let the waiting task wait on: whoever is to answer is alive."""
 
 
+class Seals(Protocol):
+    """Marks that the controller alone can make: whoever writes to the record cannot."""
+
+    def seal(self, text: str) -> str:
+        """The seal of this text."""
+
+    def holds(self, text: str, seal: str) -> bool:
+        """Whether it is the seal of this text; False for what is no seal at all."""
+
+
 class Executions(Protocol):
     """Executions of the state machines."""
 
@@ -517,4 +527,5 @@ class Ports:
     targets: Targets
     clock: Clock
     executions: Executions
+    seals: Seals
     look_seconds: int = 60  # how often a baking rollout is looked at

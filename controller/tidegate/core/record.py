@@ -160,6 +160,11 @@ def release_partition(release_id: str) -> str:
     return f"RELEASE#{release_id}"
 
 
+def token_partition(release_id: str) -> str:
+    """Where the task tokens of a release lie."""
+    return f"TOKENS#{release_id}"
+
+
 def parse_item(kind: str, data: Mapping[str, Any]) -> Item:
     """The item of this kind from its stored form. Raises ``KeyError`` for an unknown kind."""
     return Item.kinds[kind].model_validate(data)
@@ -296,6 +301,13 @@ class FunctionLine(Model):
     not_canaried: tuple[str, ...] = ()  # what the weights of the alias do not cover
 
 
+class SecurityLine(Model):
+    """What a deployment opens to others, or no longer guards, of one resource."""
+
+    logical_id: str
+    what: str
+
+
 class WarmLine(Model):
     """Provisioned concurrency of one function in a preview. Prices are estimates."""
 
@@ -329,6 +341,7 @@ class Preview(Item):
     warms: tuple[WarmLine, ...] = ()
     unheeded: tuple[str, ...] = ()  # what the template asks for and the release will not do
     gates: tuple[str, ...] = ()  # what the commit changes of its own gates, against what is live
+    security: tuple[SecurityLine, ...] = ()  # what it opens to others or no longer guards
 
     @property
     def nothing_to_deploy(self) -> bool:
@@ -354,6 +367,8 @@ class Vote(Model):
     reason: str = ""
     at: datetime
     source: str = ""  # address or tool it came from
+    proof: str = ""  # what they signed before STS: controller, deed, and digest of what was shown
+    seal: str = ""  # of the controller, over all of it and what it is about: made when it was cast
 
 
 class Approval(Item):
@@ -366,19 +381,37 @@ class Approval(Item):
     stage: str
     decision: Decision
     digest: str  # over the artifact's digest and the previews' digests
-    approvers: int  # how many distinct people must agree
-    author: str = ""
+    approvers: int  # how many distinct people the manifest asks to agree
+    authors: tuple[str, ...] = ()  # of all that is not live yet
     author_may_approve: bool = True
+    doubts: tuple[str, ...] = ()  # why a voter may be an author all the same: one more must agree
     requested_at: datetime
     deadline: datetime
     votes: tuple[Vote, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_author(cls, data: Any) -> Any:
+        """An older Tidegate knew the author of one commit."""
+        if isinstance(data, dict) and "author" in data:
+            rest = {key: value for key, value in data.items() if key != "author"}
+            return {"authors": (data["author"],), **rest}
+        return data
+
+    @property
+    def needed(self) -> int:
+        """How many distinct people must agree."""
+        return self.approvers + bool(self.doubts)
 
 
 class Token(Item):
     """A task token that waits for an answer. It never leaves the table."""
 
     kind: ClassVar[str] = "token"
-    place: ClassVar = ("RELEASE#{release_id}", "TOKEN#{purpose}")
+    place: ClassVar = (
+        "TOKENS#{release_id}",
+        "{purpose}",
+    )  # which viewers of the record may not read
 
     release_id: str
     purpose: str  # "approval#<stage>", "bake#<stage>#<target>", "hook#<id of the run>"
@@ -485,7 +518,7 @@ class Rollout(Item):
     reverting: bool = False  # the stack is about to be taken back: CloudFormation may have begun
     reverted: bool = False  # CloudFormation has begun to take the stack back
     unpinning: int = 0  # attempts to take the pins off that were handed to CloudFormation
-    retries: int = 0  # of the update that finishes the stack, or takes it back
+    retries: int = 0  # of what finishes the stack, takes it back, or deletes it
     retry_at: datetime | None = None  # when the next one is due
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     started_at: datetime
@@ -646,7 +679,7 @@ class HookRun(Item):
 
 
 class HookLog(Item):
-    """The end of a hook's log: it may hold what nobody should keep, so the table forgets it."""
+    """The end of what a hook logged, which may hold anything: the table forgets it."""
 
     kind: ClassVar[str] = "hook-log"
     place: ClassVar = ("RELEASE#{release_id}", "HOOKLOG#{stage}#{target}#{when}#{function}")
@@ -656,13 +689,7 @@ class HookLog(Item):
     target: str
     when: str
     function: str
-    attempt: int  # of the run that wrote it
-    tail: str
-
-    def is_of(self, run: HookRun) -> bool:
-        """Whether this run has written it."""
-        theirs = (run.stage, run.target, run.when, run.function, run.attempt)
-        return (self.stage, self.target, self.when, self.function, self.attempt) == theirs
+    text: str = Field(repr=False)
 
 
 class Notification(Item):

@@ -40,6 +40,7 @@ from tidegate.core.record import (
     Retreat,
     Rollout,
     RolloutPhase,
+    SecurityLine,
     Shift,
     StackLine,
     StackLog,
@@ -62,6 +63,7 @@ class Mood(StrEnum):
     GOOD = "good"  # ended as it was meant to
     BAD = "bad"  # ended otherwise; what was live before is live
     ALERT = "alert"  # a person must look
+    SECURITY = "security"  # opens something to others, or takes a guard away
     SKIPPED = "skipped"  # will not begin any more
 
 
@@ -142,6 +144,8 @@ class ApprovalView(Model):
     digest: str  # of what was shown: an approval is bound to it
     needed: int  # how many distinct people must agree
     author_may_approve: bool
+    authors: tuple[str, ...] = ()  # of all that is not live yet
+    doubts: tuple[str, ...] = ()  # why one more must agree than the manifest asks
     requested_at: datetime
     deadline: datetime
     votes: tuple[Vote, ...] = ()
@@ -203,6 +207,7 @@ class RolloutView(Model):
     restored: tuple[Restored, ...] = ()  # what is as it was before, and what is not
     notifications: tuple[NotificationView, ...] = ()
     gates: tuple[str, ...] = ()  # what the commit changes of its own gates
+    security: tuple[SecurityLine, ...] = ()  # what it opens to others, and no longer guards
     unheeded: tuple[str, ...] = ()  # what the template asks for and the release will not do
     changes: tuple[ChangeLine, ...] = ()  # what the preview showed
     parameters: tuple[ParameterLine, ...] = ()
@@ -434,8 +439,10 @@ def _approval(approval: Approval) -> ApprovalView:
         decision=approval.decision,
         mood=_DECISION_MOODS[approval.decision],
         digest=approval.digest,
-        needed=approval.approvers,
+        needed=approval.needed,
         author_may_approve=approval.author_may_approve,
+        authors=approval.authors,
+        doubts=approval.doubts,
         requested_at=approval.requested_at,
         deadline=approval.deadline,
         votes=approval.votes,
@@ -482,9 +489,7 @@ def _rollout(plan: StagePlan, target: Target, items: Sequence[Item], ended: bool
         firing_before=_firing_before(preview, rollout),
         refuses_firing=refuses,
         restored=rollout.restored,
-        hooks=tuple(
-            _hook(h, rollout, items) for h in _of(HookRun, items) if (h.stage, h.target) == here
-        ),
+        hooks=_hooks(here, rollout, items),
         notifications=_told(plan.name, target.id, items),
         operations=_operations(
             rollout, [log for log in _of(StackLog, items) if (log.stage, log.target) == here]
@@ -502,7 +507,7 @@ def _firing_before(preview: Preview | None, rollout: Rollout | None) -> tuple[st
     return rollout.baseline_alarms
 
 
-_SHOWN = ("gates", "unheeded", "changes", "parameters", "functions", "warms")
+_SHOWN = ("gates", "security", "unheeded", "changes", "parameters", "functions", "warms")
 
 
 def _shown(preview: Preview | None) -> dict[str, Any]:
@@ -512,8 +517,15 @@ def _shown(preview: Preview | None) -> dict[str, Any]:
     return {name: getattr(preview, name) for name in _SHOWN}
 
 
-def _hook(run: HookRun, rollout: Rollout, items: Iterable[Item]) -> HookView:
+def _hooks(here: tuple[str, str], rollout: Rollout, items: Iterable[Item]) -> tuple[HookView, ...]:
+    logs = [log for log in _of(HookLog, items) if (log.stage, log.target) == here]
+    runs = (run for run in _of(HookRun, items) if (run.stage, run.target) == here)
+    return tuple(_hook(run, logs, rollout) for run in runs)
+
+
+def _hook(run: HookRun, logs: Iterable[HookLog], rollout: Rollout) -> HookView:
     """One that was still waited for when its rollout ended never answered."""
+    log = next((one for one in logs if (one.when, one.function) == (run.when, run.function)), None)
     waits = run.outcome is Outcome.WAITING and not rollout.phase.over
     return HookView(
         function=run.function,
@@ -521,7 +533,7 @@ def _hook(run: HookRun, rollout: Rollout, items: Iterable[Item]) -> HookView:
         mood=_OUTCOME_MOODS[run.outcome],
         seconds=run.seconds,
         cause=run.cause,
-        log_tail=next((log.tail for log in _of(HookLog, items) if log.is_of(run)), ""),
+        log_tail=log.text if log else "",
         answers_until=run.deadline if waits else None,
         heard_at=run.heard_at if waits else None,
     )

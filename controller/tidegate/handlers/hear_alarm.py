@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.core.workflow.alarm import Alarm, hear_alarm
-from tidegate.handlers.task import Answer, Call, Event, count, task
+from tidegate.handlers.task import Answer, Call, ToldEvent, count, task
 
 
 class AlarmState(BaseModel):
@@ -27,7 +27,7 @@ class AlarmDetail(BaseModel):
     state: AlarmState
 
 
-class AlarmEvent(Event):
+class AlarmEvent(ToldEvent):
     """CloudWatch's own event: an alarm of this account and region has begun to fire."""
 
     account: str

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.core.record import Outcome
 from tidegate.core.workflow import later
-from tidegate.handlers.task import Answer, Call, Event, count, logger, task
+from tidegate.handlers.task import Answer, Call, ToldEvent, count, logger, task
 
 HEARTBEAT = "Hook Heartbeat"
 _LONGEST = 512  # characters of what names a run; Tidegate's own are shorter
@@ -25,7 +25,7 @@ class Said(BaseModel):
     reason: Any = ""
 
 
-class HookSaysEvent(Event):
+class HookSaysEvent(ToldEvent):
     """EventBridge's event, from a target account: a heartbeat, or the answer."""
 
     account: str

@@ -14,7 +14,7 @@ from pydantic import Field
 from tidegate.aws.identity import verify
 from tidegate.aws.once import do_once
 from tidegate.aws.settings import settings
-from tidegate.core.identity import check_account, check_voter, identify, subject_of
+from tidegate.core.identity import check_account, check_right, check_voter, identify, subject_of
 from tidegate.core.quantities import parse_share
 from tidegate.core.workflow import operate, retreat
 from tidegate.core.workflow.operate import Operator
@@ -89,12 +89,15 @@ def handler(call: Call[OperateEvent]) -> Answer:
 
 def _operator(event: OperateEvent, controller: str) -> Operator:
     """Who asks, if they have a say here. Raises ``NotAllowedNow``."""
-    identity = identify(verify(_session(), event.identity_proof, event.subject(controller)))
+    subject = event.subject(controller)
+    identity = identify(verify(_session(), event.identity_proof, subject))
     known = settings()
     check_account(identity, {identify(controller).account, *known.operator_accounts})
+    application = event.release_id.rpartition("-")[0]
+    check_right(identity, known.operator_rights, application, event.verb)
     if event.verb == "approve":
         check_voter(identity, known.voter_roles)
-    return Operator(who=identity.arn, source="cli")
+    return Operator(who=identity.arn, source="cli", proof=subject)
 
 
 def _do(call: Call[OperateEvent], who: Operator) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger, Tracer, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tidegate.aws.wiring import connect
 from tidegate.core.errors import TidegateError
@@ -29,6 +29,13 @@ class Event(BaseModel):
     def about(self) -> str:
         """The release that the task works for; the correlation id of every line that it logs."""
         return ""
+
+
+class ToldEvent(Event):
+    """What comes over the bus from other accounts: anybody's words, and nobody waits for an answer.
+
+    One that is not well-formed is refused without an error, for Lambda would repeat it.
+    """
 
 
 class ReleaseEvent(Event):
@@ -111,8 +118,14 @@ class Task(Generic[EventT]):
         return handle(event, context)
 
     def _handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-        parsed = parse(event=dict(event), model=self.model)
         log = logger()
+        try:
+            parsed = parse(event=dict(event), model=self.model)
+        except ValidationError:
+            if not issubclass(self.model, ToldEvent):
+                raise
+            log.warning("event refused", account=str(event.get("account")), exc_info=True)
+            return {}
         log.set_correlation_id(parsed.about)
         task = self.act.__module__.rpartition(".")[2]
         try:

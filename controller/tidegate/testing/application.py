@@ -6,15 +6,18 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from tidegate.core.artifact import (
     SOURCE_FILE,
     ArtifactContents,
+    Commit,
+    Revision,
     TemplateDefaults,
     package_version_parameter,
 )
-from tidegate.core.manifest import parse_manifest
+from tidegate.core.manifest import Manifest, parse_manifest
 from tidegate.core.plan import ArtifactRef, ManagedAlias, Provisioned
 from tidegate.testing.artifacts import BUCKET, packages_of, store_artifact
 from tidegate.testing.memory import MemoryArtifacts
@@ -37,15 +40,20 @@ class MemoryApplication:
     manifest: str
     functions: tuple[str, ...] = ("Hello",)
     hooks: tuple[str, ...] = ()
-    author: str = "Ada <ada@example.org>"
+    author: str = "Ada <ada@example.org>"  # of the commits that come next
+    commits: dict[str, Commit] = field(default_factory=dict)  # by their ids, the oldest first
     provisioned: dict[str, int] = field(default_factory=dict)
     buckets: dict[str, str] = field(default_factory=dict)  # of other regions
     layers: tuple[str, ...] = ()  # with the same code; the managed functions run with all of them
+    resources: _Resources = field(default_factory=dict)  # more of them, of any type
 
     def build(self, code: str, *, role: str = "role", commit: str = "") -> ArtifactRef:
-        """Store what a build of this code would make. The same code makes the same artifact."""
+        """Store what a build of this code would make. The same code makes the same artifact.
+
+        The code is a commit of its own, on top of those that there are.
+        """
         template = json.dumps(self._template(code, role), sort_keys=True).encode()
-        manifest = parse_manifest(self.manifest)
+        manifest = _parsed(self.manifest)
         files = {key_of(of): of.encode() for of in (code, _HOOK)} | {SOURCE_FILE: code.encode()}
         contents = ArtifactContents(
             application=manifest.application,
@@ -55,15 +63,26 @@ class MemoryApplication:
             aliases=self._aliases(code, role),
             functions=(*self.functions, *self.hooks),
             defaults=TemplateDefaults(provisioned=tuple(self._capacities())),
+            revision=self._revision(
+                commit or hashlib.sha256(code.encode()).hexdigest()[:12], f"Make it {code}"
+            ),
         )
-        built = store_artifact(self.artifacts, contents, template, files, self.buckets)
-        return built.model_copy(
-            update={
-                "commit": commit or hashlib.sha256(code.encode()).hexdigest()[:12],
-                "branch": "main",
-                "author": self.author,
-                "subject": f"Make it {code}",
-            }
+        return store_artifact(self.artifacts, contents, template, files, self.buckets)
+
+    def commit(self, name: str, *authors: str) -> None:
+        """Put a commit on top of the others, unless it is there already."""
+        if name not in self.commits:
+            parents = tuple(self.commits)[-1:]
+            by = authors or (self.author,)
+            self.commits[name] = Commit(id=name, parents=parents, authors=by)
+
+    def _revision(self, commit: str, subject: str) -> Revision:
+        self.commit(commit)
+        place = list(self.commits).index(commit)
+        history = tuple(reversed(list(self.commits.values())[: place + 1]))
+        author = history[0].authors[0]
+        return Revision(
+            commit=commit, branch="main", author=author, subject=subject, history=history
         )
 
     def _aliases(self, code: str, role: str) -> tuple[ManagedAlias, ...]:
@@ -82,6 +101,7 @@ class MemoryApplication:
     def _template(self, code: str, role: str) -> Mapping[str, Any]:
         aliases = self._aliases(code, role)
         resources: _Resources = {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": {}}}
+        resources |= self.resources
         for layer in self.layers:
             content = {"Content": _package(code)}
             resources[layer] = {"Type": "AWS::Lambda::LayerVersion", "Properties": content}
@@ -117,6 +137,11 @@ def _capacity_parameter(function: str) -> str:
 def key_of(code: str) -> str:
     """Where a build stores this code: a package is named by its SHA-256."""
     return f"applications/hello/packages/{hashlib.sha256(code.encode()).hexdigest()}.zip"
+
+
+@lru_cache(maxsize=16)
+def _parsed(manifest: str) -> Manifest:
+    return parse_manifest(manifest)
 
 
 def _package(code: str) -> dict[str, Any]:

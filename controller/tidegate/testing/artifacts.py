@@ -28,7 +28,7 @@ def store_artifact(
     files: Mapping[str, bytes],
     buckets: Mapping[str, str] | None = None,
 ) -> ArtifactRef:
-    """Store it as a build does; its reference, without a commit. ``buckets`` are by region."""
+    """Store it as a build does; its reference. ``buckets`` are by region."""
     prefix = f"applications/{contents.application}/artifacts/{contents.digest().partition(':')[2]}"
     own = {
         contents.template: template,
@@ -44,7 +44,7 @@ def store_artifact(
         bucket=BUCKET,
         buckets=dict(buckets or {}),
         prefix=prefix,
-        commit="",
+        **contents.announced,
         versions={
             bucket: {key: artifacts.keep(bucket, key, content) for key, content in of.items()}
             for bucket, of in everything.items()

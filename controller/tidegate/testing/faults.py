@@ -46,6 +46,8 @@ RAISES: Final[Mapping[str, tuple[str, ...]]] = {
     "metrics.bins": _ANY_CALL,
     "metrics.firing": (*_ANY_CALL, "NotFound"),
     "metrics.series": _ANY_CALL,
+    "seals.holds": _ANY_CALL,
+    "seals.seal": _ANY_CALL,
     "signals.alarms": _ANY_CALL,
     "signals.requests": _ANY_CALL,
     "stacks.delete": (*_ANY_CALL, "StackBusy"),
@@ -145,6 +147,7 @@ class Faults:
             callbacks=_Layer("callbacks", ports.callbacks, self),
             bus=_Layer("bus", ports.bus, self),
             executions=_Layer("executions", ports.executions, self),
+            seals=_Layer("seals", ports.seals, self),
             targets=_Targets(ports, self),
         )
 

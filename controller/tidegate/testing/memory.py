@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -180,6 +182,21 @@ class MemoryExecutions:
         return self.names.setdefault(name, f"started-{len(self.started)}")
 
 
+class MemorySeals:
+    """Seals by a secret that no test knows."""
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+
+    def seal(self, text: str) -> str:
+        """The seal of this text."""
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+    def holds(self, text: str, seal: str) -> bool:
+        """Whether it is the seal of this text."""
+        return hmac.compare_digest(self.seal(text).encode(), seal.encode())
+
+
 @dataclass
 class MemoryBus:
     """Events in the order in which they were told."""
@@ -257,6 +274,7 @@ class MemoryWorld:
     bus: MemoryBus = field(default_factory=MemoryBus)
     clock: SettableClock = field(default_factory=SettableClock)
     executions: MemoryExecutions = field(default_factory=MemoryExecutions)
+    seals: MemorySeals = field(default_factory=MemorySeals)
     look_seconds: int = 60
 
     def __post_init__(self) -> None:
@@ -272,5 +290,6 @@ class MemoryWorld:
             targets=self.targets,
             clock=self.clock,
             executions=self.executions,
+            seals=self.seals,
             look_seconds=self.look_seconds,
         )

@@ -6,19 +6,23 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from tidegate.build.artifact import expand_for_stages, read_for_stages
 from tidegate.build.package import PackageStore, package_code
 from tidegate.build.regions import aws_partitions
 from tidegate.build.source import source_root
 from tidegate.build.template import Template
-from tidegate.core.artifact import SOURCE_FILE, ArtifactContents
+from tidegate.core.artifact import SOURCE_FILE, ArtifactContents, Commit, Revision
 from tidegate.core.errors import InputError
 from tidegate.core.manifest import Manifest, parse_manifest
 from tidegate.core.plan import ArtifactRef
 from tidegate.testing.artifacts import packages_of, store_artifact
 from tidegate.testing.memory import MemoryArtifacts
+
+_AUTHOR: Final = "author@example.org"
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,7 @@ class TemplateApplication:
     def store(self, generation: int, artifacts: MemoryArtifacts) -> ArtifactRef:
         """Put a generation's artifact where a release finds it."""
         contents, template, files = self._build(generation)
-        built = store_artifact(artifacts, contents, template, files)
-        return built.model_copy(
-            update={
-                "commit": contents.template_sha256[:12],
-                "author": "author@example.org",
-                "subject": f"Change {generation}",
-            }
-        )
+        return store_artifact(artifacts, contents, template, files)
 
     def _build(self, generation: int) -> tuple[ArtifactContents, bytes, Mapping[str, bytes]]:
         manifest = self._manifest()
@@ -62,6 +59,7 @@ class TemplateApplication:
             aliases=expansion.aliases,
             functions=expansion.functions,
             stage_defaults=expansion.defaults,
+            revision=_revision(generation),
         )
         return contents, template, files
 
@@ -71,6 +69,21 @@ class TemplateApplication:
         except OSError as error:
             raise InputError(f"{self.manifest} cannot be read: {error}.") from error
         return parse_manifest(text, str(self.manifest), aws_partitions())
+
+
+def _revision(generation: int) -> Revision:
+    """One commit for each generation, all by one author."""
+    names = [f"generation-{number}" for number in range(generation, -1, -1)]
+    history = tuple(
+        Commit(id=name, parents=(parent,), authors=(_AUTHOR,)) for name, parent in pairwise(names)
+    )
+    last = Commit(id=names[-1], authors=(_AUTHOR,))
+    return Revision(
+        commit=names[0],
+        author=_AUTHOR,
+        subject=f"Change {generation}",
+        history=(*history, last),
+    )
 
 
 class _NamedPackages(PackageStore):

@@ -1,5 +1,6 @@
 """Artifacts in S3: the build stores what is missing, a release reads it."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,26 @@ def test_the_release_file_names_artifact_and_commit(shop: Path, s3: Any, bucket:
     assert (reference.bucket, reference.application) == (bucket, "shop")
 
 
+def test_what_a_build_states_lies_beside_the_artifact_build_by_build(
+    shop: Path, s3: Any, bucket: str
+) -> None:
+    def build(number: int) -> str:
+        arn = f"arn:aws:codebuild:eu-west-1:111111111111:build/shop-build:{number}"
+        environment = {"CODEBUILD_BUILD_ARN": arn}
+        revision = {"commit": "c0ffee"}
+        of = {"bucket": bucket, "s3": s3, "environment": environment, "revision": revision}
+        return build_and_upload(shop, **of).prefix
+
+    prefix = build(1)
+    assert build(2) == build(1) == prefix
+    stored = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/provenance/")["Contents"]
+    stated = [json.load(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"]) for one in stored]
+    runs = [one["predicate"]["runDetails"]["metadata"]["invocationId"] for one in stated]
+    assert sorted(run.rpartition(":")[2] for run in runs) == ["1", "2"]
+    bill = s3.get_object(Bucket=bucket, Key=f"{prefix}/sbom.cdx.json")["Body"]
+    assert json.load(bill)["bomFormat"] == "CycloneDX"
+
+
 def test_sends_nothing_twice(shop: Path, s3: Any, bucket: str) -> None:
     def stored() -> int:
         return len(s3.list_object_versions(Bucket=bucket)["Versions"])
@@ -141,13 +162,13 @@ def test_sends_nothing_twice(shop: Path, s3: Any, bucket: str) -> None:
     first = build_artifact(shop)
     versions = upload(first, bucket, s3)
     assert versions.keys() == first.files.keys()
-    assert stored() == len(first.files) == 4
+    assert stored() == len(first.files) == 5
     assert upload(build_artifact(shop), bucket, s3) == versions
-    assert stored() == 4
+    assert stored() == 5
 
     (shop / "tests.py").write_text("# the code stays as it is\n")
     upload(build_artifact(shop), bucket, s3)
-    assert stored() == 7
+    assert stored() == 9  # source, bill and description
 
 
 def test_two_builds_at_once_store_the_same_once(shop: Path, s3: Any, bucket: str) -> None:
@@ -170,7 +191,7 @@ def test_two_builds_at_once_store_the_same_once(shop: Path, s3: Any, bucket: str
 
     versions = upload(artifact, bucket, cast("Any", Late()))
 
-    assert len(s3.list_object_versions(Bucket=bucket)["Versions"]) == len(versions) == 4
+    assert len(s3.list_object_versions(Bucket=bucket)["Versions"]) == len(versions) == 5
 
 
 def _store(s3: Any, bucket: str, key: str, content: bytes) -> None:

@@ -52,8 +52,8 @@ class TestDynamoLedger(LedgerContract):
             text = "x" * 300_000  # a page is 1 MB
             ledger.put(Token(release_id="shop-1", purpose=f"{number}", token=text))
 
-        assert len(ledger.query("RELEASE#shop-1")) == 5
-        assert len(ledger.query("RELEASE#shop-1", limit=4)) == 4
+        assert len(ledger.query("TOKENS#shop-1")) == 5
+        assert len(ledger.query("TOKENS#shop-1", limit=4)) == 4
 
     def test_a_limit_of_a_page_gives_the_rest_of_nothing(self, ledger: DynamoLedger) -> None:
         ledger.put(waiter(1))

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from repositories import WorkingCopy
 
 from support.waiting import wait_until
+from tidegate.core.artifact import ArtifactContents
 from tidegate.core.plan import ArtifactRef
 from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
 
@@ -152,6 +153,41 @@ def test_a_push_is_built_uploaded_and_released(stack: Stack, copy: WorkingCopy) 
         assert set(archive.namelist()) == set(APPLICATION)
 
 
+FORGING = BUILDSPEC.replace(
+    "tidegate build",
+    "CODEBUILD_RESOLVED_SOURCE_VERSION=c0ffee TIDEGATE_AUTHOR=Eve tidegate build --commit c0ffee"
+    " --branch release --author Eve",
+)
+
+
+def test_a_buildspec_does_not_state_another_commit_than_the_source_action_fetched(
+    stack: Stack, copy: WorkingCopy
+) -> None:
+    codepipeline = stack.client("codepipeline")
+    copy.push({**APPLICATION, "buildspec.yml": FORGING})
+
+    def newest() -> dict[str, Any]:
+        found: dict[str, Any] = codepipeline.list_pipeline_executions(pipelineName="shop")[
+            "pipelineExecutionSummaries"
+        ][0]
+        return found
+
+    wait_until(lambda: newest()["status"] != "InProgress")
+    assert newest()["status"] == "Succeeded"
+    client = stack.client("stepfunctions")
+    executions = client.list_executions(stateMachineArn=stack.machine)["executions"]
+    started = client.describe_execution(executionArn=executions[0]["executionArn"])
+    release = ArtifactRef.model_validate_json(started["input"])
+    stored = stack.client("s3").get_object(
+        Bucket=stack.bucket, Key=f"{release.prefix}/artifact.json"
+    )
+    built = ArtifactContents.model_validate_json(stored["Body"].read()).revision
+    assert built
+    assert (built.commit, built.branch) == (copy.commit, "main")
+    assert (release.commit, release.branch) == (copy.commit, "main")
+    assert {author for one in built.history for author in one.authors} == {"Ada <ada@example.com>"}
+
+
 def test_the_test_project_runs_what_it_is_given_and_nothing_alone(stack: Stack) -> None:
     codebuild = stack.client("codebuild")
     spec = "version: 0.2\nphases: {build: {commands: ['true']}}\n"
@@ -215,14 +251,22 @@ def test_only_pipeline_and_build_may_use_the_connection(stack: Stack) -> None:
     iam = stack.client("iam")
     resources = stack.client("cloudformation").list_stack_resources(StackName="shop-pipeline")
     allowed = {
-        resource["LogicalResourceId"]: statement["Resource"]
+        (resource["LogicalResourceId"], statement["Action"]): statement
         for resource in resources["StackResourceSummaries"]
         if resource["ResourceType"] == "AWS::IAM::Role"
         for statement in statements(iam, resource["PhysicalResourceId"])
-        if "codeconnections:UseConnection" in statement["Action"]
+        if "UseConnection" in str(statement["Action"])
+    }
+    services = ("codeconnections", "codestar-connections")
+    roles = ("PipelineRole", "BuildRole")
+    assert allowed.keys() == {
+        (role, f"{name}:UseConnection") for role in roles for name in services
     }
     connection = f"arn:aws:codeconnections:eu-west-1:{stack.account}:connection/1234-abcd"
-    assert allowed == {"PipelineRole": connection, "BuildRole": connection}
+    for (_, action), statement in allowed.items():
+        assert statement["Resource"] == connection
+        only = {f"{action.partition(':')[0]}:FullRepositoryId": "team/shop"}
+        assert statement["Condition"] == {"ForAllValues:StringEquals": only}
 
 
 def statements(iam: Any, role: str) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 
 from tidegate.core.errors import RecordConflict
 from tidegate.core.ports import Ledger
-from tidegate.core.record import Lock, Token, Waiter, Wish, application_partition, release_partition
+from tidegate.core.record import Call, Lock, Waiter, Wish, application_partition, release_partition
 
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 
@@ -64,8 +64,10 @@ class LedgerContract:
 
     def test_lists_items_of_all_kinds_as_what_they_are(self, ledger: Ledger) -> None:
         wish = Wish(release_id="shop-1", verb="abort", who="ada", reason="why not", at=NOW)
-        token = Token(release_id="shop-1", purpose="p", token="t/+=", expires_at=2**31)
-        items = [ledger.put(token), ledger.put(wish)]
+        alarm = Call(
+            release_id="shop-1", stage="s", target="t", why="t/+=", at=NOW, expires_at=2**31
+        )
+        items = [ledger.put(alarm), ledger.put(wish)]
         assert ledger.query(release_partition("shop-1")) == items
 
     def test_deletes_an_item_at_the_version_that_was_read(self, ledger: Ledger) -> None:

@@ -15,6 +15,7 @@ from contract.ports.executions import ExecutionsContract, Stop
 from contract.ports.functions import FunctionsContract
 from contract.ports.ledger import LedgerContract
 from contract.ports.metrics import Feed, MetricsContract
+from contract.ports.seals import SealsContract
 from contract.ports.signals import SignalFeed, SignalsContract
 from contract.ports.stacks import Specify, StacksContract, Wait
 from contract.ports.topics import Received, TopicsContract
@@ -29,6 +30,7 @@ from tidegate.testing.memory import (
     MemoryCallbacks,
     MemoryExecutions,
     MemoryLedger,
+    MemorySeals,
     MemoryTopics,
 )
 from tidegate.testing.metrics import MemoryMetrics
@@ -74,6 +76,12 @@ class TestMemoryArtifacts(ArtifactsContract):
     @pytest.fixture
     def overwrite(self, artifacts: MemoryArtifacts, stored: tuple[str, str]) -> Overwrite:
         return lambda content: artifacts.store(*stored, content)
+
+
+class TestMemorySeals(SealsContract):
+    @pytest.fixture
+    def seals(self) -> MemorySeals:
+        return MemorySeals()
 
 
 class TestMemoryCallbacks(CallbacksContract):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.approval import request, vote
+from tidegate.core.authors import Authorship
 from tidegate.core.errors import NotAllowedNow
 from tidegate.core.plan import ApprovalPlan
 from tidegate.core.record import Decision, Vote
@@ -16,12 +17,21 @@ voters = st.sampled_from([f"arn:aws:sts::1:assumed-role/Dev/{name}" for name in 
 votes = st.lists(st.tuples(voters, st.booleans(), st.sampled_from(["", "no"])), max_size=12)
 
 
-@given(votes, st.integers(1, 5), st.booleans(), st.integers(0, 120))
+doubts = st.sampled_from([(), ("a commit names no author",)])
+
+
+@given(votes, st.integers(1, 5), st.booleans(), doubts, st.integers(0, 120))
 def test_never_approved_by_fewer_than_n_distinct_people(
-    cast: list[tuple[str, bool, str]], approvers: int, author_may: bool, seconds: int
+    cast: list[tuple[str, bool, str]],
+    approvers: int,
+    author_may: bool,
+    doubts: tuple[str, ...],
+    seconds: int,
 ) -> None:
     policy = ApprovalPlan(approvers=approvers, timeout_seconds=60, author_may_approve=author_may)
-    approval = request("s-1", "prod", policy, digest="d", author="a <a@b.c>", now=START)
+    written = Authorship(("a <a@b.c>",), doubts)
+    approval = request("s-1", "prod", policy, digest="d", written=written, now=START)
+    needed = approvers + (1 if doubts and not author_may else 0)
     now = START + timedelta(seconds=seconds)
     for who, approve, reason in cast:
         try:
@@ -31,6 +41,6 @@ def test_never_approved_by_fewer_than_n_distinct_people(
     agreed = {said.who for said in approval.votes if said.approve}
     assert (approval.decision is Decision.REJECTED) == any(not v.approve for v in approval.votes)
     if approval.decision is Decision.APPROVED:
-        assert len(agreed) == approvers == len(approval.votes)
+        assert len(agreed) == needed == len(approval.votes)
         assert seconds < 60
         assert author_may or not any(who.endswith("/a") for who in agreed)

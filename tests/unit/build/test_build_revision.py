@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.build.source import Revision, find_revision
+from tidegate.build.source import find_revision
+from tidegate.core.artifact import Commit, Revision
 from tidegate.core.errors import InputError
 
 AUTHOR = "Ada <ada@example.com>"
@@ -38,36 +39,82 @@ def repository(tmp_path: Path) -> Repository:
 def test_git_names_commit_branch_author_and_subject(repository: Repository) -> None:
     commit = repository.commit("Greet people\n\nAt length.")
 
-    assert find_revision(repository.folder, {}) == Revision(commit, "main", AUTHOR, "Greet people")
+    assert find_revision(repository.folder, {}) == Revision(
+        commit=commit,
+        branch="main",
+        author=AUTHOR,
+        subject="Greet people",
+        history=(Commit(id=commit, authors=(AUTHOR,)),),
+    )
+
+
+def test_git_names_all_authors_of_all_commits_and_what_they_come_after(
+    repository: Repository,
+) -> None:
+    first = repository.commit("First")
+    repository.git("checkout", "--quiet", "-b", "branch")
+    trailers = "Co-authored-by: Ben <ben@example.com>\nco-authored-by:  Cy \n  <cy@example.com>"
+    branch = repository.commit(f"Branch\n\nAt length.\n\n{trailers}", author="Grace")
+    repository.git("checkout", "--quiet", "main")
+    main = repository.commit("Main")
+    repository.git("merge", "--quiet", "--no-ff", "branch", "--message", "Merge", author="Mia")
+    merge = repository.git("rev-parse", "HEAD")
+
+    history = find_revision(repository.folder, {}).history
+
+    assert history[0] == Commit(
+        id=merge, parents=(main, branch), authors=("Mia <ada@example.com>",)
+    )
+    assert {commit.id: commit for commit in history[1:]} == {
+        main: Commit(id=main, parents=(first,), authors=(AUTHOR,)),
+        branch: Commit(
+            id=branch,
+            parents=(first,),
+            authors=("Grace <ada@example.com>", "Ben <ben@example.com>", "Cy <cy@example.com>"),
+        ),
+        first: Commit(id=first, authors=(AUTHOR,)),
+    }
+
+
+def test_a_shallow_clone_knows_what_it_does_not_have(
+    repository: Repository, tmp_path: Path
+) -> None:
+    older = repository.commit("Older")
+    newer = repository.commit("Newer")
+    shallow = tmp_path / "shallow"
+    repository.git("clone", "--quiet", "--depth=1", f"file://{repository.folder}", str(shallow))
+
+    assert find_revision(shallow, {}).history == (
+        Commit(id=newer, parents=(older,), authors=(AUTHOR,)),
+    )
+
+
+def test_keeps_the_newest_commits_of_a_long_history(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.build.source._MOST_COMMITS", 2)
+    commits = [repository.commit(str(number)) for number in range(3)]
+
+    history = find_revision(repository.folder, {}).history
+
+    assert [commit.id for commit in history] == [commits[2], commits[1]]
+    assert history[-1].parents == (commits[0],)
 
 
 def test_a_clone_without_a_branch_is_told_its_branch(repository: Repository) -> None:
     commit = repository.commit()
     repository.git("checkout", "--quiet", "--detach")
-    told = {"CODEBUILD_RESOLVED_SOURCE_VERSION": commit, "TIDEGATE_BRANCH": "main"}
+    told = {"TIDEGATE_COMMIT": commit, "TIDEGATE_BRANCH": "main"}
 
     assert find_revision(repository.folder, {}).branch == ""
-    assert find_revision(repository.folder, told) == Revision(
-        commit, "main", AUTHOR, "Greet people"
-    )
+    found = find_revision(repository.folder, told)
+    assert (found.commit, found.branch, found.author) == (commit, "main", AUTHOR)
 
 
-def test_the_author_is_that_of_the_commit_that_is_built(repository: Repository) -> None:
-    built = repository.commit("Built")
-    repository.commit("Later", author="Grace")
+def test_the_commit_may_be_named_in_short(repository: Repository) -> None:
+    commit = repository.commit()
 
-    told = find_revision(repository.folder, {"CODEBUILD_RESOLVED_SOURCE_VERSION": built})
-
-    assert (told.commit, told.author, told.subject) == (built, AUTHOR, "Built")
-
-
-@pytest.mark.parametrize("commit", ["c0ffee" * 6 + "c0ff", "c0ffee", "--all", "-1"])
-def test_a_commit_of_another_repository_has_no_author_of_this_one(
-    repository: Repository, commit: str
-) -> None:
-    repository.commit()
-
-    assert find_revision(repository.folder, {}, commit=commit) == Revision(commit)
+    assert find_revision(repository.folder, {}, commit=commit[:10]).commit == commit
 
 
 def test_a_source_without_history_is_told_what_is_known(tmp_path: Path) -> None:
@@ -75,7 +122,7 @@ def test_a_source_without_history_is_told_what_is_known(tmp_path: Path) -> None:
 
     revision = find_revision(tmp_path, environment, branch="", author="Ada")
 
-    assert revision == Revision("c0ffee", branch="main", author="Ada")
+    assert revision == Revision(commit="c0ffee", branch="main", author="Ada")
 
 
 def test_asks_for_the_commit_when_nothing_names_it(tmp_path: Path) -> None:

@@ -33,8 +33,7 @@ DEPLOYMENTS = NotificationPlan(topic="Deployments", events=(Occasion.SUCCESS, Oc
 def planned(folder: Path) -> ReleasePlan:
     built = build_artifact(folder)
     release = ReleaseRef(id="shop-1", application="shop", number=1)
-    revision: Any = type("Revision", (), {"commit": "c", "branch": "", "author": "", "subject": ""})
-    return make_plan(release, built.reference("bucket", revision), built.contents)
+    return make_plan(release, built.reference("bucket"), built.contents)
 
 
 def test_each_stage_has_what_its_parameters_make_of_the_preference(

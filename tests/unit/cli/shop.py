@@ -200,7 +200,7 @@ def approval(
         decision=decision,
         digest="sha256:2",
         approvers=1,
-        author="maria",
+        authors=("maria",),
         requested_at=at(3),
         deadline=at(3 + 60),
         votes=tuple(votes),

@@ -75,6 +75,31 @@ prod                       ◌ rolling-out       6m18s  canary
    ├─ λ Orders:live        ◌ █░░░░░░░░░ 10 %          version 3 → 4
    └─ health               ◌ undecided                candidate 0/14 errors, stable 0/120 errors"""
 
+ORDERS = "shop-prod-Orders-1A2B3C4D5E6F"
+NARROW = """\
+shop-7  ◌ progressing in prod  9m18s
+0000007  Add coupons  by maria  on main
+tests  ✔ unit 12s   ✔ scan 8.2s
+next   333333333333/eu-west-1: 50 % in 3m42s
+
+test                       ✔ succeeded  1m00s
+│  all-at-once
+└─ 222222222222/eu-west-1  ✔ succeeded  1m00s
+   │  stack shop-test
+   └─ λ Orders:live        ✔ ██████████ 100 %
+         version 4
+prod                       ◌ rolling-out  6m18s
+│  canary
+├─ approval                ✔ approved
+│     ana (Admin, 333333333333)
+└─ 333333333333/eu-west-1  ◌ shifting  3m18s
+   │  step 1/2  50 % in 3m42s
+   ├─ pre-traffic Smoke    ✔ passed 0.4s
+   ├─ λ Orders:live        ◌ █░░░░░░░░░ 10 %
+   │     version 3 → 4
+   └─ health               ◌ undecided
+         candidate 0/14 errors, stable 0/120 errors"""
+
 ASKING = """\
 shop-7  ◷ awaiting approval  4m00s
 0000007  Add coupons  by maria  on main
@@ -95,6 +120,19 @@ prod                       ◷ awaiting-approval      1m00s  canary
 
 def test_draws_a_shift_under_way() -> None:
     assert drawn(draw_release(seen(shop.shifting()))) == SHIFTING
+
+
+def test_draws_names_above_what_is_said_of_them_where_there_is_no_room() -> None:
+    narrow = drawn(draw_release(seen(shop.shifting())), width=60)
+    assert narrow == NARROW
+
+
+@pytest.mark.parametrize("width", [60, 80, 99, 100, 140])
+@pytest.mark.parametrize("items", [shop.shifting(), shop.asking(), shop.restored()])
+def test_a_narrow_terminal_shows_every_word_of_a_wide_one(items: list[Item], width: int) -> None:
+    drawing = draw_release(seen(items))
+    words = {*re.findall(r"\w+", drawn(drawing, width=300))} - {"NAME", "STATUS", "AGE", "INFO"}
+    assert words <= {*re.findall(r"\w+", drawn(drawing, width=width))}
 
 
 def test_draws_what_is_to_be_approved_and_the_command_to_type() -> None:
@@ -386,6 +424,7 @@ def test_draws_what_is_back_and_what_is_not() -> None:
     ).model_copy(
         update={
             "restored": (
+                Restored(what=f"traffic of {ORDERS}:live", back=True, how="all on version 3"),
                 Restored(what="stack", back=True, how="as it was"),
                 Restored(what="Table", back=False, how="it is empty"),
             )
@@ -393,6 +432,7 @@ def test_draws_what_is_back_and_what_is_not() -> None:
     )
     stage = shop.stage("prod", StagePhase.FAILED, started=3, ended=10, error="Unhealthy")
     picture = drawn(draw_release(seen([*shop.tested(), stage, rollout], phase=ReleasePhase.FAILED)))
+    assert re.search(r"traffic of Orders:live +✔ is back +all on version 3", picture)
     assert re.search(r"stack +✔ is back +as it was", picture)
     assert re.search(r"Table +⚠ is not back +it is empty", picture)
 
@@ -400,8 +440,8 @@ def test_draws_what_is_back_and_what_is_not() -> None:
 def test_draws_where_the_bill_of_materials_and_the_provenance_lie() -> None:
     old = seen([shop.plan()])
     assert "built" not in drawn(draw_release(old))
-    key = f"{old.artifact.prefix}/provenance-5e1f.json"
+    key = f"{old.artifact.prefix}/provenance/5e1f.intoto.json"
     artifact = old.artifact.model_copy(update={"provenance": key})
     text = drawn(draw_release(old.model_copy(update={"artifact": artifact})), width=200)
     place = f"s3://{artifact.bucket}/{artifact.prefix}/"
-    assert f"built  {place} (sbom.cdx.json, provenance-5e1f.json)" in text
+    assert f"built  {place} (sbom.cdx.json, provenance/5e1f.intoto.json)" in text

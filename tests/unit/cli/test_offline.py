@@ -230,8 +230,11 @@ def test_build_stores_the_artifact_and_writes_what_a_release_starts_with(example
         "abc123",
         "Greet",
     )
-    assert f"{written['prefix']}/artifact.json" == bucket.keys[-1]
-    assert written["versions"] == {"artifacts": {key: f"version of {key}" for key in bucket.keys}}
+    *_, description, statement = bucket.keys
+    assert description == f"{written['prefix']}/artifact.json"
+    assert statement.startswith(f"{written['prefix']}/provenance/")
+    named = {key: f"version of {key}" for key in bucket.keys if key != statement}
+    assert written["versions"] == {"artifacts": named}
     assert f"tidegate release {release}" in result.stdout
 
 

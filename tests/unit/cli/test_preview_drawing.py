@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 
 import pytest
 import shop
 from test_drawings import drawn, seen
 
-from tidegate.cli.view import draw_release
-from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine, WarmLine
+from tidegate.cli.terminal import PLAIN_SIGNS
+from tidegate.cli.tree import ICONS
+from tidegate.cli.view import STYLES, draw_release
+from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine, SecurityLine, WarmLine
+from tidegate.core.view import Mood
 
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -61,6 +65,24 @@ def test_draws_first_what_the_commit_changes_of_its_own_gates_and_leaves_of_the_
     assert re.search(f"its own gates +⚠ changed by this commit +{gate}", drawing)
     assert left in drawing
     assert drawing.index(gate) < drawing.index(left) < drawing.index("modify")
+
+
+def test_draws_what_is_opened_under_a_heading_and_in_a_colour_of_its_own() -> None:
+    line = SecurityLine(logical_id="Door", what="lets everybody call Orders")
+    drawing = picture(security=(line,))
+    assert re.search(r"security +◆ changes who may do what", drawing)
+    assert re.search(r"Door +◆ look +lets everybody call Orders", drawing)
+    assert list(STYLES.values()).count(STYLES[Mood.SECURITY]) == 1
+    assert list(ICONS.values()).count(ICONS[Mood.SECURITY]) == 1
+    assert ICONS[Mood.SECURITY] in PLAIN_SIGNS
+
+
+def test_the_page_has_a_sign_and_a_colour_for_every_mood() -> None:
+    page = files("tidegate.web") / "page"
+    script, style = ((page / name).read_text("utf-8") for name in ("page.js", "page.css"))
+    for mood, icon in ICONS.items():
+        assert f"{mood}: '{icon}'" in script
+        assert re.search(rf"\.{mood}\b[^{{]*{{ color:", style)
 
 
 def test_draws_alarms_that_fire_before_anything_moves() -> None:

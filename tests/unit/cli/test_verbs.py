@@ -14,7 +14,7 @@ from botocore.exceptions import NoCredentialsError
 
 from tidegate.cli.console import ExitCode, explain
 from tidegate.core.errors import NotAllowedNow, RecordConflict
-from tidegate.core.record import ReleasePhase, StagePhase
+from tidegate.core.record import ReleasePhase, SecurityLine, StagePhase
 
 OpenShop = Callable[..., Any]
 
@@ -145,6 +145,25 @@ def test_approve_finds_the_stage_that_waits(the_shop: OpenShop) -> None:
         "approve: done",
         "To stop it: tidegate abort shop-7 --reason 'why'",
     ]
+
+
+def test_approve_says_what_is_opened_before_what_changes(the_shop: OpenShop) -> None:
+    opened = SecurityLine(logical_id="Door", what="lets everybody call Orders")
+    preview = shop.preview().model_copy(update={"security": (opened,)})
+    items = [item for item in shop.asking() if item.kind != "preview"]
+    result = the_shop([shop.release(), *items, preview]).run("approve", "shop-7")
+    first = result.stdout.splitlines()[1]
+    assert first == "  333333333333/eu-west-1  security: Door lets everybody call Orders"
+
+
+def test_approve_says_why_one_more_must_agree(the_shop: OpenShop) -> None:
+    asked = shop.approval().model_copy(update={"doubts": ("a commit names no author",)})
+    others = [item for item in shop.asking() if item.kind != "approval"]
+    result = the_shop([shop.release(), *others, asked]).run("approve", "shop-7")
+    assert result.stdout.splitlines()[1] == (
+        "  It is not certain who wrote this: one person more than the manifest asks must agree:"
+        " a commit names no author"
+    )
 
 
 def test_approve_asks_which_stage_is_meant_when_two_wait(the_shop: OpenShop) -> None:

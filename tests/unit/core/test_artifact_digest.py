@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tidegate.core.artifact import ArtifactContents, Package, TemplateDefaults, named_code
+from tidegate.core.artifact import (
+    ArtifactContents,
+    Commit,
+    Package,
+    Revision,
+    TemplateDefaults,
+    named_code,
+)
 from tidegate.core.manifest import Manifest
 from tidegate.core.plan import ManagedAlias
 
@@ -36,6 +43,7 @@ CONTENTS = ArtifactContents(
     packages=(package("a"), package("b")),
     aliases=(alias("Shop"), alias("Cart")),
     functions=("Shop", "Cart"),
+    revision=Revision(commit="c", branch="main", author="Ada"),
 )
 
 
@@ -64,9 +72,14 @@ def test_does_not_depend_on_the_order_of_a_listing(listing: str) -> None:
         {"functions": ("Shop",)},
         {"manifest": manifest("cart")},
         {"defaults": TemplateDefaults(enabled=False)},
+        {"revision": None},
+        {"revision": Revision(commit="d", branch="main", author="Ada")},
+        {"revision": Revision(commit="c", branch="other", author="Ada")},
+        {"revision": Revision(commit="c", branch="main", author="Bob")},
+        {"revision": Revision(commit="c", branch="main", author="Ada", history=(Commit(id="c"),))},
     ],
 )
-def test_depends_on_everything_that_is_deployed(changes: dict[str, Any]) -> None:
+def test_depends_on_everything_that_is_deployed_and_who_wrote_it(changes: dict[str, Any]) -> None:
     assert changed(**changes) != CONTENTS.digest()
 
 

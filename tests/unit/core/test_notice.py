@@ -9,7 +9,17 @@ import pytest
 
 from tidegate.core.notice import occasion_of, write_notice
 from tidegate.core.plan import ArtifactRef, Occasion, Target
-from tidegate.core.record import Release, ReleasePhase, Restored, Rollout, RolloutPhase, Shift
+from tidegate.core.record import (
+    Approval,
+    Decision,
+    Release,
+    ReleasePhase,
+    Restored,
+    Rollout,
+    RolloutPhase,
+    SecurityLine,
+    Shift,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROD = Target(
@@ -68,6 +78,34 @@ def test_says_what_is_known_of_the_commit_and_no_more() -> None:
         "Commit c0ffee1.",
         "Next: tidegate get shop-4 --watch",
     ]
+
+
+def test_says_what_is_opened_before_all_else_and_how_much_more() -> None:
+    opened = [SecurityLine(logical_id=f"P{n}", what="lets everybody call it") for n in range(22)]
+    notice = write_notice(Occasion.READY, release(), "prod", PROD, None, security=opened)
+    said = [line for line in notice.text.splitlines() if line.startswith("SECURITY")]
+    assert said[0] == "SECURITY: P0 lets everybody call it."
+    assert said[20:] == ["SECURITY: and 2 more, which the preview shows."]
+
+
+def test_says_why_one_more_must_agree_while_people_are_asked() -> None:
+    asked = Approval(
+        release_id="shop-4", stage="prod", decision=Decision.PENDING, digest="sha256:1",
+        approvers=1, doubts=("a commit names no author",), requested_at=NOON, deadline=NOON,
+    )  # fmt: skip
+
+    def lines(approval: Approval) -> list[str]:
+        notice = write_notice(Occasion.READY, release(), "prod", PROD, None, approval=approval)
+        return notice.text.splitlines()[2:-1]
+
+    assert lines(asked) == [
+        (
+            "It is not certain who wrote this: one person more than the manifest asks must agree:"
+            " a commit names no author."
+        )
+    ]
+    assert lines(asked.model_copy(update={"decision": Decision.APPROVED})) == []
+    assert lines(asked.model_copy(update={"doubts": ()})) == []
 
 
 def test_says_what_moves_while_it_goes_back() -> None:

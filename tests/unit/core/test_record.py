@@ -1,7 +1,7 @@
 """Where items lie, when a phase is over, and how errors read."""
 
 import inspect
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,8 +10,8 @@ from tidegate.core.errors import ManifestError, StackFailed, TidegateError
 from tidegate.core.plan import ArtifactRef, ReleasePlan, ReleaseRef
 from tidegate.core.ports import Counts, StackState
 from tidegate.core.record import (
-    HookLog,
-    HookRun,
+    Approval,
+    Decision,
     Item,
     Lock,
     Plan,
@@ -22,6 +22,7 @@ from tidegate.core.record import (
     application_partition,
     parse_item,
     release_partition,
+    token_partition,
 )
 
 ARTIFACT = ArtifactRef(application="shop", digest="sha256:0", bucket="b", prefix="p", commit="c")
@@ -43,50 +44,38 @@ def test_releases_sort_by_number_below_their_application() -> None:
     assert (RELEASE.partition, RELEASE.sort) == (application_partition("shop"), "RELEASE#00000007")
 
 
-HOOK = {
-    "release_id": "shop-7",
-    "stage": "prod",
-    "target": "333333333333/eu-west-1",
-    "when": "pre-traffic",
-    "function": "Smoke",
-}
-
-
-def test_a_hook_of_an_earlier_version_is_read_without_its_log() -> None:
-    run = parse_item("hook", {**HOOK, "outcome": "passed", "log_tail": "password=hunter2"})
-    assert isinstance(run, HookRun)
-    assert "hunter2" not in run.model_dump_json()
-
-
-@pytest.mark.parametrize(
-    ("changed", "is_of"), [({}, True), ({"attempt": 2}, False), ({"when": "post-traffic"}, False)]
-)
-def test_a_log_is_of_the_run_that_wrote_it(changed: dict[str, object], is_of: bool) -> None:
-    log = HookLog(**HOOK, attempt=1, tail="...", expires_at=0)
-    run = HookRun.model_validate({**HOOK, "outcome": "passed", **changed})
-    assert log.is_of(run) is is_of
-
-
-def test_what_need_not_last_is_gone_at_its_time_and_all_else_stays() -> None:
-    now = datetime(2026, 3, 1, tzinfo=UTC)
-    log = HookLog(**HOOK, attempt=1, tail="...", expires_at=int(now.timestamp()))
-    assert log.expired(now)
-    assert not log.expired(now - timedelta(seconds=1))
-    assert not RELEASE.expired(now)
-
-
 def test_all_that_belongs_to_a_release_lies_together() -> None:
     release = ReleaseRef(id="shop-7", application="shop", number=7)
     plan = Plan(
         plan=ReleasePlan(release=release, artifact=ARTIFACT, aliases=(), tests=(), stages=())
     )
+    assert plan.partition == release_partition("shop-7")
+
+
+def test_task_tokens_lie_apart_from_what_viewers_read() -> None:
     token = Token(release_id="shop-7", purpose="approval#prod", token="secret")
-    assert plan.partition == token.partition == release_partition("shop-7")
+    assert token.partition == token_partition("shop-7") != release_partition("shop-7")
 
 
 @pytest.mark.parametrize("item", [RELEASE, Lock(application="shop", owner="arn:x", fence=3)])
 def test_an_item_comes_back_as_what_it_was(item: Item) -> None:
     assert parse_item(item.kind, item.model_dump(mode="json")) == item
+
+
+def test_an_approval_of_an_earlier_tidegate_has_one_author() -> None:
+    asked = Approval(
+        release_id="shop-7",
+        stage="prod",
+        decision=Decision.PENDING,
+        digest="sha256:1",
+        approvers=1,
+        authors=("Ada",),
+        requested_at=RELEASE.started_at,
+        deadline=RELEASE.started_at,
+    )
+    stored = asked.model_dump(mode="json", exclude={"authors", "doubts"}) | {"author": "Ada"}
+    assert parse_item("approval", stored) == asked
+    assert Approval.model_validate(asked) == asked
 
 
 def test_a_token_is_not_shown_when_printed() -> None:

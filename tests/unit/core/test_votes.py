@@ -5,24 +5,26 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.approval import bound_digest, request, vote
-from tidegate.core.errors import NotAllowedNow
-from tidegate.core.identity import check_account, check_voter, identify, subject_of
+from tidegate.core.approval import bound_digest, recount, request, vote, why_one_more
+from tidegate.core.authors import Authorship
+from tidegate.core.errors import ApprovalVoid, NotAllowedNow
+from tidegate.core.identity import check_account, check_right, check_voter, identify, subject_of
 from tidegate.core.plan import ApprovalPlan
 from tidegate.core.record import Approval, Decision, Preview, Vote
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROLE = "arn:aws:sts::111111111111:assumed-role/Developer"
-ADA, BOB = f"{ROLE}/ada", f"{ROLE}/bob"
+ADA, BOB, CID = (f"{ROLE}/{name}" for name in ("ada", "bob", "cid"))
+AUTHOR = "Ada Lovelace <ada@example.org>"
 
 
-def asked(**policy: Any) -> Approval:
+def asked(*doubts: str, **policy: Any) -> Approval:
     return request(
         "shop-7",
         "prod",
         ApprovalPlan(**policy),
         digest="sha256:1",
-        author="Ada Lovelace <ada@example.org>",
+        written=Authorship(("Grace <grace@example.org>", AUTHOR), doubts),
         now=NOW,
     )
 
@@ -88,9 +90,46 @@ def test_others_may_approve_what_the_author_may_not() -> None:
     assert vote(asked(author_may_approve=False), yes(BOB), NOW).decision is Decision.APPROVED
 
 
-def test_an_unknown_author_is_nobody() -> None:
-    approval = asked(author_may_approve=False).model_copy(update={"author": ""})
-    assert vote(approval, yes(BOB), NOW).decision is Decision.APPROVED
+def test_one_more_must_agree_when_it_is_not_certain_who_wrote_it() -> None:
+    approval = asked("a commit names no author", author_may_approve=False)
+    assert (approval.approvers, approval.needed) == (1, 2)
+    first = vote(approval, yes(BOB), NOW)
+    assert first.decision is Decision.PENDING
+    assert vote(first, yes(CID), NOW).decision is Decision.APPROVED
+
+
+def test_who_wrote_it_does_not_matter_where_authors_may_approve() -> None:
+    approval = asked("a commit names no author")
+    assert (approval.doubts, approval.needed) == ((), 1)
+    assert vote(approval, yes(f"{ROLE}/ada.byron"), NOW).decision is Decision.APPROVED
+
+
+def test_one_more_must_agree_with_somebody_who_may_be_an_author() -> None:
+    first = vote(asked(author_may_approve=False), yes(f"{ROLE}/ada.byron"), NOW)
+    assert (first.decision, first.needed) == (Decision.PENDING, 2)
+    assert first.doubts == (f"ada.byron (Developer, 111111111111) may be {AUTHOR}",)
+    second = vote(first, yes(f"{ROLE}/ada.king"), NOW)
+    assert (second.decision, second.needed) == (Decision.APPROVED, 2)
+
+
+def test_votes_count_on_when_a_doubt_is_gone_with_what_an_earlier_wave_made_live() -> None:
+    policy = ApprovalPlan(author_may_approve=False)
+    approval = asked("one target serves nothing that is known", author_may_approve=False)
+    approved = vote(vote(approval, yes(BOB), NOW), yes(CID), NOW)
+    recount(approved, policy, Authorship((AUTHOR,), ()), lambda _text, _seal: True)
+    seals = iter([True, False])
+    with pytest.raises(ApprovalVoid, match="was never cast"):
+        recount(approved, policy, Authorship((AUTHOR,), ()), lambda _text, _seal: next(seals))
+
+
+def test_a_rejection_leaves_no_doubt() -> None:
+    rejected = vote(asked(author_may_approve=False), no(f"{ROLE}/ada.byron"), NOW)
+    assert (rejected.decision, rejected.doubts) == (Decision.REJECTED, ())
+
+
+def test_says_why_one_more_must_agree() -> None:
+    assert why_one_more(()) == ""
+    assert why_one_more(("a", "b")) == "one person more than the manifest asks must agree: a; b"
 
 
 def test_nobody_decides_twice() -> None:
@@ -167,6 +206,25 @@ def test_only_sessions_that_are_named_for_people_vote() -> None:
     check_voter(identify("arn:aws:iam::2:user/jo"), ())
     with pytest.raises(NotAllowedNow, match="whoever assumes Developer may choose any name"):
         check_voter(identify(ADA), ("AWSReservedSSO_*",))
+
+
+@pytest.mark.parametrize("right", ["*/*/*", "Developer/shop/abort", "Dev*/sh*/ab*"])
+def test_a_right_names_role_application_and_verb(right: str) -> None:
+    check_right(identify(ADA), ("x/y/z", right), "shop", "abort")
+
+
+@pytest.mark.parametrize(
+    "right", ["Admin/shop/abort", "Developer/pay/abort", "Developer/shop/approve"]
+)
+def test_a_right_for_something_else_is_none(right: str) -> None:
+    with pytest.raises(NotAllowedNow, match="may not abort releases of shop"):
+        check_right(identify(ADA), (right,), "shop", "abort")
+
+
+def test_a_user_has_the_rights_of_no_role() -> None:
+    check_right(identify("arn:aws:iam::2:user/jo"), ("/shop/*",), "shop", "abort")
+    with pytest.raises(NotAllowedNow, match="jo"):
+        check_right(identify("arn:aws:iam::2:user/jo"), ("jo/shop/*",), "shop", "abort")
 
 
 def test_a_proof_is_for_everything_that_was_said() -> None:

@@ -117,7 +117,8 @@ def test_hook_is_given_what_it_needs_to_answer_and_the_record_keeps_no_secret(
     assert long.callback.keys() == {"bus", "run", "secret", "deadline", "heartbeat_seconds"}
     assert long.callback["run"] == f"hello-2/prod/{PROD}/pre-traffic/Pre"
     assert not any(long.callback["secret"] in text for text in seen)
-    tokens = [i for i in long.story.items(2, "TOKEN#") if isinstance(i, Token)]
+    tokens = [i for i in long.story.tokens(2) if isinstance(i, Token)]
+    assert tokens
     assert not any(token.token in str(long.callback) for token in tokens)
 
 

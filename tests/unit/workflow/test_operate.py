@@ -244,7 +244,7 @@ def test_release_that_is_aborted_while_it_previews_does_not_wait_for_people(aski
 
 def test_decision_before_the_token_is_kept_is_answered_by_whoever_keeps_it(asking: Story) -> None:
     def lose_token(ref: ReleaseRef, stage: str) -> None:
-        (token,) = asking.items(1, "TOKEN#")
+        (token,) = asking.tokens(1)
         asking.world.ledger.delete(token)
         approve(asking.ports, ADA, ref.id)
         (waiting,) = asking.world.callbacks.waiting

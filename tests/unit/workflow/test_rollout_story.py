@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from support.story import PROD, TEST, Story
@@ -9,7 +11,7 @@ from tidegate.core.ports import AliasRef
 from tidegate.core.record import (
     ChangeLine,
     HookLog,
-    HookRun,
+    Item,
     Live,
     Lock,
     Preview,
@@ -168,10 +170,16 @@ def test_failing_pre_traffic_hook_keeps_the_candidate_from_traffic(live: Story) 
     assert live.serves() == ALL_ON_1
     assert live.get(2).error == "HookFailed"
     assert "pre-traffic hook Pre failed: ValueError: the database is not there" in live.get(2).cause
-    (run,) = (i for i in live.items(2, "HOOK#prod") if isinstance(i, HookRun))
     (log,) = (i for i in live.items(2, "HOOKLOG#prod") if isinstance(i, HookLog))
-    assert log.is_of(run)
-    assert log.tail == "[ERROR] the database is not there"
+    assert log.text == "[ERROR] the database is not there"
+    assert timedelta(days=13) < _from_now(live, log) < timedelta(days=15)
+    lasting = [i for i in live.items(2, "") if i.expires_at is None]
+    assert not any(log.text in item.model_dump_json() for item in lasting)
+
+
+def _from_now(story: Story, item: Item) -> timedelta:
+    """How long the table keeps it."""
+    return timedelta(seconds=(item.expires_at or 0) - story.world.clock.now().timestamp())
 
 
 def test_failing_post_traffic_hook_takes_all_traffic_back(live: Story) -> None:
@@ -276,14 +284,19 @@ def test_stack_that_could_not_be_created_is_removed(story: Story, wish: str) -> 
     assert not story.at(TEST).stacks.state("hello-test").exists
 
 
-def test_first_deployment_that_cannot_be_deleted_is_stuck(story: Story) -> None:
+@pytest.mark.parametrize(("failures", "phase"), [(1, "failed"), (5, "failed"), (6, "stuck")])
+def test_first_deployment_is_deleted_again_for_ten_minutes(
+    story: Story, failures: int, phase: str
+) -> None:
     def break_and_fail(payload: object) -> None:
-        story.at(TEST).stacks.fail_next.append("the bucket is not empty")
+        story.at(TEST).stacks.fail_next += ["the bucket is not empty"] * failures
         boom(payload)
 
     story.at(TEST).functions.code["hello-test-Pre"] = break_and_fail
-    assert story.release("one") == "stuck"
-    assert "could not be deleted: the bucket is not empty" in story.get(1).cause
+    assert story.release("one") == phase
+    assert story.at(TEST).stacks.state("hello-test").exists == (phase == "stuck")
+    said = "could not be deleted: the bucket is not empty" in story.get(1).cause
+    assert said == (phase == "stuck")
 
 
 def test_traffic_that_cannot_be_put_back_makes_the_release_stuck(live: Story) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -43,10 +44,9 @@ def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactConten
     place = f"s3://{artifact.bucket}/{key}"
     raw = artifacts.read(artifact.bucket, key, artifact.version(artifact.bucket, key))
     try:
-        contents = ArtifactContents.model_validate_json(raw)
+        contents, found = _parsed(raw)
     except ValidationError as invalid:
         raise ArtifactError(f"{place} is not an artifact: {invalid}", mend=_REBUILD) from invalid
-    found = contents_digest(json.loads(raw))
     if found != artifact.digest:
         raise ArtifactError(
             f"{place} has the digest {found}, and {artifact.digest} was announced.",
@@ -57,7 +57,15 @@ def read_contents(artifacts: Artifacts, artifact: ArtifactRef) -> ArtifactConten
             f"{place} is of {contents.application}, and {artifact.application} was announced.",
             mend=_REBUILD,
         )
+    if contents.revision is not None:
+        _check_announced(place, artifact, contents)
     return contents
+
+
+@lru_cache(maxsize=4)
+def _parsed(raw: bytes) -> tuple[ArtifactContents, str]:
+    """What these bytes hold, and their digest: a task reads them several times."""
+    return ArtifactContents.model_validate_json(raw), contents_digest(json.loads(raw))
 
 
 def read_template(
@@ -105,6 +113,16 @@ def require_versions(artifact: ArtifactRef, contents: ArtifactContents) -> None:
             )
 
 
+def require_revision(artifact: ArtifactRef, contents: ArtifactContents) -> None:
+    """Raises ``ArtifactError`` when the artifact says neither its commit nor who wrote it."""
+    if contents.revision is None:
+        raise ArtifactError(
+            f"The artifact {artifact.digest} does not say which commit it was built from and who"
+            " wrote it, so anybody could say it in its place.",
+            mend="An older Tidegate has built it: build the commit again.",
+        )
+
+
 def template_key(artifact: ArtifactRef, contents: ArtifactContents) -> str:
     """The template's key in the artifact bucket."""
     return f"{artifact.prefix}/{contents.template}"
@@ -113,6 +131,17 @@ def template_key(artifact: ArtifactRef, contents: ArtifactContents) -> str:
 def source_key(artifact: ArtifactRef) -> str:
     """The key of the source that is tested."""
     return f"{artifact.prefix}/{SOURCE_FILE}"
+
+
+def _check_announced(place: str, artifact: ArtifactRef, contents: ArtifactContents) -> None:
+    """People are told what ``release.json`` says of the commit: it is what was built."""
+    for name, built in contents.announced.items():
+        announced = getattr(artifact, name)
+        if announced != built:
+            raise ArtifactError(
+                f'{place} was built from the {name} "{built}", and "{announced}" was announced.',
+                mend="Release it with the release.json that its build wrote.",
+            )
 
 
 def _code_packages(contents: ArtifactContents) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, TypedDict
 
+from tidegate.core import approval as approvals
 from tidegate.core.commands import command
 from tidegate.core.errors import (
     ApprovalVoid,
@@ -18,6 +19,7 @@ from tidegate.core.errors import (
     StackFailed,
 )
 from tidegate.core.plan import ManagedAlias, WhenNotCanaryable
+from tidegate.core.planning import make_plan
 from tidegate.core.ports import Change, ChangeSet, Ports, ResourceChange, StackState
 from tidegate.core.record import (
     Approval,
@@ -47,7 +49,7 @@ from tidegate.core.workflow.scene import (
     refuse_foreign,
 )
 from tidegate.core.workflow.specs import deployed_spec, pins_in_force
-from tidegate.core.workflow.stage import begin_rolling_out, bound_now
+from tidegate.core.workflow.stage import begin_rolling_out, bound_now, who_wrote
 from tidegate.core.workflow.warm import find_warms
 
 _NOT_WITH_WEIGHTS = "which cannot be changed while it has weights"
@@ -171,7 +173,11 @@ def _begin(scene: Scene, execution: str) -> Rollout:
 
 
 def _require_approval(scene: Scene) -> None:
-    if scene.stage.approval is None:
+    """Raises ``ApprovalVoid`` unless people agreed to what would be deployed, and are on record."""
+    contents = read_contents(scene.ports.artifacts, scene.plan.artifact)
+    plan = make_plan(scene.ref.release, scene.plan.artifact, contents)
+    asked = plan.stage(scene.ref.stage)
+    if asked.approval is None:
         return
     release, stage = scene.ref.release.id, scene.ref.stage
     approval = find(scene.ports.ledger, Approval, release_id=release, stage=stage)
@@ -183,6 +189,8 @@ def _require_approval(scene: Scene) -> None:
             f"{stage} of {release} would deploy {bound}, and {approval.digest} was approved.",
             mend="Release the commit again to have the present changes approved.",
         )
+    written = who_wrote(scene.ports, scene.ref.release, asked, contents)
+    approvals.recount(approval, asked.approval, written, scene.ports.seals.holds)
 
 
 def _execute(scene: Scene, rollout: Rollout) -> None:

@@ -78,7 +78,7 @@ def tell_approval_requested(bus: Bus, release: ReleaseRef, approval: Approval) -
 
 def tell_approval_decided(bus: Bus, release: ReleaseRef, approval: Approval) -> None:
     """The request is decided, or nobody decided in time."""
-    votes = [vote.model_dump(mode="json") for vote in approval.votes]
+    votes = [v.model_dump(mode="json", exclude={"proof", "seal"}) for v in approval.votes]
     detail = {
         **_common(release, approval.stage),
         **_approval(approval),
@@ -115,7 +115,9 @@ def _common(release: ReleaseRef, stage: str) -> dict[str, Any]:
 
 def _approval(approval: Approval) -> Mapping[str, Any]:
     return {
-        "approvers": approval.approvers,
+        "approvers": approval.needed,
+        "authors": list(approval.authors),
+        "doubts": list(approval.doubts),
         "digest": approval.digest,
         "requested_at": approval.requested_at.isoformat(),
         "deadline": approval.deadline.isoformat(),

@@ -23,7 +23,7 @@ from tidegate.core.workflow.tokens import failed_cause
 SCHEMA = 1
 PRE_TRAFFIC = "pre-traffic"
 POST_TRAFFIC = "post-traffic"
-LOG_KEPT = timedelta(days=30)  # the end of a hook's log, in the table
+_LOG_KEPT = timedelta(days=14)
 
 _CALLED_CODEDEPLOY = re.compile(
     r"calling the PutLifecycleEventHookExecutionStatus operation"
@@ -152,14 +152,11 @@ def _invoke(scene: Scene, run: HookRun, plan: HookPlan, terms: Terms) -> HookRun
 
 
 def _keep_log(scene: Scene, run: HookRun, tail: str) -> None:
-    """On its own, so that the table can forget it, and remember the run."""
+    """For those who look why it failed, while they may still look."""
     if tail:
-        until = scene.ports.clock.now() + LOG_KEPT
-        of_run = {"release_id", "stage", "target", "when", "function", "attempt"}
-        log = HookLog(
-            **run.model_dump(include=of_run), tail=tail, expires_at=int(until.timestamp())
-        )
-        put_over(scene.ports.ledger, log)
+        names = run.model_dump(include={"release_id", "stage", "target", "when", "function"})
+        until = int((scene.ports.clock.now() + _LOG_KEPT).timestamp())
+        put_over(scene.ports.ledger, HookLog(**names, text=tail, expires_at=until))
 
 
 def _wait(scene: Scene, run: HookRun, over: dict[str, Any]) -> HookRun:

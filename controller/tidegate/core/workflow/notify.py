@@ -8,7 +8,7 @@ from tidegate.core.errors import NotFound, ServiceRefused, Transient
 from tidegate.core.notice import occasion_of, write_notice
 from tidegate.core.plan import Occasion, ReleaseRef, Target
 from tidegate.core.ports import Ports, Stacks
-from tidegate.core.record import Notification, Rollout, RolloutPhase
+from tidegate.core.record import Approval, Notification, Preview, Rollout, RolloutPhase
 from tidegate.core.workflow.items import find, plan_of, release_of, stage_plan
 
 
@@ -84,11 +84,19 @@ def _send_once(ports: Ports, message: _Message) -> list[Notification]:
 
 def _send(ports: Ports, message: _Message) -> None:
     told, target = message.told, message.target
-    rollout = find(
-        ports.ledger, Rollout, release_id=told.release.id, stage=told.stage, target=target.id
+    here = {"release_id": told.release.id, "stage": told.stage, "target": target.id}
+    rollout = find(ports.ledger, Rollout, **here)
+    ready = message.occasion is Occasion.READY
+    preview = find(ports.ledger, Preview, **here) if ready else None
+    notice = write_notice(
+        message.occasion,
+        release_of(ports.ledger, told.release),
+        told.stage,
+        target,
+        rollout,
+        approval=find(ports.ledger, Approval, release_id=told.release.id, stage=told.stage),
+        security=preview.security if preview else (),
     )
-    release = release_of(ports.ledger, told.release)
-    notice = write_notice(message.occasion, release, told.stage, target, rollout)
     world = ports.targets.open(target)
     world.topics.publish(_arn(world.stacks, target, message.topic), notice.subject, notice.text)
 

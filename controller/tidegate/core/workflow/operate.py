@@ -55,10 +55,11 @@ from tidegate.core.workflow.tokens import answer_all, answer_approval, rejection
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who asks, as AWS names them, and the address or tool that they ask from."""
+    """Who asks, as AWS names them, the tool that they ask from, and by which proof."""
 
     who: str
     source: str = ""
+    proof: str = ""  # what they signed
 
     def __str__(self) -> str:
         return str(identify(self.who))
@@ -86,8 +87,10 @@ def approve(
     approval = _vote(ports, operator, asked, _Say(True, reason))
     said = f"{operator} approved {approval.stage} of {release_id}"
     if approval.decision is Decision.PENDING:
-        missing = approval.approvers - len(approval.votes)
-        return f"{said}; {missing} more must agree."
+        missing = approval.needed - len(approval.votes)
+        said = f"{said}; {missing} more must agree."
+        why = approvals.why_one_more(approval.doubts)
+        return f"{said} It is not certain who wrote this, so {why}." if why else said
     return f"{said}: it goes on."
 
 
@@ -360,7 +363,10 @@ def _vote(ports: Ports, operator: Operator, approval: Approval, say: _Say) -> Ap
             reason=say.reason.strip(),
             at=now,
             source=operator.source,
+            proof=operator.proof,
         )
+        seal = ports.seals.seal(approvals.testimony(approval, vote))
+        vote = vote.model_copy(update={"seal": seal})
         approval = ports.ledger.put(approvals.vote(approval, vote, now))
         if approval.decision is not Decision.PENDING:
             tell_approval_decided(ports.bus, ref_named(approval.release_id), approval)

@@ -29,6 +29,7 @@ from tidegate.core.ports import (
     TargetPorts,
 )
 from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine, Preview, WarmLine
+from tidegate.core.security import Deployment
 from tidegate.core.workflow.specs import BUCKET_PARAMETER
 
 # What a weighted alias needs alike in both of its versions.
@@ -53,6 +54,11 @@ class Prospect:
         """The changes that somebody would see: a held alias is listed, and stays as it is."""
         pinned = {alias.alias_logical_id for alias in self.contents.aliases}
         return [change for change in self.change_set.changes if not _is_pin(change, pinned)]
+
+    @property
+    def deployment(self) -> Deployment:
+        """The template, with what is known of the place that it goes to."""
+        return Deployment(self.template, self.spec.parameters, self.target)
 
     def change_of(self, logical_id: str) -> ResourceChange | None:
         """What happens to this resource, if anything does."""

@@ -28,6 +28,7 @@ from tidegate.core.workflow.artifacts import (
     check_source,
     read_contents,
     read_template,
+    require_revision,
     require_versions,
     source_key,
 )
@@ -89,6 +90,7 @@ def plan_release(ports: Ports, artifact: ArtifactRef, execution: str) -> Planned
     ref = ref_of(release)
     contents = read_contents(ports.artifacts, artifact)
     require_versions(artifact, contents)
+    require_revision(artifact, contents)
     refuse_secrets(read_template(ports.artifacts, artifact, contents), contents.manifest)
     check_source(ports.artifacts, artifact, contents)
     plan = put_once(ports.ledger, Plan(plan=make_plan(ref, artifact, contents))).plan

@@ -196,8 +196,14 @@ def _take_down(scene: Scene, rollout: Rollout, state: StackState) -> dict[str, b
         why = f"{name} stays, as the manifest wants"
         return _restored(scene, rollout, _stack(why, back=False))
     if state.status == "DELETE_FAILED":
-        raise StackFailed(f"{name} could not be deleted: {state.reason}", mend="Delete it by hand.")
-    scene.world.stacks.delete(name, scene.token("delete"))
+        if not may_pass(rollout, state):
+            why = f"{name} could not be deleted: {state.reason}"
+            raise StackFailed(why, mend="Delete it by hand.")
+        due = when_due(scene, rollout)
+        if due is None:
+            return {"done": False}
+        rollout = due
+    scene.world.stacks.delete(name, scene.token("delete", rollout.retries))
     return {"done": False}
 
 

@@ -1,4 +1,4 @@
-"""An update that CloudFormation took back is begun again: for some ten minutes, it may pass."""
+"""What CloudFormation took back or could not delete is begun again: it may pass in ten minutes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from tidegate.core.stack_status import TAKEN_BACK
 from tidegate.core.workflow.scene import Scene
 
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 120, 240, 300))
-"""How long to wait before each new attempt, after CloudFormation has ended the one before."""
+"""How long to wait before each new attempt, after CloudFormation has failed at the one before."""
 
 
 def may_pass(rollout: Rollout, state: StackState) -> bool:
-    """Whether the update is to be begun again, now or later."""
-    return state.status in TAKEN_BACK and rollout.retries < len(PAUSES)
+    """Whether it is to be begun again, now or later."""
+    failed = state.status in TAKEN_BACK or state.status == "DELETE_FAILED"
+    return failed and rollout.retries < len(PAUSES)
 
 
 def when_due(scene: Scene, rollout: Rollout) -> Rollout | None:

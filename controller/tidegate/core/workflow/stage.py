@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from tidegate.core import approval as approvals
+from tidegate.core.artifact import ArtifactContents
+from tidegate.core.authors import Authorship, authorship
+from tidegate.core.errors import ArtifactError
 from tidegate.core.failure import root_cause
 from tidegate.core.gates import changed_gates
 from tidegate.core.plan import ApprovalPlan, ReleasePlan, ReleaseRef, StagePlan
@@ -17,10 +21,12 @@ from tidegate.core.record import (
     Plan,
     Preview,
     ReleasePhase,
+    SecurityLine,
     Stage,
     StagePhase,
     release_partition,
 )
+from tidegate.core.security import no_comparison, opened
 from tidegate.core.unheeded import unheeded
 from tidegate.core.workflow.artifacts import check_packages, read_contents, read_template
 from tidegate.core.workflow.baseline import firing_now, refuse_firing
@@ -113,6 +119,7 @@ def preview(ports: Ports, release: ReleaseRef, stage: str, target: str) -> dict[
         "firing": firing_now(world, where, before),
         "warms": preview_warms(world, prospect, live.provisioned if live else {}),
         "gates": _gates(ports, plan, where, live),
+        "security": _security(ports, prospect, live),
         "unheeded": tuple(unheeded(contents.defaults_of(stage), where)),
     }
     made = put_over(ports.ledger, item.model_copy(update=seen))
@@ -127,6 +134,28 @@ def _gates(ports: Ports, plan: ReleasePlan, stage: StagePlan, live: Live | None)
     """Against the plan by which what is live was released, as long as the record has it."""
     then = ports.ledger.get(Plan, release_partition(live.release_id), "PLAN") if live else None
     return tuple(changed_gates(then.plan, plan, stage.name)) if then else ()
+
+
+def _security(ports: Ports, prospect: Prospect, live: Live | None) -> tuple[SecurityLine, ...]:
+    """Against the template that is live, as long as it is there; else all that this one opens."""
+    if not prospect.changes:
+        return ()
+    after = prospect.deployment
+    try:
+        before = _live_template(ports, live) if live else None
+    except ArtifactError:
+        before = None
+    if before is None:
+        unseen = not prospect.change_set.first_deployment
+        return tuple(opened(after, None)) + ((no_comparison(after),) if unseen else ())
+    then = replace(after, template=before, parameters=prospect.before.parameters)
+    return tuple(opened(after, then))
+
+
+def _live_template(ports: Ports, live: Live) -> Mapping[str, Any]:
+    """Raises ``ArtifactError`` when it is gone, or another."""
+    contents = read_contents(ports.artifacts, live.artifact)
+    return read_template(ports.artifacts, live.artifact, contents)
 
 
 def review(ports: Ports, release: ReleaseRef, stage: str) -> Reviewed:
@@ -190,6 +219,13 @@ def bound_now(ports: Ports, plan: ReleasePlan, stage: str) -> str:
     )
 
 
+def who_wrote(
+    ports: Ports, release: ReleaseRef, stage: StagePlan, contents: ArtifactContents
+) -> Authorship:
+    """Who wrote what the artifact brings beyond what the stage serves."""
+    return authorship(contents.revision, _live_commits(ports, release, stage))
+
+
 def begin_rolling_out(ports: Ports, release: ReleaseRef, plan: StagePlan) -> None:
     """The stage's rollouts run from now on."""
     for earlier in (StagePhase.PREVIEWING, StagePhase.AWAITING_APPROVAL):
@@ -247,9 +283,16 @@ def _request(ports: Ports, release: ReleaseRef, plan: ReleasePlan, stage: StageP
         stage.name,
         stage.approval or ApprovalPlan(),
         digest=bound_now(ports, plan, stage.name),
-        author=plan.artifact.author,
+        written=who_wrote(ports, release, stage, contents),
         now=ports.clock.now(),
     )
     approval = ports.ledger.put(approval)
     tell_approval_requested(ports.bus, release, approval)
     return approval
+
+
+def _live_commits(ports: Ports, release: ReleaseRef, stage: StagePlan) -> dict[str, str]:
+    """The commit that each target of the stage serves; "" before its first release."""
+    targets = [target.id for wave in stage.waves for target in wave]
+    live = {id_: live_at(ports.ledger, release.application, stage.name, id_) for id_ in targets}
+    return {id_: item.artifact.commit if item else "" for id_, item in live.items()}

@@ -17,7 +17,7 @@ from tidegate.core.record import (
     Rollout,
     Token,
     Wish,
-    release_partition,
+    token_partition,
 )
 from tidegate.core.workflow.items import (
     abort_cause,
@@ -124,7 +124,7 @@ def said_to(ports: Ports, release_id: str, stage: str, target: str) -> list[Wish
 
 def answer_all(ports: Ports, release_id: str) -> None:
     """Answer whatever waits in this release, after an operator's wish."""
-    items = ports.ledger.query(release_partition(release_id), "TOKEN#")
+    items = ports.ledger.query(token_partition(release_id))
     for token in [item for item in items if isinstance(item, Token)]:
         _answer(ports, token)
 

@@ -2,7 +2,7 @@
 // same place as the command line. All text goes in as text nodes, never as markup.
 
 const ICONS = {
-  pending: '○', running: '◌', waiting: '◷', good: '✔', bad: '✖', alert: '⚠', skipped: '•',
+  pending: '○', running: '◌', waiting: '◷', good: '✔', bad: '✖', alert: '⚠', security: '◆', skipped: '•',
 };
 const BUTTONS = {
   approve: ['Approve', 'main', 'The change that is shown goes to this stage.'],

@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tidegate.build.template import Template
-
 NO_VALUE: Final = {"Ref": "AWS::NoValue"}
 _IN_PARAMETER_STORE: Final = "AWS::SSM::Parameter::"  # the parameter is a name, `Ref` its value
 _LIST: Final = re.compile(r"CommaDelimitedList|List<.*>")
@@ -17,12 +15,18 @@ _VARIABLE: Final = re.compile(r"\$\{([^!}]+)\}")
 class Values:
     """The values of one stage: its parameters, and the template's defaults for the others.
 
-    What depends on more than that (resources, account, region, imports) stays as it is.
+    ``known`` are the pseudo parameters that are known, such as ``AWS::AccountId``. What depends on
+    more than that (resources, imports) stays as it is.
     """
 
-    def __init__(self, template: Template, parameters: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        template: Mapping[str, Any],
+        parameters: Mapping[str, str],
+        known: Mapping[str, str] | None = None,
+    ) -> None:
         declared = template.get("Parameters") or {}
-        self._parameters: dict[str, Any] = {
+        self._parameters: dict[str, Any] = dict(known or {}) | {
             name: _typed(parameters.get(name, parameter.get("Default")), parameter.get("Type"))
             for name, parameter in declared.items()
             if (name in parameters or "Default" in parameter)

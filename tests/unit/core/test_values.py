@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from tidegate.build.template import parse_template
-from tidegate.build.values import Values
+from tidegate.core.values import Values
 
 TEMPLATE = parse_template(
     """
 Parameters:
   Stage: {Type: String, Default: test}
   Unset: {Type: String}
+  Count: {Type: Number, Default: 3}
+  Several: {Type: CommaDelimitedList, Default: "a, b"}
 Mappings: {Types: {prod: {type: Linear}, test: {type: AllAtOnce}}}
 Conditions:
   Prod: !Equals [!Ref Stage, prod]
@@ -55,6 +57,8 @@ NOTHING = {"Ref": "AWS::NoValue"}
     [
         ({"Ref": "Stage"}, "prod"),
         ({"Ref": "Unset"}, {"Ref": "Unset"}),
+        ({"Ref": "Several"}, ["a", "b"]),
+        ({"Ref": "Count"}, 3),
         ({"Ref": ["odd"]}, {"Ref": ["odd"]}),
         ({"Fn::If": ["Prod", {"Ref": "Stage"}, "none"]}, "prod"),
         (IF_HERE, IF_HERE),
@@ -65,7 +69,11 @@ NOTHING = {"Ref": "AWS::NoValue"}
         ({"Fn::Sub": "x-${Stage}"}, "x-prod"),
         ({"Fn::Sub": ["${A}-${Stage}", {"A": {"Ref": "Stage"}}]}, "prod-prod"),
         ({"Fn::Sub": "${AWS::Region}"}, {"Fn::Sub": "${AWS::Region}"}),
+        ({"Fn::Sub": "${AWS::Partition}"}, "aws"),
+        ({"Fn::Sub": ["odd"]}, {"Fn::Sub": ["odd"]}),
+        ({"Fn::If": ["odd"]}, {"Fn::If": ["odd"]}),
     ],
 )
 def test_what_is_known_takes_its_place(value: Any, resolved: Any) -> None:
-    assert Values(TEMPLATE, {"Stage": "prod", "Other": "ignored"}).resolve(value) == resolved
+    known = Values(TEMPLATE, {"Stage": "prod", "Other": "ignored"}, {"AWS::Partition": "aws"})
+    assert known.resolve(value) == resolved

@@ -1,0 +1,35 @@
+"""Whoever runs code in a pipeline's build gets at no other repository by its connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode.cfn_yaml import loads
+
+TEMPLATE: Mapping[str, Any] = json.loads(
+    json.dumps(loads((Path(__file__).parents[2] / "pipeline" / "template.yaml").read_text()))
+)["Resources"]
+USES = [
+    (name, statement)
+    for name, resource in TEMPLATE.items()
+    for policy in resource.get("Properties", {}).get("Policies", ())
+    for statement in policy["PolicyDocument"]["Statement"]
+    if "UseConnection" in str(statement["Action"])
+]
+
+
+def test_only_pipeline_and_build_use_it() -> None:
+    assert {name for name, _ in USES} == {"PipelineRole", "BuildRole"}
+
+
+@pytest.mark.parametrize(("role", "statement"), USES, ids=lambda of: str(of)[:60])
+def test_no_other_repository_is_reached(role: str, statement: Mapping[str, Any]) -> None:
+    service, _, action = statement["Action"].partition(":")
+    assert action == "UseConnection", role
+    assert statement["Resource"] == {"Ref": "ConnectionArn"}
+    only = {f"{service}:FullRepositoryId": {"Ref": "FullRepositoryId"}}
+    assert statement["Condition"] == {"ForAllValues:StringEquals": only}
