@@ -86,9 +86,9 @@ def test_nobody_drops_a_package_from_the_bill_without_changing_the_artifact(tmp_
 
 def test_two_builds_of_a_commit_give_the_same_bill(tmp_path: Path) -> None:
     def bill(name: str) -> bytes:
-        folder = make_application(tmp_path / name, "layers")
-        write(folder, {"shared/python/b-1.dist-info/METADATA": "Name: b\nVersion: 1\n"})
-        write(folder, {"shared/python/a-1.dist-info/METADATA": "Name: a\nVersion: 1\n"})
+        folder = make_application(tmp_path / name, "plain")
+        write(folder, {"greeter/b-1.dist-info/METADATA": "Name: b\nVersion: 1\n"})
+        write(folder, {"greeter/a-1.dist-info/METADATA": "Name: a\nVersion: 1\n"})
         build_artifact(folder)
         return (folder / ".tidegate/build/sbom.cdx.json").read_bytes()
 
