@@ -34,16 +34,18 @@ lock: $(STAMP) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --extra controller --universal --python-version 3.11 --constraint requirements/dev.txt \
 	  $(addprefix --no-emit-package ,boto3 botocore s3transfer python-dateutil six urllib3) \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file controller/requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --extra build --group release-tests --universal --python-version 3.11 \
-	  --constraint requirements/dev.txt --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --output-file controller/tidegate/cli/requirements-release.txt
-	$(BIN)/uv pip compile --group example-tests --universal --python-version 3.11 --constraint requirements/dev.txt \
-	  --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file requirements/test.txt
 	$(BIN)/uv pip compile --group guardian --universal --python-version 3.11 --constraint requirements/dev.txt \
 	  $(addprefix --no-emit-package ,boto3 botocore jmespath s3transfer python-dateutil six urllib3) \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file controller/requirements-guardian.txt
-	$(BIN)/uv pip compile pyproject.toml --extra build --group build --universal --python-version 3.11 --constraint requirements/dev.txt \
-	  --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file requirements/build.txt
+	$(BIN)/uv pip compile pyproject.toml --extra build --group release-tests --universal --python-version 3.11 \
+	  --constraint requirements/dev.txt --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --output-file controller/tidegate/cli/requirements-release.txt
+	$(BIN)/uv pip compile pyproject.toml functions/requirements/build.in --extra build --universal --python-version 3.11 \
+	  --constraint requirements/dev.txt --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --output-file functions/requirements/build.txt
+	$(BIN)/uv pip compile functions/requirements/test.in --universal --python-version 3.11 \
+	  --constraint requirements/dev.txt --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --output-file functions/requirements/test.txt
 
 .PHONY: check
 check: $(STAMP) ## Lint, types, templates, state machines; edits nothing
