@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tidegate.build.template import read_template
 from tidegate.cli.scaffold import Place, scaffold
 
 ROOT = Path(__file__).parents[2]
@@ -185,3 +186,10 @@ def test_no_tidegate_is_installed_that_its_administrator_has_not_named_by_digest
     answer = run(command, ROOT, tmp_path / "index", tmp_path / "target", TIDEGATE_PACKAGE=package)
 
     assert said in answer
+
+
+@pytest.mark.parametrize("digest", ["", f"#sha256={'0' * 64}"])
+def test_a_pipeline_takes_the_digest_that_its_builds_demand(digest: str) -> None:
+    parameters = read_template(ROOT / "pipeline/template.yaml")["Parameters"]
+    address = f"tidegate[build] @ https://packages.acme.example/tidegate-0.1.0.whl{digest}"
+    assert re.search(parameters["TidegatePackage"]["AllowedPattern"], address)

@@ -242,3 +242,53 @@ def test_outputs_are_what_the_command_line_looks_for() -> None:
     functions = {"ExamineFunction", "OperateFunction", "PruneFunction"}
     names = {"TableName", "BusName", "ReleaseStateMachineArn", "Region", *functions}
     assert names <= TEMPLATE["Outputs"].keys()
+
+
+OURS = {path: load(path) for path in ("template.yaml", "pipeline/template.yaml")}
+OF_NO_LOGS = {
+    path.name: load(f"pipeline/{path.name}")
+    for path in (ROOT / "pipeline").iterdir()
+    if path.name != "template.yaml"
+}
+LOG_GROUPS = [
+    (path, name)
+    for path, template in OURS.items()
+    for name, resource in template["Resources"].items()
+    if resource["Type"] == "AWS::Logs::LogGroup"
+]
+
+
+def test_other_templates_make_nothing_that_writes_logs() -> None:
+    types = {r["Type"] for template in OF_NO_LOGS.values() for r in template["Resources"].values()}
+    services = {
+        "AWS::Logs",
+        "AWS::Lambda",
+        "AWS::Serverless",
+        "AWS::CodeBuild",
+        "AWS::StepFunctions",
+    }
+    assert not [one for one in types if one.rpartition("::")[0] in services]
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_whatever_writes_a_log_writes_it_into_a_group_of_its_template(path: str) -> None:
+    groups = {name for at, name in LOG_GROUPS if at == path}
+    usual = OURS[path].get("Globals", {}).get("Function", {})
+    written = set()
+    for name, resource in OURS[path]["Resources"].items():
+        properties = resource.get("Properties", {})
+        match resource["Type"]:
+            case "AWS::Serverless::Function":
+                group = (usual | properties)["LoggingConfig"]["LogGroup"]["!Ref"]
+            case "AWS::Lambda::Function":
+                group = properties["LoggingConfig"]["LogGroup"]["!Ref"]
+            case "AWS::CodeBuild::Project":
+                group = properties["LogsConfig"]["CloudWatchLogs"]["GroupName"]["!Ref"]
+            case "AWS::Serverless::StateMachine":
+                (to,) = properties["Logging"]["Destinations"]
+                group = to["CloudWatchLogsLogGroup"]["LogGroupArn"]["!GetAtt"].removesuffix(".Arn")
+            case _:
+                continue
+        assert group in groups, name
+        written.add(group)
+    assert written == groups

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from tidegate.build.bill import BILL_FILE, bill_of_materials
+from tidegate.build.bill import bill_of_materials
 from tidegate.build.callbacks import Callback, find_callbacks
 from tidegate.build.codedeploy import TOPIC
 from tidegate.build.events import event_metrics
@@ -40,9 +39,16 @@ from tidegate.build.provenance import provenance, statement_name
 from tidegate.build.regions import aws_partitions
 from tidegate.build.signing import PackageSigner
 from tidegate.build.slips import find_slips
-from tidegate.build.source import RELEASE_FILE, find_revision, source_files, source_root
+from tidegate.build.source import (
+    RELEASE_FILE,
+    find_repository,
+    find_revision,
+    source_files,
+    source_root,
+)
 from tidegate.build.template import Template, of_type, read_template, shown
 from tidegate.core.artifact import (
+    BILL_FILE,
     CONTENTS_FILE,
     SOURCE_FILE,
     ArtifactContents,
@@ -53,6 +59,7 @@ from tidegate.core.artifact import (
     is_inline,
     named_code,
 )
+from tidegate.core.clear_text import perhaps_secrets, refuse_secrets
 from tidegate.core.errors import ArtifactError, InputError
 from tidegate.core.manifest import Manifest, StageSpec, parse_manifest
 from tidegate.core.plan import ArtifactRef, ReleaseRef
@@ -68,7 +75,6 @@ OUTPUT_FOLDER: Final = ".tidegate/build"
 MANIFEST: Final = "tidegate.yaml"
 TEMPLATE_FILE: Final = "template.json"
 
-_DYNAMIC_REFERENCE: Final = re.compile(r"\{\{resolve:[^{}]+\}\}")
 _UPLOADS_AT_ONCE: Final = 8
 _OLD_LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
 _BY_ANOTHER_BUILD: Final = {"PreconditionFailed", "ConditionalRequestConflict"}
@@ -112,14 +118,19 @@ class Artifact:
         bucket: str,
         buckets: Mapping[str, str] | None = None,
         versions: Mapping[str, dict[str, str]] | None = None,
+        provenance: str = "",
     ) -> ArtifactRef:
-        """The content of ``release.json``; ``buckets`` are those of other regions."""
+        """The content of ``release.json``; ``buckets`` are those of other regions.
+
+        ``provenance`` is the key of the build's statement.
+        """
         return ArtifactRef(
             application=self.contents.application,
             digest=self.digest,
             bucket=bucket,
             buckets=dict(buckets or {}),
             prefix=self.prefix,
+            provenance=provenance,
             versions=dict(versions or {}),
             **self.contents.announced,
         )
@@ -164,7 +175,8 @@ def build_artifact(
 
     packages = tuple(_packages(store, output / SOURCE_FILE))
     paths = {key: store.path(key) for key in store.digests}
-    _write_json(output / BILL_FILE, bill_of_materials(parsed.application, paths))
+    bill, unread = bill_of_materials(parsed.application, paths)
+    _write_json(output / BILL_FILE, bill)
     failing = tuple(map(str, _callbacks(expansion, parsed, store)))
     contents = ArtifactContents(
         schema_version=1,
@@ -197,9 +209,11 @@ def build_artifact(
                 for one in (
                     *unlisted_regions(parsed, aws_partitions()),
                     *find_slips(parsed, expansion.template),
+                    *perhaps_secrets(expansion.template, parsed),
                 )
             ),
             *(_left_out(path) for path in dict.fromkeys(store.left_out)),
+            *(_not_listed(file) for file in unread),
         ),
         failing,
     )
@@ -294,8 +308,10 @@ def build_and_upload(
         for region, there in buckets.items()
     }
     versions[bucket] = upload(artifact, bucket, s3)
-    _state(provenance(artifact.contents, built_from, environment), artifact, bucket, s3)
-    reference = artifact.reference(bucket, buckets, versions)
+    repository = find_repository(folder, environment)
+    made = provenance(artifact.contents, built_from, repository, environment)
+    statement = _state(made, artifact, bucket, s3)
+    reference = artifact.reference(bucket, buckets, versions, statement)
     release_file = release_file or (output or folder / OUTPUT_FOLDER) / RELEASE_FILE
     release_file.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return reference
@@ -315,13 +331,15 @@ def _signing(
     return sign
 
 
-def _state(statement: Mapping[str, Any], artifact: Artifact, bucket: str, s3: S3Client) -> None:
-    """Store who built it from what, beside it."""
+def _state(statement: Mapping[str, Any], artifact: Artifact, bucket: str, s3: S3Client) -> str:
+    """Store who built it from what, beside it; the key."""
     name = statement_name(statement)
     path = artifact.files[f"{artifact.prefix}/{CONTENTS_FILE}"].parent / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(canonical_json(statement), encoding="utf-8")
-    _send(path, bucket, f"{artifact.prefix}/{name}", s3)
+    key = f"{artifact.prefix}/{name}"
+    _send(path, bucket, key, s3)
+    return key
 
 
 def look_for_faults(artifact: Artifact, template: Path | None = None) -> str:
@@ -349,7 +367,7 @@ def read_for_stages(template: Path, manifest: Manifest) -> Template:
     """The template with its loops written out for the stages. Raises ``TemplateError``."""
     settings = [_setting(stage, manifest) for stage in manifest.stages]
     read = read_template(template)
-    _refuse_secrets(read, manifest)
+    refuse_secrets(read, manifest)
     return expand_loops(read, str(template), settings)
 
 
@@ -376,6 +394,10 @@ def _left_out(path: Path) -> str:
     )
 
 
+def _not_listed(file: str) -> str:
+    return f"{file} cannot be read, so {BILL_FILE} lists nothing by it."
+
+
 def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
     """A topic that the manifest names is an ARN, or there. Raises ``InputError``."""
     known = of_type(template, TOPIC)
@@ -386,25 +408,6 @@ def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
                 f'{path} has no topic "{notification.topic}" to tell people through.',
                 mend=f"Give an ARN, or a logical id: {', '.join(known) or 'there is none'}.",
             )
-
-
-def _refuse_secrets(template: Template, manifest: Manifest) -> None:
-    """What CloudFormation does not echo is in no manifest: artifact and record keep what it says.
-
-    Raises ``InputError``.
-    """
-    declared = template.get("Parameters", {})
-    for number, stage in enumerate(manifest.stages):
-        for name, value in stage.parameters.items():
-            secret = str(declared.get(name, {}).get("NoEcho", "")).lower() == "true"
-            if secret and not _DYNAMIC_REFERENCE.fullmatch(value):
-                raise InputError(
-                    f"tidegate.yaml: {dotted(('stages', number, 'parameters', name))}: the template"
-                    " declares this parameter with NoEcho, and what a manifest says is kept in the"
-                    " artifact and in the record.",
-                    mend="Give a dynamic reference, such as `{{resolve:secretsmanager:<name>}}`, or"
-                    " let the function read the secret by its name.",
-                )
 
 
 def _check_partition(manifest: Manifest, bucket: str, home: str) -> None:

@@ -23,6 +23,7 @@ from tidegate.core.artifact import (
     configurations,
     fingerprint,
 )
+from tidegate.core.clear_text import is_not_echoed
 from tidegate.core.plan import ManagedAlias
 
 _NOT_PUBLISHED: Final = {
@@ -110,7 +111,7 @@ def _inputs(needed: Mapping[str, Any], function: str, report: Report) -> tuple[s
         section, _, parameter = name.partition(".")
         if section != "Parameters" or parameter.startswith("Tidegate"):
             continue
-        if str(definition.get("NoEcho", "")).lower() == "true":
+        if is_not_echoed(definition):
             report.notice(
                 f"{function} depends on the parameter {parameter}, which is not echoed: a change of"
                 " its value alone publishes no version. Let the function read the secret by name."

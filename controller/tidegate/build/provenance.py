@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
-from tidegate.core.artifact import ArtifactContents, Revision, canonical_json
+from tidegate.core.artifact import BILL_FILE, ArtifactContents, Revision, canonical_json
 
 BUILD_TYPE: Final = "urn:tidegate:build:v1"
 _STATEMENT: Final = "https://in-toto.io/Statement/v1"
@@ -20,14 +20,18 @@ _ELSEWHERE: Final = "urn:tidegate:builder:unknown"  # a machine that says nothin
 
 
 def provenance(
-    contents: ArtifactContents, revision: Revision, environment: Mapping[str, str]
+    contents: ArtifactContents,
+    revision: Revision,
+    repository: str,
+    environment: Mapping[str, str],
 ) -> dict[str, Any]:
     """The statement. CodeBuild names itself by ``CODEBUILD_BUILD_ARN``."""
     build = environment.get("CODEBUILD_BUILD_ARN", "")
-    repository = environment.get("CODEBUILD_SOURCE_REPO_URL", "")
     packages = {package.key: package.sha256 for package in contents.packages}
     subjects = {contents.template: contents.template_sha256, **packages}
     subjects["artifact.json"] = contents.digest().removeprefix("sha256:")
+    if contents.bill_sha256:
+        subjects[BILL_FILE] = contents.bill_sha256
     source: dict[str, Any] = {"digest": {"gitCommit": revision.commit}}
     if repository:
         source["uri"] = f"git+{repository}"
@@ -42,6 +46,7 @@ def provenance(
                 "buildType": BUILD_TYPE,
                 "externalParameters": {
                     "application": contents.application,
+                    "repository": repository,
                     "branch": revision.branch,
                 },
                 "resolvedDependencies": [source],

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 from tidegate.build.package import check_within, files_under
 from tidegate.core.artifact import Commit, Revision
@@ -76,6 +77,17 @@ def find_revision(folder: Path, environment: Mapping[str, str], **known: str) ->
     return Revision(**{key: _one_line(text) for key, text in found.items()}, history=history)
 
 
+def find_repository(folder: Path, environment: Mapping[str, str]) -> str:
+    """Where the checkout was cloned from, without credentials; "" when that is not known.
+
+    A CodeBuild project that has the source itself says it by ``CODEBUILD_SOURCE_REPO_URL``.
+    """
+    origin = _git(folder, "config", "--get", "remote.origin.url").strip()
+    return _without_credentials(
+        _one_line(origin or environment.get("CODEBUILD_SOURCE_REPO_URL", ""))
+    )
+
+
 def source_files(folder: Path, *, output: Path) -> Iterable[tuple[str, Path]]:
     """What git tracks, as it is now; where git tracks nothing, all files that no build wrote.
 
@@ -134,6 +146,17 @@ def _hidden_parents(folder: Path, commit: str) -> tuple[str, ...]:
     header = _git(folder, "cat-file", "commit", commit).partition("\n\n")[0]
     lines = (line.split(" ", 1) for line in header.splitlines())
     return tuple(value for key, value in lines if key == "parent")
+
+
+def _without_credentials(address: str) -> str:
+    """The address of a repository as everybody may read it; "" of what is none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    if not parts.scheme or not parts.netloc:
+        return address  # a path, or user@host:path, which can hold no password
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _one_line(text: str) -> str:

@@ -65,6 +65,7 @@ def build(
       sam build && tidegate build --template .aws-sam/build/template.yaml --bucket my-artifacts
     """
     from tidegate.build.artifact import build_and_upload
+    from tidegate.core.artifact import BILL_FILE
 
     here: Context = context.obj
     session = here.session()
@@ -84,6 +85,8 @@ def build(
     )
     say(f"Built {reference.application} {reference.digest}")
     say(f"Stored s3://{reference.bucket}/{reference.prefix}")
+    statement = reference.provenance.removeprefix(f"{reference.prefix}/")
+    say(f"There: its bill of materials, {BILL_FILE}, and its provenance, {statement}")
     say(f"Wrote {output}. To release it: {command('release', str(output))}")
 
 

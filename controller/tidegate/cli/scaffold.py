@@ -19,6 +19,7 @@ from tidegate.build.source import source_root
 from tidegate.build.template import Template, of_type, parse_template
 from tidegate.cli.insertion import Insertion, TemplateText
 from tidegate.core.artifact import TemplateDefaults
+from tidegate.core.clear_text import is_not_echoed
 from tidegate.core.errors import InputError
 from tidegate.core.strategy import NAMED
 
@@ -28,6 +29,7 @@ _HOOK_FOLDER: Final = Path("hooks/pre_traffic")
 _TEST_FILE: Final = Path("tests/test_release.py")
 _LOCK_FILE: Final = Path("tests/requirements-release.txt")
 _RUNTIME: Final = "python3.12"
+_REFERENCE: Final = "{{resolve:secretsmanager:set-me}}"
 _STAGE_PARAMETERS: Final = ("Stage", "StageName", "Environment", "Env")
 
 
@@ -174,6 +176,8 @@ def _values(sam: Template, stage: str) -> dict[str, str]:
         allowed = parameter.get("AllowedValues")
         if name in _STAGE_PARAMETERS and (allowed is None or stage in allowed):
             values[name] = stage
+        elif "Default" not in parameter and is_not_echoed(parameter):
+            values[name] = _REFERENCE
         elif "Default" not in parameter:
             values[name] = str(allowed[0]) if allowed else "set-me"
     return values

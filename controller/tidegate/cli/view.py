@@ -21,6 +21,8 @@ from tidegate.cli.tree import (
     said,
     stage_node,
 )
+from tidegate.core.artifact import BILL_FILE
+from tidegate.core.plan import ArtifactRef
 from tidegate.core.record import Retreat
 from tidegate.core.view import HistoryEntry, LiveSpan, Mood, ReleaseView, TestView
 
@@ -110,6 +112,12 @@ def draw_history(entries: Sequence[HistoryEntry]) -> RenderableType:
 # --- the parts of a release
 
 
+def _built(artifact: ArtifactRef) -> str:
+    """Where its bill of materials lies, and what the build says of where it comes from."""
+    statement = artifact.provenance.removeprefix(f"{artifact.prefix}/")
+    return f"s3://{artifact.bucket}/{artifact.prefix}/ ({BILL_FILE}, {statement})"
+
+
 def _header(view: ReleaseView) -> RenderableType:
     artifact = view.artifact
     took = elapsed_seconds(view.started_at, view.ended_at, view.at)
@@ -139,6 +147,8 @@ def _facts(view: ReleaseView) -> RenderableType:
             facts.add_row("", Text(f"{test.name}: {test.cause or 'failed'} {test.url}".strip()))
     if words := next_words(view):
         facts.add_row("next", Text(words, style=STYLES[view.mood]))
+    if view.artifact.provenance:
+        facts.add_row("built", Text(_built(view.artifact)))
     if view.retreat:
         facts.add_row("traffic", Text(_retreat(view.retreat)))
     if view.abort_wanted_by:

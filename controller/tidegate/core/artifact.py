@@ -28,6 +28,8 @@ PACKAGE_VERSION_PARAMETER: Final = "TidegatePackageVersion"
 """Begins the names of the parameters that tell a stack which S3 version of a package to take."""
 CONTENTS_FILE: Final = "artifact.json"
 SOURCE_FILE: Final = "source.zip"
+BILL_FILE: Final = "sbom.cdx.json"
+"""The bill of materials, under the artifact's prefix."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

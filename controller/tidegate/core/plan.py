@@ -42,6 +42,7 @@ class ArtifactRef(Model):
     branch: str = ""
     author: str = ""
     subject: str = ""  # first line of the commit message, for people
+    provenance: str = ""  # key of the build's statement; "" by an older build
     versions: dict[str, dict[str, str]] = Field(default_factory=dict)  # S3's, by bucket and key
 
     def version(self, bucket: str, key: str) -> str:

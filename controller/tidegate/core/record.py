@@ -145,6 +145,10 @@ class Item(Model):
         """The sort key."""
         return self.place[1].format(**dict(self))
 
+    def expired(self, now: datetime) -> bool:
+        """Whether it need not be there: the table forgets some days late."""
+        return self.expires_at is not None and self.expires_at <= now.timestamp()
+
 
 def application_partition(application: str) -> str:
     """Where an application's releases, lock and live versions lie."""
@@ -666,6 +670,12 @@ class HookRun(Item):
     def id(self) -> str:
         """What an answer calls the run by: it says nothing that is secret."""
         return f"{self.release_id}/{self.stage}/{self.target}/{self.when}/{self.function}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_log(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """What runs of earlier versions of Tidegate kept for ever is not taken over."""
+        return {name: value for name, value in data.items() if name != "log_tail"}
 
 
 class HookLog(Item):

@@ -299,7 +299,7 @@ class HistoryEntry(Model):
 
 def release_view(release: Release, items: Iterable[Item], now: datetime) -> ReleaseView:
     """Arrange what the record holds of one release."""
-    known = tuple(items)
+    known = tuple(item for item in items if not item.expired(now))
     plan = next((item.plan for item in _of(Plan, known)), None)
     over = release.phase.over
     stages = () if plan is None else tuple(_stage(s, known, over) for s in plan.stages)

@@ -28,7 +28,9 @@ def package(folder: Path, **files: str) -> Path:
 
 
 def bill(folder: Path, files: dict[str, str]) -> dict[str, Any]:
-    return bill_of_materials("shop", {"packages/abc.zip": package(folder, **files)})
+    found, unread = bill_of_materials("shop", {"packages/abc.zip": package(folder, **files)})
+    assert unread == []
+    return found
 
 
 @pytest.mark.parametrize(
@@ -44,8 +46,7 @@ def bill(folder: Path, files: dict[str, str]) -> dict[str, Any]:
             "pkg:npm/%40aws/sdk@3.0.0",
             "3.0.0",
         ),
-        ("node_modules/odd/package.json", "no JSON", "pkg:npm/odd", None),
-        ("node_modules/odd/package.json", "[]", "pkg:npm/odd", None),
+        ("node_modules/odd/package.json", "{}", "pkg:npm/odd", None),
     ],
 )
 def test_a_library_in_a_package_has_an_address(
@@ -73,7 +74,7 @@ def test_every_reference_in_a_bill_is_its_own(tmp_path: Path) -> None:
         "x/a-1.dist-info/METADATA": "",
     }
     path = package(tmp_path, **files)
-    found = bill_of_materials("shop", {"p/1.zip": path, "p/2.zip": path})
+    found, _ = bill_of_materials("shop", {"p/1.zip": path, "p/2.zip": path})
     parts = [part for one in found["components"] for part in (one, *one["components"])]
     references = [part["bom-ref"] for part in parts]
     assert len(references) == len(set(references)) == 6
@@ -90,11 +91,12 @@ def test_an_artifact_is_named_for_its_bill_too(application: MakeApplication) -> 
 
 def test_a_statement_names_what_was_built_by_whom_from_what(application: MakeApplication) -> None:
     artifact = build_artifact(application("plain"))
-    said = provenance(artifact.contents, REVISION, {"CODEBUILD_BUILD_ARN": BUILD})
+    said = provenance(artifact.contents, REVISION, "", {"CODEBUILD_BUILD_ARN": BUILD})
 
     digests = {one["name"]: one["digest"]["sha256"] for one in said["subject"]}
     assert digests["artifact.json"] == artifact.digest.removeprefix("sha256:")
     assert {p.key: p.sha256 for p in artifact.contents.packages}.items() <= digests.items()
+    assert digests["sbom.cdx.json"] == artifact.contents.bill_sha256
     built = said["predicate"]["buildDefinition"]
     assert built["resolvedDependencies"] == [{"digest": {"gitCommit": "c" * 40}}]
     run = said["predicate"]["runDetails"]
@@ -104,9 +106,63 @@ def test_a_statement_names_what_was_built_by_whom_from_what(application: MakeApp
 
 def test_another_build_of_the_same_makes_another_statement(application: MakeApplication) -> None:
     contents = build_artifact(application("plain")).contents
-    here = provenance(contents, REVISION, {"CODEBUILD_SOURCE_REPO_URL": "https://example.com/shop"})
+    here = provenance(contents, REVISION, "https://example.com/shop", {})
     assert here["predicate"]["runDetails"]["builder"]["id"] == "urn:tidegate:builder:unknown"
     (source,) = here["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert source["uri"] == "git+https://example.com/shop"
-    again = provenance(contents, REVISION, {"CODEBUILD_BUILD_ARN": BUILD})
+    again = provenance(contents, REVISION, "", {"CODEBUILD_BUILD_ARN": BUILD})
     assert statement_name(here) != statement_name(again) == statement_name(dict(again))
+
+
+LOCK: dict[str, Any] = {
+    "lockfileVersion": 3,
+    "packages": {
+        "": {"name": "shop", "version": "1.0.0"},
+        "node_modules/@aws/client": {"version": "3.1.0"},
+        "node_modules/a/node_modules/b": {"version": "2.0.0"},
+        "node_modules/alias": {"name": "real", "version": "1.0.0"},
+        "node_modules/vitest": {"version": "3.0.0", "dev": True},
+        "node_modules/local": {"resolved": "local", "link": True},
+        "local": {"version": "1.0.0"},
+    },
+}
+
+
+def test_the_lock_beside_bundled_code_says_what_is_in_it(tmp_path: Path) -> None:
+    (part,) = bill(tmp_path, {"app.js": "", "package-lock.json": json.dumps(LOCK)})["components"]
+    assert [library["purl"] for library in part["components"]] == [
+        "pkg:npm/%40aws/client@3.1.0",
+        "pkg:npm/b@2.0.0",
+        "pkg:npm/real@1.0.0",
+    ]
+
+
+def test_a_lock_says_nothing_where_its_modules_lie(tmp_path: Path) -> None:
+    files = {"package-lock.json": json.dumps(LOCK), "node_modules/b/package.json": "{}"}
+    (part,) = bill(tmp_path, files)["components"]
+    assert [library["purl"] for library in part["components"]] == ["pkg:npm/b"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("node_modules/odd/package.json", "no JSON"),
+        ("node_modules/odd/package.json", "[]"),
+        ("node_modules/odd/package.json", "[" * 200_000),
+        ("package-lock.json", '{"lockfileVersion": 1, "dependencies": {}}'),
+    ],
+)
+def test_what_cannot_be_read_is_named(file: str, text: str, tmp_path: Path) -> None:
+    found, unread = bill_of_materials("shop", {"p/1.zip": package(tmp_path, **{file: text})})
+    assert unread == [f"p/1.zip: {file}"]
+    assert "components" not in found["components"][0]
+
+
+def test_a_broken_archive_is_named_and_ends_no_build(tmp_path: Path) -> None:
+    path = package(tmp_path, **{"node_modules/a/package.json": "{}"})
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"PK\x01\x02", b"XXXX", 1))
+    assert bill_of_materials("shop", {"p/1.zip": path})[1] == ["p/1.zip"]
+    path.write_bytes(whole.replace(b"PK\x03\x04", b"XXXX", 1))
+    unread = bill_of_materials("shop", {"p/1.zip": path})[1]
+    assert unread == ["p/1.zip: node_modules/a/package.json"]

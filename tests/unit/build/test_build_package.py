@@ -165,3 +165,13 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(TemplateError, match=r"its name is not UTF-8\. Rename it"):
         write_zip(tmp_path / "code.zip", list(files_under(tmp_path)))
+
+
+def test_a_zip_that_code_names_is_stored_byte_for_byte(tmp_path: Path, store: PackageStore) -> None:
+    with zipfile.ZipFile(tmp_path / "signed.zip", "w") as archive:
+        archive.writestr("app.py", "")
+        archive.writestr("META-INF/aws_signer_signature_v1.0.SF", "signature")
+
+    key = store.add_code(tmp_path / "signed.zip")
+
+    assert store.path(key).read_bytes() == (tmp_path / "signed.zip").read_bytes()

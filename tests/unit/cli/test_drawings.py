@@ -435,3 +435,13 @@ def test_draws_what_is_back_and_what_is_not() -> None:
     assert re.search(r"traffic of Orders:live +✔ is back +all on version 3", picture)
     assert re.search(r"stack +✔ is back +as it was", picture)
     assert re.search(r"Table +⚠ is not back +it is empty", picture)
+
+
+def test_draws_where_the_bill_of_materials_and_the_provenance_lie() -> None:
+    old = seen([shop.plan()])
+    assert "built" not in drawn(draw_release(old))
+    key = f"{old.artifact.prefix}/provenance/5e1f.intoto.json"
+    artifact = old.artifact.model_copy(update={"provenance": key})
+    text = drawn(draw_release(old.model_copy(update={"artifact": artifact})), width=200)
+    place = f"s3://{artifact.bucket}/{artifact.prefix}/"
+    assert f"built  {place} (sbom.cdx.json, provenance/5e1f.intoto.json)" in text

@@ -221,6 +221,14 @@ def test_manifest_says_where_and_how(project: Project) -> None:
     assert prod.strategy
 
 
+def test_what_is_not_echoed_gets_a_reference(project: Project) -> None:
+    folder = project(UNPUBLISHED.replace("TableName: {", "TableName: {NoEcho: true, "))
+    done = init(folder)
+    assert done.exit_code == 0, done.output
+    test, _ = parse_manifest((folder / "tidegate.yaml").read_text()).stages
+    assert test.parameters["TableName"] == "{{resolve:secretsmanager:set-me}}"
+
+
 def test_strategy_and_hooks_of_the_template_stay_in_force(project: Project) -> None:
     folder = project("codedeploy")
     init(folder)

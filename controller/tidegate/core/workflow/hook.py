@@ -141,12 +141,14 @@ def _invoke(scene: Scene, run: HookRun, plan: HookPlan, terms: Terms) -> HookRun
     began = clock.now()
     ended = scene.world.functions.invoke(physical, payload, seconds)
     over: dict[str, Any] = {"seconds": (clock.now() - began).total_seconds()}
-    _keep_log(scene, run, ended.log_tail)
     if _answers_later(ended) and run.deadline:
-        return _wait(scene, run, over)
-    cause = _why_failed(ended)
-    over |= {"outcome": Outcome.FAILED if cause else Outcome.PASSED, "cause": cause}
-    return put_over(scene.ports.ledger, run.model_copy(update=over))
+        kept = _wait(scene, run, over)
+    else:
+        cause = _why_failed(ended)
+        over |= {"outcome": Outcome.FAILED if cause else Outcome.PASSED, "cause": cause}
+        kept = put_over(scene.ports.ledger, run.model_copy(update=over))
+    _keep_log(scene, run, ended.log_tail)
+    return kept
 
 
 def _keep_log(scene: Scene, run: HookRun, tail: str) -> None:

@@ -14,6 +14,7 @@ from tidegate.core.artifact import (
     sha256_digest,
 )
 from tidegate.core.capacity import extra_usd, shift_seconds
+from tidegate.core.clear_text import is_not_echoed
 from tidegate.core.errors import ChangeIrreversible
 from tidegate.core.invokers import template_bypasses
 from tidegate.core.irreversible import irreversible, is_kept
@@ -165,7 +166,7 @@ def _parameters(prospect: Prospect) -> Iterator[ParameterLine]:
         old = prospect.before.parameters.get(name, "")
         new = prospect.spec.parameters.get(name, str(declaration.get("Default", "")))
         tells = name not in ours and not name.startswith(PACKAGE_VERSION_PARAMETER)
-        if tells and old != new and str(declaration.get("NoEcho")).lower() != "true":
+        if tells and old != new and not is_not_echoed(declaration):
             yield ParameterLine(name=name, old=old, new=new)
 
 

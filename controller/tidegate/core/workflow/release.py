@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict
 
+from tidegate.core.clear_text import refuse_secrets
 from tidegate.core.errors import TestsFailed
 from tidegate.core.failure import Failure, release_phase, root_cause
 from tidegate.core.plaintext import require_plain
@@ -90,7 +91,7 @@ def plan_release(ports: Ports, artifact: ArtifactRef, execution: str) -> Planned
     contents = read_contents(ports.artifacts, artifact)
     require_versions(artifact, contents)
     require_revision(artifact, contents)
-    read_template(ports.artifacts, artifact, contents)
+    refuse_secrets(read_template(ports.artifacts, artifact, contents), contents.manifest)
     check_source(ports.artifacts, artifact, contents)
     plan = put_once(ports.ledger, Plan(plan=make_plan(ref, artifact, contents))).plan
     return Planned(
