@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.checkouts import git
 from support.story import PROD, Story
 from tidegate.build.source import find_revision
 from tidegate.cli.reading import read_release
@@ -227,14 +227,6 @@ def without_revision(story: Story, built: ArtifactRef) -> ArtifactRef:
     return built.model_copy(
         update={"digest": old.digest(), "versions": versions, "author": "Eve <eve@example.org>"}
     )
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-    command = ["git", *identity, *arguments]
-    return subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def commit(folder: Path, *, author: str = "Ada") -> str:

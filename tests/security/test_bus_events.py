@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.decode.cfn_yaml import loads
 
+from support.lambda_context import Context
+from support.own_templates import own_template
 from tidegate.core.ports import Ports
 from tidegate.handlers import hear_alarm, hear_hook
 from tidegate.handlers.task import Task
 from tidegate.local.cloud import EmbeddedAws
 
-TEMPLATE: Mapping[str, Any] = json.loads(
-    json.dumps(loads((Path(__file__).parents[2] / "template.yaml").read_text()))
-)["Resources"]
+TEMPLATE = own_template("template.yaml")["Resources"]
 RUN = "hello-1/prod/222222222222/eu-west-1/pre-traffic/Pre"
 TRAFFIC = ("Tick", "RestoreTraffic", "HearAlarm", "Operate", "Guardian")
-
-
-class Invocation:
-    """What Lambda tells a function about its invocation."""
-
-    function_name = "tidegate-hear"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:eu-west-1:111111111111:function:tidegate-hear"
-    aws_request_id = "request"
 
 
 def passes(aws: EmbeddedAws, account: str, detail: object, kind: str = "Hook Answer") -> bool:
@@ -78,7 +67,7 @@ def test_garbage_is_refused_once_and_not_repeated(
         "region": "r",
         "detail": detail,
     }
-    assert Task(hear.model, hear.act, no_ports)(event, Invocation()) == {}  # type: ignore[arg-type]
+    assert Task(hear.model, hear.act, no_ports)(event, Context()) == {}  # type: ignore[arg-type]
 
 
 def no_ports() -> Ports:

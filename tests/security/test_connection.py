@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.decode.cfn_yaml import loads
 
-TEMPLATE: Mapping[str, Any] = json.loads(
-    json.dumps(loads((Path(__file__).parents[2] / "pipeline" / "template.yaml").read_text()))
-)["Resources"]
+from support.own_templates import own_template
+
+TEMPLATE = own_template("pipeline/template.yaml")["Resources"]
 USES = [
     (name, statement)
     for name, resource in TEMPLATE.items()

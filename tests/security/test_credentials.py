@@ -6,7 +6,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from attacker import Answer, send, signed
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from contract.local.lambda_functions import Function
 from tidegate.local import git, process
 from tidegate.local.cloud import EmbeddedAws
 from tidegate.local.process import LocalAws
@@ -257,22 +258,13 @@ def test_the_command_line_hands_out_what_works(started: LocalAws) -> None:
     assert answer.stdout.strip() == "111111111111"
 
 
-def test_a_function_of_one_start_can_call_it(
-    aws: EmbeddedAws, account: str, package: Callable[[str], bytes]
-) -> None:
-    functions = aws.client("lambda", account=account)
+def test_a_function_of_one_start_can_call_it(aws: EmbeddedAws, account: str) -> None:
     code = (
         "import boto3\n"
         "def handler(event, context):\n"
         "    return boto3.client('sts').get_caller_identity()['Account']\n"
     )
-    functions.create_function(
-        FunctionName="asks",
-        Runtime="python3.11",
-        Handler="app.handler",
-        Timeout=60,
-        Role=f"arn:aws:iam::{account}:role/any",
-        Code={"ZipFile": package(code)},
-    )
+    role = f"arn:aws:iam::{account}:role/any"
+    functions = Function.create(aws, account, code, name="asks", Timeout=60, Role=role).client
     answer = functions.invoke(FunctionName="asks")
     assert json.load(answer["Payload"]) == account

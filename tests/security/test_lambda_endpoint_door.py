@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +11,7 @@ import pytest
 from attacker import EVIL, PAGE, SIMPLE, Answer, function, send
 from botocore.exceptions import ClientError
 
+from contract.local.lambda_functions import Function, package
 from tidegate.local.cloud import EmbeddedAws
 from tidegate.local.endpoint.start import Choice, Endpoint, Kind, running
 
@@ -87,9 +88,7 @@ def test_no_page_reaches_it_by_a_name_of_its_own(endpoint: Endpoint) -> None:
     assert answer.status == 421
 
 
-def test_nobody_who_may_invoke_may_bring_code(
-    endpoint: Endpoint, package: Callable[[str], bytes]
-) -> None:
+def test_nobody_who_may_invoke_may_bring_code(endpoint: Endpoint) -> None:
     code = package("def handler(event, context): return 'evil'")
     session = boto3.Session("AKIAIOSFODNN7EXAMPLE", "any", region_name="us-east-1")
     client = session.client("lambda", endpoint_url=endpoint.url)
@@ -110,24 +109,17 @@ def test_nobody_who_may_invoke_may_bring_code(
 
 
 def test_no_page_answers_in_place_of_a_function(
-    aws: EmbeddedAws, account: str, package: Callable[[str], bytes], tmp_path: Path
+    aws: EmbeddedAws, account: str, tmp_path: Path
 ) -> None:
     """The Runtime API takes what the function's process says, on a port that a page can try."""
-    functions = aws.client("lambda", account=account)
     code = (
         "import os, time\n"
         "def handler(event, context):\n"
         "    while event and not os.path.exists(event): time.sleep(0.01)\n"
         "    return os.environ['AWS_LAMBDA_RUNTIME_API']\n"
     )
-    functions.create_function(
-        FunctionName="fn",
-        Runtime="python3.11",
-        Handler="app.handler",
-        Timeout=60,
-        Role=f"arn:aws:iam::{account}:role/any",
-        Code={"ZipFile": package(code)},
-    )
+    role = f"arn:aws:iam::{account}:role/any"
+    functions = Function.create(aws, account, code, name="fn", Timeout=60, Role=role).client
 
     def invoke(event: str) -> str:
         answer = functions.invoke(FunctionName="fn", Payload=json.dumps(event))

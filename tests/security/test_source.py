@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.applications import MANIFEST, write
+from support.checkouts import git
 from tidegate.build.artifact import Artifact, build_artifact
 from tidegate.build.source import find_revision, source_files
 from tidegate.core.errors import InputError, TemplateError
@@ -37,14 +38,6 @@ def folder(tmp_path: Path) -> Path:
         },
     )
     return tmp_path / "application"
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-    command = ["git", *identity, *arguments]
-    return subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def packed(artifact: Artifact) -> dict[str, str]:

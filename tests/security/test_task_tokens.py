@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import pytest
-from cfnlint.decode.cfn_yaml import loads
 
+from support.own_templates import own_template
 from tidegate.core.record import Item, Token
 
-TEMPLATE = json.loads(json.dumps(loads((Path(__file__).parents[2] / "template.yaml").read_text())))
+TEMPLATE = own_template("template.yaml")["Resources"]
 
 
 def may_read(partition: str) -> bool:
     """Whether the viewers' policy lets them read a partition of the table."""
-    document = TEMPLATE["Resources"]["ViewerPolicy"]["Properties"]["PolicyDocument"]
+    document = TEMPLATE["ViewerPolicy"]["Properties"]["PolicyDocument"]
     of_table = [s for s in document["Statement"] if "dynamodb:Query" in s["Action"]]
     (statement,) = of_table
     assert statement["Action"] == ["dynamodb:GetItem", "dynamodb:Query"]  # both name a partition

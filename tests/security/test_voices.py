@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from support.lambda_context import Context
 from support.story import Story
 from tidegate.aws import settings
 from tidegate.aws.identity import prove
@@ -23,19 +24,6 @@ from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
 
 TWO = "approval: {approvers: 2}"
 ROLE = "tidegate-operator"
-
-
-class Invocation:
-    """What Lambda tells a function about its invocation."""
-
-    def __init__(self, controller: str) -> None:
-        self.invoked_function_arn = controller
-        self.function_name = "tidegate-operate"
-        self.memory_limit_in_mb = 512
-        self.aws_request_id = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
 
 
 class Controller:
@@ -89,7 +77,13 @@ class Controller:
         handler = dataclasses.replace(operate.handler, ports=lambda: self.story.ports)
         sent = {"verb": verb, "release_id": "hello-1", "stage": "prod", **words}
         event = json.loads(json.dumps({**sent, "identity_proof": proof}))
-        return str(handler(event, Invocation(self.arn))["message"])
+        return str(handler(event, Context(function=self.arn))["message"])
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Give the controller another value of a parameter."""
+    monkeypatch.setenv(name, value)
+    settings.settings.cache_clear()
 
 
 @pytest.fixture
@@ -141,8 +135,7 @@ def test_no_vote_for_sessions_of_foreign_accounts(controller: Controller) -> Non
 def test_an_account_that_the_controller_names_has_a_say(
     controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TIDEGATE_OPERATOR_ACCOUNTS", "444444444444, 555555555555")
-    settings.settings.cache_clear()
+    configure(monkeypatch, "TIDEGATE_OPERATOR_ACCOUNTS", "444444444444, 555555555555")
     known = controller.while_asking(
         lambda: controller.say(controller.session("ada", account="555555555555"))
     )
@@ -161,8 +154,7 @@ def test_no_second_vote_by_choosing_another_session_name(controller: Controller)
 def test_no_second_vote_by_another_role_or_account(
     controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TIDEGATE_OPERATOR_ACCOUNTS", "555555555555")
-    settings.settings.cache_clear()
+    configure(monkeypatch, "TIDEGATE_OPERATOR_ACCOUNTS", "555555555555")
 
     def twice() -> None:
         controller.say(controller.session("ada"))
@@ -218,8 +210,7 @@ def test_whoever_may_not_vote_may_still_stop_a_release(controller: Controller) -
 def test_who_may_approve_may_not_abort(
     controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TIDEGATE_OPERATOR_RIGHTS", f"{ROLE}/hello/approve, OnCall/*/abort")
-    settings.settings.cache_clear()
+    configure(monkeypatch, "TIDEGATE_OPERATOR_RIGHTS", f"{ROLE}/hello/approve, OnCall/*/abort")
 
     def both() -> None:
         ada = controller.session("ada")
@@ -234,8 +225,7 @@ def test_who_may_approve_may_not_abort(
 def test_rights_for_one_application_are_none_for_another(
     controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TIDEGATE_OPERATOR_RIGHTS", f"{ROLE}/pay-*/*, {ROLE}/hello-*/*")
-    settings.settings.cache_clear()
+    configure(monkeypatch, "TIDEGATE_OPERATOR_RIGHTS", f"{ROLE}/pay-*/*, {ROLE}/hello-*/*")
 
     def ask() -> None:
         with pytest.raises(NotAllowedNow, match="OperatorRights"):
@@ -248,8 +238,7 @@ def test_rights_for_one_application_are_none_for_another(
 def test_a_right_that_is_none_gives_nobody_anything(
     controller: Controller, monkeypatch: pytest.MonkeyPatch, right: str
 ) -> None:
-    monkeypatch.setenv("TIDEGATE_OPERATOR_RIGHTS", right)
-    settings.settings.cache_clear()
+    configure(monkeypatch, "TIDEGATE_OPERATOR_RIGHTS", right)
 
     def ask() -> None:
         with pytest.raises(InputError, match="Give ROLE/APPLICATION/VERB each"):

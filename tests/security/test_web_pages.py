@@ -2,13 +2,13 @@
 
 import json
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attacker import EVIL, PAGE, SIMPLE, function, port_of, send, signed
 
+from contract.local.lambda_functions import package
 from tidegate.local.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
@@ -20,7 +20,7 @@ BROWSERS = [PAGE, {"Origin": EVIL}, {"Origin": "null"}, {"Sec-Fetch-Site": "cros
 
 @pytest.mark.parametrize("browser", [*BROWSERS, OLD_BROWSER])
 def test_no_page_runs_code_by_two_simple_posts(
-    aws: EmbeddedAws, browser: dict[str, str], package: Callable[[str], bytes], tmp_path: Path
+    aws: EmbeddedAws, browser: dict[str, str], tmp_path: Path
 ) -> None:
     written = tmp_path / "written"
     code = f"def handler(event, context): open({str(written)!r}, 'w').close()"
@@ -132,7 +132,7 @@ def test_no_page_reaches_what_no_service_of_aws_answers(
 
 
 @pytest.fixture
-def public_url(aws: EmbeddedAws, account: str, package: Callable[[str], bytes]) -> str:
+def public_url(aws: EmbeddedAws, account: str) -> str:
     """The host of a function that answers everybody."""
     functions = aws.client("lambda", account=account)
     functions.create_function(

@@ -7,12 +7,10 @@ names the S3 version of each, so that nothing that is stored later can take its 
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -37,6 +35,7 @@ from tidegate.build.package import (
 )
 from tidegate.build.provenance import provenance, statement_name
 from tidegate.build.regions import aws_partitions
+from tidegate.build.sending import send, send_all
 from tidegate.build.signing import PackageSigner
 from tidegate.build.slips import find_slips
 from tidegate.build.source import (
@@ -69,16 +68,12 @@ from tidegate.core.yamltext import dotted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_signer import SignerClient
 
 OUTPUT_FOLDER: Final = ".tidegate/build"
 MANIFEST: Final = "tidegate.yaml"
 TEMPLATE_FILE: Final = "template.json"
 
-_UPLOADS_AT_ONCE: Final = 8
 _OLD_LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
-_BY_ANOTHER_BUILD: Final = {"PreconditionFailed", "ConditionalRequestConflict"}
-_PERHAPS_MISSING: Final = {"404", "403"}  # 403: it is not there, and we may not list the bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +221,8 @@ def upload(artifact: Artifact, bucket: str, s3: S3Client) -> dict[str, str]:
     """
     description = f"{artifact.prefix}/{CONTENTS_FILE}"
     others = {key: path for key, path in artifact.files.items() if key != description}
-    sent = _send_all(others, bucket, s3)
-    return {**sent, description: _send(artifact.files[description], bucket, description, s3)}
+    sent = send_all(others, bucket, s3)
+    return {**sent, description: send(artifact.files[description], bucket, description, s3)}
 
 
 def region_buckets(
@@ -272,8 +267,7 @@ def build_and_upload(
     release_file: Path | None = None,
     revision: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
-    signer: SignerClient | None = None,
-    signing_profile: str = "",
+    signer: PackageSigner | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> ArtifactRef:
     """Build the application in ``folder``, store the artifact, write and return ``release.json``.
@@ -281,10 +275,9 @@ def build_and_upload(
     ``region_bucket`` names the bucket of every other region that stages deploy to, with
     ``{region}`` in it, and ``s3_in`` makes a client there.
     ``revision`` may name commit, branch, author and subject; the pipeline's environment (this
-    process's unless given) wins over it, and git says the rest. With ``signer`` the packages are
-    signed with ``signing_profile``. ``tell`` hears what of the
-    template is not taken over. Raises ``InputError`` for an artifact that no release could be
-    planned of, and for a commit that is not the one checked out.
+    process's unless given) wins over it, and git says the rest. ``signer`` signs the
+    packages. ``tell`` hears what of the template is not taken over. Raises ``InputError`` for an
+    artifact that no release could be planned of, and for a commit that is not the one checked out.
     """
     environment = os.environ if environment is None else environment
     built_from = find_revision(folder, environment, **(revision or {}))
@@ -294,7 +287,7 @@ def build_and_upload(
         template=template,
         output=output,
         revision=built_from,
-        sign=_signing(signer, signing_profile, bucket, s3) if signer else None,
+        sign=signer.sign if signer else None,
     )
     _check(artifact, artifact.reference(bucket))
     unlooked = look_for_faults(artifact, template)
@@ -304,7 +297,7 @@ def build_and_upload(
             if notice:
                 tell(notice)
     versions = {
-        there: _send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
+        there: send_all(artifact.packages, there, s3_in(region) if s3_in else s3)
         for region, there in buckets.items()
     }
     versions[bucket] = upload(artifact, bucket, s3)
@@ -317,20 +310,6 @@ def build_and_upload(
     return reference
 
 
-def _signing(
-    signer: SignerClient, profile: str, bucket: str, s3: S3Client
-) -> Callable[[str, Path], None]:
-    """How a package of an application is signed."""
-
-    def store(path: Path, key: str) -> str:
-        return _send(path, bucket, key, s3)
-
-    def sign(application: str, package: Path) -> None:
-        PackageSigner(signer, s3, bucket, application, profile, store).sign(package)
-
-    return sign
-
-
 def _state(statement: Mapping[str, Any], artifact: Artifact, bucket: str, s3: S3Client) -> str:
     """Store who built it from what, beside it; the key."""
     name = statement_name(statement)
@@ -338,7 +317,7 @@ def _state(statement: Mapping[str, Any], artifact: Artifact, bucket: str, s3: S3
     path.parent.mkdir(exist_ok=True)
     path.write_text(canonical_json(statement), encoding="utf-8")
     key = f"{artifact.prefix}/{name}"
-    _send(path, bucket, key, s3)
+    send(path, bucket, key, s3)
     return key
 
 
@@ -500,74 +479,3 @@ def _region_of(bucket: str, s3: S3Client) -> str:
             mend="See that it exists, and that the build may call s3:GetBucketLocation.",
         ) from error
     return _OLD_LOCATIONS.get(said or "", said or "")
-
-
-def _send_all(files: Mapping[str, Path], bucket: str, s3: S3Client) -> dict[str, str]:
-    """Send what the bucket lacks, several at a time; the S3 version of every object."""
-
-    def send(key: str) -> str:
-        return _send(files[key], bucket, key, s3)
-
-    with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-        return dict(zip(files, pool.map(send, files), strict=True))
-
-
-def _send(path: Path, bucket: str, key: str, s3: S3Client) -> str:
-    """Store the file under this key unless it is there; the object's S3 version.
-
-    Raises ``ArtifactError`` when something else is there.
-    """
-    return _stored(path, bucket, key, s3) or _put(path, bucket, key, s3)
-
-
-def _stored(path: Path, bucket: str, key: str, s3: S3Client) -> str:
-    """The version of what is there; "" when nothing is."""
-    try:
-        found = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _PERHAPS_MISSING:
-            raise _refused(bucket, key, error) from error
-        return ""
-    if found.get("ChecksumSHA256") != base64.b64encode(bytes.fromhex(sha256_of(path))).decode():
-        raise ArtifactError(
-            f"s3://{bucket}/{key} is there already, with other bytes than this build's (version"
-            f" {found.get('VersionId', 'null')} of {found['LastModified']:%Y-%m-%d %H:%M}).",
-            mend="Find out who has stored it, for no build overwrites anything; then delete that"
-            " object and build again.",
-        )
-    return _version(found, bucket)
-
-
-def _put(path: Path, bucket: str, key: str, s3: S3Client) -> str:
-    """Store what is not there yet, and never in place of something."""
-    try:
-        with path.open("rb") as body:
-            made = s3.put_object(
-                Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256", IfNoneMatch="*"
-            )
-    except ClientError as error:
-        found = ""
-        if error.response["Error"]["Code"] in _BY_ANOTHER_BUILD:
-            found = _stored(path, bucket, key, s3)
-        if not found:
-            raise _refused(bucket, key, error) from error
-        return found
-    return _version(made, bucket)
-
-
-def _version(answer: Mapping[str, Any], bucket: str) -> str:
-    version: str = answer.get("VersionId", "null")
-    if version == "null":
-        raise ArtifactError(
-            f"The bucket {bucket} keeps no versions, so a release could not name the very objects"
-            " that this build has stored.",
-            mend="Turn its versioning on, as pipeline/template.yaml does, and build again.",
-        )
-    return version
-
-
-def _refused(bucket: str, key: str, error: ClientError) -> ArtifactError:
-    return ArtifactError(
-        f"s3://{bucket}/{key} cannot be stored: {error}",
-        mend="See that the bucket exists, and that the build may read and write in it.",
-    )

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from tidegate.build.package import sha256_of
+from tidegate.build.sending import send
 from tidegate.core.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ _MEND: Final = (
     " that the build may use it (SigningProfileName of pipeline/template.yaml)."
 )
 
-Store = Callable[[Path, str], str]
-"""Puts a file under a key of the bucket, unless it is there; gives the version of the object."""
-
 
 @dataclass(frozen=True, slots=True)
 class PackageSigner:
@@ -40,18 +38,15 @@ class PackageSigner:
     signer: SignerClient
     s3: S3Client
     bucket: str
-    application: str
     profile: str
-    store: Store
 
-    def sign(self, package: Path) -> None:
+    def sign(self, application: str, package: Path) -> None:
         """Put the signed package in the place of the file. Raises ``ArtifactError``."""
-        with package.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        key = f"{self.application}/signing/{digest}.zip"
-        version = self.store(package, key)
+        folder = f"{application}/signing"
+        key = f"{folder}/{sha256_of(package)}.zip"
+        version = send(package, self.bucket, key, self.s3)
         try:
-            signed = self._signed(key, version)
+            signed = self._signed(folder, key, version)
             with package.open("wb") as file:
                 shutil.copyfileobj(self.s3.get_object(Bucket=self.bucket, Key=signed)["Body"], file)
         except (BotoCoreError, ClientError) as error:
@@ -59,14 +54,12 @@ class PackageSigner:
                 f"s3://{self.bucket}/{key} was not signed with {self.profile}: {error}", mend=_MEND
             ) from error
 
-    def _signed(self, key: str, version: str) -> str:
+    def _signed(self, folder: str, key: str, version: str) -> str:
         """The key of the signed object."""
         token = hashlib.sha256(f"{self.profile} {self.bucket} {key} {version}".encode())
         job = self.signer.start_signing_job(
             source={"s3": {"bucketName": self.bucket, "key": key, "version": version}},
-            destination={
-                "s3": {"bucketName": self.bucket, "prefix": f"{self.application}/signing/signed-"}
-            },
+            destination={"s3": {"bucketName": self.bucket, "prefix": f"{folder}/signed-"}},
             profileName=self.profile,
             clientRequestToken=token.hexdigest(),
         )["jobId"]

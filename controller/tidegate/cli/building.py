@@ -65,22 +65,25 @@ def build(
       sam build && tidegate build --template .aws-sam/build/template.yaml --bucket my-artifacts
     """
     from tidegate.build.artifact import build_and_upload
+    from tidegate.build.signing import PackageSigner
     from tidegate.core.artifact import BILL_FILE
 
     here: Context = context.obj
     session = here.session()
+    s3, signer = session.client("s3"), None
+    if signing_profile:
+        signer = PackageSigner(session.client("signer"), s3, bucket, signing_profile)
     reference = build_and_upload(
         file.parent,
         bucket=bucket,
-        s3=session.client("s3"),
+        s3=s3,
         region_bucket=region_bucket,
         s3_in=lambda region: session.client("s3", region_name=region),
         manifest=file,
         template=template,
         release_file=output,
         revision={"commit": commit, "branch": branch, "author": author, "subject": subject},
-        signer=session.client("signer") if signing_profile else None,
-        signing_profile=signing_profile,
+        signer=signer,
         tell=lambda notice: say(f"Note: {notice}", err=True),
     )
     say(f"Built {reference.application} {reference.digest}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,8 +41,8 @@ def dashboard(
     from tidegate.web.server import Page, PageServer
 
     here: Context = context.obj
-    with Handover() as handover:
-        page = Page(here.connect(), here.now, on_key=handover.end)
+    with closing(Handover()) as handover:
+        page = Page(here.connect(), here.now, on_key=handover.close)
         try:
             server = PageServer(page, port)
         except OSError as error:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import html
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 _LEADS_ON: Final = """\
 <!doctype html>
@@ -22,21 +21,10 @@ _LEADS_ON: Final = """\
 
 
 class Handover:
-    """A file with mode 0600 that leads to an address; gone when the block ends, or earlier."""
+    """A file with mode 0600 that leads to an address, until it is closed."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.end()
 
     def lead_to(self, address: str) -> str:
         """Write the file; what to open in the browser. Raises ``OSError``.
@@ -52,7 +40,7 @@ class Handover:
             file.write(_LEADS_ON.format(address=html.escape(address)))
         return self._path.as_uri()
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Remove the file, if it is there still."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)

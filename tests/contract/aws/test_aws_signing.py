@@ -90,8 +90,7 @@ def build(tmp_path: Path, s3: Any, bucket: str, signer: Signer) -> Callable[[], 
             s3=s3,
             revision=COMMIT,
             environment={},
-            signer=signer.client,
-            signing_profile="shop",
+            signer=PackageSigner(signer.client, s3, bucket, "shop"),
         )
 
     return build
@@ -135,6 +134,6 @@ def test_says_that_signer_cannot_be_asked(tmp_path: Path, s3: Any, bucket: str) 
         aws_access_key_id="a",
         aws_secret_access_key="b",
     )
-    asked = PackageSigner(nobody, s3, bucket, "shop", "shop", lambda path, key: "1")
+    asked = PackageSigner(nobody, s3, bucket, "shop")
     with pytest.raises(ArtifactError, match=r"was not signed with shop: .*SigningProfileName"):
-        asked.sign(package)
+        asked.sign("shop", package)

@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-from cfnlint.decode.cfn_yaml import loads
-
+from support.own_templates import own_template
 from support.waiting import messages, stack_status
 from tidegate.local.cloud import EmbeddedAws
 
@@ -30,7 +28,7 @@ class Crossing:
 
     def bus(self, accounts: list[str]) -> dict[str, Any]:
         """The bus of template.yaml, alone."""
-        template = json.loads(json.dumps(loads((ROOT / "template.yaml").read_text())))
+        template = own_template("template.yaml")
         bus = template["Resources"]["Bus"]
         bus["Properties"]["Name"] = BUS
         statements = bus["Properties"]["Policy"]["Statement"]
@@ -56,9 +54,7 @@ class Crossing:
 
     def tell(self, arn: str) -> None:
         """Let what hears alarms be this, by the pattern of template.yaml."""
-        functions = yaml.safe_load(
-            json.dumps(loads((ROOT / "template.yaml").read_text()))  # as sam reads it
-        )["Resources"]
+        functions = own_template("template.yaml")["Resources"]
         rule = functions["HearAlarmFunction"]["Properties"]["Events"]["AlarmFires"]["Properties"]
         events = self.aws.client("events", account=self.controller)
         events.put_rule(Name="heard", EventBusName=BUS, EventPattern=json.dumps(rule["Pattern"]))

@@ -1,22 +1,16 @@
 """An artifact holds all that a release uses, under a name that its content alone decides."""
 
 import json
-import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from support.applications import MakeApplication
+from support.checkouts import git
 from tidegate.build.artifact import build_artifact
 from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import InputError, TemplateError
-
-
-def git(folder: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
-    command = ["git", "-C", str(folder), *identity, *arguments]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 def commit(folder: Path) -> None:

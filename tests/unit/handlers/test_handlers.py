@@ -16,6 +16,7 @@ import pytest
 from moto import mock_aws
 from pydantic import ValidationError
 
+from support.lambda_context import CONTROLLER, Context
 from support.story import MANIFEST, PROD, TEST, Story
 from tidegate import handlers
 from tidegate.aws import once, settings
@@ -29,24 +30,6 @@ from tidegate.testing.application import BUCKET
 
 REF = {"id": "hello-2", "application": "hello", "number": 2}
 AT_PROD = {"release": REF, "stage": "prod", "target": PROD}
-
-
-CONTROLLER = "arn:aws:lambda:eu-west-1:111111111111:function:tidegate-task"
-
-
-class Context:
-    """What Lambda tells a function about its invocation."""
-
-    function_name = "tidegate-task"
-    memory_limit_in_mb = 128
-    invoked_function_arn = CONTROLLER
-    aws_request_id = "request"
-
-    def __init__(self, seconds: int = 900) -> None:
-        self.seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.seconds * 1000
 
 
 @pytest.fixture(autouse=True)
