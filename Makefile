@@ -17,11 +17,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## Show what there is to do
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  \033[1m%-24s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(STAMP): requirements/dev.txt pyproject.toml embedded/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegate needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements/dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --editable . --editable embedded
 	@touch $@
 
 .PHONY: install
@@ -30,7 +31,8 @@ install: $(STAMP) ## Install everything into .venv, from the lock
 .PHONY: lock
 lock: $(STAMP) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-header --upgrade --output-file requirements/dev.txt
+	  --generate-hashes --no-emit-index-url --no-header --upgrade \
+	  --no-emit-package tidegate --no-emit-package tidegate-embedded --output-file requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra controller --universal --python-version 3.11 --constraint requirements/dev.txt \
 	  $(addprefix --no-emit-package ,boto3 botocore s3transfer python-dateutil six urllib3) \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file controller/requirements.txt
@@ -55,6 +57,7 @@ check: $(STAMP) ## Lint, types, templates, state machines; edits nothing
 	cfn-lint template.yaml pipeline/*.yaml functions/template.yaml
 	sam validate --lint --template template.yaml
 	sam validate --lint --template functions/template.yaml
+	python tools/build_asl.py --check
 	python tools/check_asl.py statemachine/*.asl.yaml
 
 .PHONY: fix
@@ -105,9 +108,13 @@ bench: $(STAMP) ## Measure the reaction and the Lambda endpoints; writes their s
 	python -m bench.lambda_endpoints
 	python -m bench.reaction
 
+.PHONY: asl
+asl: $(STAMP) ## Build the state machines from statemachine/source
+	python tools/build_asl.py
+
 .PHONY: schema
 schema: $(STAMP) ## Write the manifest's JSON Schema anew
-	python -c 'import json; from tidegate.core.manifest import manifest_schema; print(json.dumps(manifest_schema(), indent=2))' > docs/reference/tidegate.schema.json
+	python -c 'import json; from tidegate.core.model.manifest import manifest_schema; print(json.dumps(manifest_schema(), indent=2))' > docs/reference/tidegate.schema.json
 
 .PHONY: clean
 clean: ## Remove what the tasks made, the virtual environment too

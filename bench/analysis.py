@@ -87,7 +87,7 @@ def _healthy(pool: Executor, runs: int) -> tuple[list[str], float]:
 
 
 def _false(pool: Executor, runs: int) -> tuple[list[str], float]:
-    """False alarms with a look a minute for four hours."""
+    """False alarms with an evaluation a minute for four hours."""
     rows, shares = [], []
     for requests, rate in false_alarms.TRAFFIC:
         for climate in false_alarms.CLIMATES:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.traffic import HORIZON_MINUTES, Cell, minutes
-from tidegate.core.strategy import NAMED
+from tidegate.core.model.strategy import NAMED
 
 PRESETS = {
     name: steps for name, steps in NAMED.items() if name.startswith(("Canary10", "Linear10"))

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from bench.traffic import Counts
 from bench.vectorised import log_e
-from tidegate.core.adaptive import FASTEST_GROWTH, first_weight
 from tidegate.core.analysis.errors import FEWEST_ERRORS
-from tidegate.core.plan import AdaptivePlan, Checks
+from tidegate.core.decision.adaptive import FASTEST_GROWTH, first_weight
+from tidegate.core.model.plan import AdaptivePlan, Checks
 
 MINUTES = 240
 TRAFFIC = ((1.0, 0.001), (10.0, 0.001), (10.0, 0.01), (100.0, 0.001))

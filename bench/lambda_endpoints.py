@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.sections import put_section
-from tidegate.local.endpoint.engine import NoEngineError
-from tidegate.local.endpoint.start import Choice, Endpoint, Kind, choose, running
+from tidegate_embedded.endpoint.engine import NoEngineError
+from tidegate_embedded.endpoint.start import Choice, Endpoint, Kind, choose, running
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "docs" / "bench.md"

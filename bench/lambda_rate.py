@@ -19,15 +19,15 @@ import typer
 
 from bench.sections import put_section
 from tidegate.aws.aliases import LambdaAliases
-from tidegate.aws.pace import Pace, keep_pace
+from tidegate.aws.rate_limit import RateLimit, keep_rate
 from tidegate.aws.session import SHARED, Clients
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.aws.targets import CALLS_AT_ONCE, CALLS_PER_SECOND
+from tidegate.core.model.record import Shift
 from tidegate.core.ports import StackSpec
-from tidegate.core.record import Shift
-from tidegate.core.workflow.routing import bring, foreign
-from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws, default_plugins
-from tidegate.local.lambdas.limits import PER_SECOND, LambdaRateLimit
+from tidegate.core.workflow.target.routing import apply_weight, changed_by_others
+from tidegate_embedded.cloud import DEFAULT_REGION, EmbeddedAws, default_plugins
+from tidegate_embedded.lambdas.limits import PER_SECOND, LambdaRateLimit
 
 ACCOUNT = "333333333333"
 STACK = "fleet-prod"
@@ -79,10 +79,10 @@ def deploy(stacks: CloudFormationStacks, url: str, token: str) -> float:
 def shift(aliases: LambdaAliases, shifts: Sequence[Shift], before: float, after: float) -> float:
     """Seconds that one step takes."""
     begun = time.monotonic()
-    if strange := foreign(aliases, shifts, [before, after]):
+    if strange := changed_by_others(aliases, shifts, [before, after]):
         raise SystemExit(strange[0])
     for one in shifts:
-        bring(aliases, one, after)
+        apply_weight(aliases, one, after)
     return time.monotonic() - begun
 
 
@@ -111,7 +111,7 @@ def run(functions: int) -> list[str]:
             for n in range(functions)
         ]
         client = clients.make("lambda", SHARED)
-        keep_pace(client, Pace(CALLS_PER_SECOND, CALLS_AT_ONCE))
+        keep_rate(client, RateLimit(CALLS_PER_SECOND, CALLS_AT_ONCE))
         limit.enforced = True
         for words, before, after in (("step to 10 %", 0.0, 0.1), ("promotion", 0.1, 1.0)):
             limit.calls = limit.refused = 0

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from bench.traffic import HORIZON_MINUTES, Cell
-from tidegate.core.judge import judge
-from tidegate.core.plan import AdaptivePlan, Checks, StrategyPlan
+from tidegate.core.analysis.judge import judge
+from tidegate.core.decision.next_move import Promote, Restore, SetWeight, decide
+from tidegate.core.model.plan import AdaptivePlan, Checks, StrategyPlan
+from tidegate.core.model.record import Rollout, RolloutPhase
 from tidegate.core.ports import AliasRef, Bin, Counts, Observation, Pair, PairBins
-from tidegate.core.record import Rollout, RolloutPhase
-from tidegate.core.rollout import Promote, Restore, SetWeight, decide
 
 MINUTE = timedelta(minutes=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -28,7 +28,7 @@ from bench.sections import put_section
 from tidegate.aws.clock import SystemClock
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.cli.backend import AwsBackend
-from tidegate.core.plan import (
+from tidegate.core.model.plan import (
     ArtifactRef,
     Checks,
     ManagedAlias,
@@ -39,10 +39,11 @@ from tidegate.core.plan import (
     StrategyPlan,
     Target,
 )
-from tidegate.core.record import (
+from tidegate.core.model.record import (
     Application,
     Judgement,
     Lock,
+    OperatorRequest,
     Plan,
     Release,
     ReleasePhase,
@@ -52,10 +53,9 @@ from tidegate.core.record import (
     Shift,
     Tick,
     Verdict,
-    Wish,
 )
-from tidegate.core.workflow.items import find, put_over
-from tidegate.local.cloud import EmbeddedAws
+from tidegate.core.workflow.records import find, put_over
+from tidegate_embedded.cloud import EmbeddedAws
 
 CONTROLLER, TARGET, REGION = "111111111111", "333333333333", "eu-west-1"
 FUNCTIONS = 20
@@ -155,7 +155,7 @@ class World:
         """The controller's own handlers, from this checkout, as functions."""
         here = Path(__file__).parents[1] / "controller"
         search = os.pathsep.join([str(here), sysconfig.get_paths()["purelib"]])
-        for task in ("hear_alarm", "operate"):
+        for task in ("on_alarm", "operate"):
             source = (
                 f"import os, sys; sys.path += os.environ['SEARCH'].split(os.pathsep)\n"
                 f"from tidegate.handlers.{task} import handler\n"
@@ -190,7 +190,7 @@ class World:
             EventBusName=BUS, Action="events:PutEvents", Principal=TARGET, StatementId="target"
         )
         events.put_rule(Name="hear", EventBusName=BUS, EventPattern=json.dumps(PATTERN))
-        function = f"arn:aws:lambda:{REGION}:{CONTROLLER}:function:hear_alarm"
+        function = f"arn:aws:lambda:{REGION}:{CONTROLLER}:function:on_alarm"
         events.put_targets(
             Rule="hear", EventBusName=BUS, Targets=[{"Id": "function", "Arn": function}]
         )
@@ -322,8 +322,8 @@ class World:
 
     def forget_the_abort(self) -> None:
         """Let the release be aborted once more."""
-        if wish := find(self.ledger, Wish, release_id=SHOP.id, verb="abort"):
-            self.ledger.delete(wish)
+        if request := find(self.ledger, OperatorRequest, release_id=SHOP.id, verb="abort"):
+            self.ledger.delete(request)
 
 
 def measure(runs: int) -> list[Figures]:

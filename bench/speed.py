@@ -1,4 +1,4 @@
-"""How long one look at a big stack takes to judge."""
+"""How long one evaluation at a big stack takes to judge."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import timedelta
 import numpy as np
 
 from bench.ours import START
-from tidegate.core.judge import judge
-from tidegate.core.plan import Checks
+from tidegate.core.analysis.judge import judge
+from tidegate.core.model.plan import Checks
 from tidegate.core.ports import AliasRef, Bin, Counts, Observation, Pair, PairBins
 
 FUNCTIONS, MINUTES = 100, 1440

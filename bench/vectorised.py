@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.traffic import Counts
-from tidegate.core.sequential import ERROR_ODDS
+from tidegate.core.analysis.sequential import ERROR_ODDS
 
 
 def log_e(

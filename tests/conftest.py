@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.capacity_time import CapacityTime, capacity_by_hand
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytest_plugins = [
     "support.account",

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from tidegate.cli.console import console
 from tidegate.cli.view import draw_release
-from tidegate.local.demo.run import Demo
-from tidegate.local.demo.summary import print_summary
+from tidegate_embedded.demo.run import Demo
+from tidegate_embedded.demo.summary import print_summary
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "demo.svg"
 WIDTH = 116

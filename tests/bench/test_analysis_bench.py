@@ -10,8 +10,8 @@ from bench.false_alarms import CLIMATES, share
 from bench.ours import run
 from bench.traffic import CELLS, Cell
 from bench.vectorised import log_e
-from tidegate.core.judge import judge
-from tidegate.core.plan import Checks
+from tidegate.core.analysis.judge import judge
+from tidegate.core.model.plan import Checks
 from tidegate.core.ports import AliasRef, Bin, Counts, Observation, Pair, PairBins
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

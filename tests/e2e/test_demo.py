@@ -98,7 +98,7 @@ def test_an_interrupt_stops_all_that_was_started(
     demo = start(folder, *options)
     assert demo.stdout is not None
     assert any(last_line in line for line in demo.stdout)
-    assert any("tidegate.local" in command for command in processes_in(folder))
+    assert any("tidegate_embedded" in command for command in processes_in(folder))
     demo.send_signal(signal.SIGINT)
     output, _ = demo.communicate()
     assert demo.returncode != 0, output

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from support.story import Story
-from tidegate.core.plan import ReleasePlan
-from tidegate.core.ports import AliasRef, AliasState
-from tidegate.core.record import (
+from tidegate.core.model.plan import ReleasePlan
+from tidegate.core.model.record import (
     Approval,
     Decision,
     HookRun,
@@ -24,8 +23,9 @@ from tidegate.core.record import (
     application_partition,
     release_partition,
 )
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.stage import bound_now
+from tidegate.core.ports import AliasRef, AliasState
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.stage.approval import bound_now
 
 # What a restore of traffic may use: the record and the aliases themselves.
 _NEEDED_TO_RESTORE = {

@@ -14,7 +14,9 @@ from faults.runs import Report, Run, executions, leave_to_the_guardian, report
 from faults.scenarios import BEA, CY, Scenario, ask, canary, good, ring, two_stages, unhealthy
 from support.story import Story
 from tidegate.core.errors import TidegateError
-from tidegate.core.workflow.operate import Operator, abort, approve, reject
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.approvals import approve, reject
+from tidegate.core.workflow.operator.requests import Operator
 from tidegate.testing.faults import Fault, Faults, Way, possible_faults
 from tidegate.testing.machines import Machines
 from tidegate.testing.turns import Turns

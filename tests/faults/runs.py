@@ -14,9 +14,9 @@ from faults.invariants import Witness
 from faults.scenarios import SCENARIOS, agree
 from support.story import PROD, TEST, Story
 from tidegate.core.errors import TidegateError
-from tidegate.core.record import Execution, Lock, Release, application_partition
-from tidegate.core.workflow.guard import guard
-from tidegate.core.workflow.items import find
+from tidegate.core.model.record import Execution, Lock, Release, application_partition
+from tidegate.core.workflow.guardian.guard import guard
+from tidegate.core.workflow.records import find
 from tidegate.testing.faults import Fault, Faults, Stopped, possible_faults
 from tidegate.testing.retries import Crash
 

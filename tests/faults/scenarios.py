@@ -10,13 +10,15 @@ from typing import Any, Final
 
 from support.story import CANARY, MANIFEST, PROD, TEST, Story
 from tidegate.core.errors import TidegateError
-from tidegate.core.plan import ReleaseRef
+from tidegate.core.model.plan import ReleaseRef
 from tidegate.core.ports import AliasRef, Ports
-from tidegate.core.workflow import later
-from tidegate.core.workflow.alarm import Alarm, hear_alarm
-from tidegate.core.workflow.operate import Operator, abort, approve, reject
-from tidegate.core.workflow.retreat import rollback_now
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.approvals import approve, reject
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.operator.traffic_rollback import rollback_now
+from tidegate.core.workflow.rollout.on_alarm import Alarm, on_alarm
+from tidegate.core.workflow.target.context import RolloutRef
 from tidegate.testing.retries import Crash
 
 BEA, CY = Operator("bea"), Operator("cy")
@@ -102,10 +104,10 @@ def agree(story: Story, ref: ReleaseRef) -> None:
         ask(lambda operator=operator: approve(story.machines.ports, operator, ref.id))
 
 
-def ask(wish: Callable[[], object]) -> None:
+def ask(request: Callable[[], object]) -> None:
     """An operator asks; a refusal is an answer, and none is not repeated."""
     try:
-        wish()
+        request()
     except (TidegateError, Crash):
         return
 
@@ -155,8 +157,8 @@ def answers_later(story: Story) -> None:
     def work(*_: object) -> None:
         sender = later.Sender(callbacks[-1]["run"], callbacks[-1]["secret"])
         ports = story.machines.ports
-        again(lambda: later.hear_heartbeat(ports, sender))
-        again(lambda: later.hear_answer(ports, sender, {"status": "Succeeded"}))
+        again(lambda: later.on_heartbeat(ports, sender))
+        again(lambda: later.on_answer(ports, sender, {"status": "Succeeded"}))
 
     story.at(PROD).functions.code["hello-prod-Pre"] = begin
     story.machines.while_a_hook_works = work
@@ -183,7 +185,7 @@ def finish_fails(story: Story) -> None:
 
 
 def metrics_stop(story: Story) -> None:
-    """After the first look nobody knows any more how requests end."""
+    """After the first evaluation nobody knows any more how requests end."""
     looks = count(1)
 
     def bake(ref: RolloutRef, seconds: int) -> None:
@@ -231,7 +233,7 @@ def ring(story: Story, ports: Ports) -> None:
     fires = Alarm("HelloErrors", PROD, story.world.clock.now())
     for _ in range(_DELIVERIES):
         try:
-            hear_alarm(ports, fires)
+            on_alarm(ports, fires)
         except (TidegateError, Crash):
             continue
         return

@@ -14,12 +14,15 @@ from faults.invariants import Witness
 from faults.scenarios import BEA, CY, ask, ring, two_stages
 from support.story import PROD, TEST
 from tidegate.core.errors import RestoreFailed, TidegateError
-from tidegate.core.workflow.guard import guard
-from tidegate.core.workflow.operate import Operator, abort, approve, pause, promote, reject, resume
-from tidegate.core.workflow.retreat import rollback_now
+from tidegate.core.workflow.guardian.guard import guard
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.approvals import approve, reject
+from tidegate.core.workflow.operator.controls import pause, promote, resume
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.operator.traffic_rollback import rollback_now
 from tidegate.testing.faults import Faults, Way
 from tidegate.testing.machines import Machines
-from tidegate.testing.turns import Pace
+from tidegate.testing.turns import RateLimit
 
 EXAMPLES, STEPS = 110, 50
 IDLE_CALLS = 150
@@ -34,7 +37,7 @@ class Running:
     """One execution of the release machine, a few calls at a time."""
 
     arn: str
-    pace: Pace
+    rate_limit: RateLimit
     faults: Faults
 
 
@@ -56,16 +59,16 @@ class World(RuleBasedStateMachine):
     @rule(bad=st.booleans())
     def release(self, bad: bool) -> None:
         """Somebody pushes; every release is of other code."""
-        if sum(not one.pace.over for one in self.running) >= 3:
+        if sum(not one.rate_limit.over for one in self.running) >= 3:
             return
         self.started += 1
         self.story.error_rates[str(self.started)] = 0.9 if bad else 0.0
-        pace, faults = Pace(), Faults(clock=self.story.world.clock)
-        faults.before_call += [pace.rest, self.witness.hear]
+        rate_limit, faults = RateLimit(), Faults(clock=self.story.world.clock)
+        faults.before_call += [rate_limit.rest, self.witness.hear]
         machines = Machines(
             self.story.world,
             faults.wrap(self.story.ports),
-            while_waiting=lambda ref, stage: self._wait(pace),
+            while_waiting=lambda ref, stage: self._wait(rate_limit),
             while_baking=self.story.serve,
             polls=300,
             looks=5,
@@ -81,18 +84,18 @@ class World(RuleBasedStateMachine):
             else:
                 self.story.world.executions.ended[arn] = "SUCCEEDED"
 
-        pace.start(act)
-        self.running.append(Running(arn, pace, faults))
+        rate_limit.start(act)
+        self.running.append(Running(arn, rate_limit, faults))
 
-    def _wait(self, pace: Pace) -> None:
+    def _wait(self, rate_limit: RateLimit) -> None:
         for _ in range(IDLE_CALLS):
-            pace.rest()
+            rate_limit.rest()
 
     @rule(which=any_release, calls=st.integers(1, 60))
     def go_on(self, which: int, calls: int) -> None:
         """One of the executions makes some calls."""
         if self.running:
-            self.running[which % len(self.running)].pace.go_on(calls)
+            self.running[which % len(self.running)].rate_limit.go_on(calls)
 
     @rule(
         which=any_release,
@@ -120,8 +123,8 @@ class World(RuleBasedStateMachine):
         """Somebody stops an execution in the console."""
         if self.running:
             one = self.running[which % len(self.running)]
-            if not one.pace.over:
-                one.pace.stop()
+            if not one.rate_limit.over:
+                one.rate_limit.stop()
                 self.story.world.executions.ended[one.arn] = "ABORTED"
 
     # ---------------------------------------------------------------- people, world, guardian
@@ -188,7 +191,7 @@ class World(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everybody comes to an end, the guardian looks after what is left, and all is judged."""
         for one in self.running:
-            one.pace.go_on(TO_THE_END)
+            one.rate_limit.go_on(TO_THE_END)
             one.faults.deliver_all()
         for _ in range(6):
             self.guardian()

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
-from tidegate.local.endpoint.start import Choice, Endpoint, choose, running
+from tidegate_embedded.endpoint.start import Choice, Endpoint, choose, running
 
 CHECKOUT = Path(__file__).parents[2]
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")

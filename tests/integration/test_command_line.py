@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from support.waiting import stack_status
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.cli.app import app
-from tidegate.core.plan import ArtifactRef
-from tidegate.core.record import Application, Release, ReleasePhase
-from tidegate.local.cloud import EmbeddedAws
+from tidegate.core.model.plan import ArtifactRef
+from tidegate.core.model.record import Application, Release, ReleasePhase
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.local.endpoint.start import Endpoint, Kind
+from tidegate_embedded.endpoint.start import Endpoint, Kind
 
 
 def event(

@@ -13,15 +13,16 @@ from support.story import PROD, Story
 from tidegate.build.source import find_revision
 from tidegate.cli.reading import read_release
 from tidegate.cli.tree import next_words, release_node, walk
-from tidegate.core.artifact import CONTENTS_FILE, ArtifactContents
-from tidegate.core.authors import authorship
+from tidegate.core.approval.authors import authorship
 from tidegate.core.errors import InputError, NotAllowedNow
-from tidegate.core.plan import ArtifactRef, ReleaseRef
-from tidegate.core.record import Approval, Decision
-from tidegate.core.workflow.artifacts import read_contents
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.notify import Told, notify
-from tidegate.core.workflow.operate import Operator, approve
+from tidegate.core.model.artifact import CONTENTS_FILE, ArtifactContents
+from tidegate.core.model.plan import ArtifactRef, ReleaseRef
+from tidegate.core.model.record import Approval, Decision
+from tidegate.core.workflow.notify import PublishedEvent, notify
+from tidegate.core.workflow.operator.approvals import approve
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.release.artifacts import read_contents
 from tidegate.testing.application import BUCKET
 
 NOT_THE_AUTHOR = "approval: {author_may_approve: false}"
@@ -168,7 +169,7 @@ def test_nobody_is_asked_without_being_told_that_its_author_is_uncertain() -> No
     seen: list[Any] = []
 
     def look(ref: ReleaseRef, stage: str) -> None:
-        notify(story.ports, Told(release=ref, stage=stage))
+        notify(story.ports, PublishedEvent(release=ref, stage=stage))
         view = read_release(story.world.ledger, story.get(1), story.world.clock.now())
         seen.extend([next_words(view), dict(walk(release_node(view)))])
 

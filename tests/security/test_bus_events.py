@@ -11,18 +11,18 @@ import pytest
 from support.lambda_context import Context
 from support.own_templates import own_template
 from tidegate.core.ports import Ports
-from tidegate.handlers import hear_alarm, hear_hook
+from tidegate.handlers import on_alarm, on_hook_answer
 from tidegate.handlers.task import Task
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 TEMPLATE = own_template("template.yaml")["Resources"]
 RUN = "hello-1/prod/222222222222/eu-west-1/pre-traffic/Pre"
-TRAFFIC = ("Tick", "RestoreTraffic", "HearAlarm", "Operate", "Guardian")
+TRAFFIC = ("Tick", "RestoreTraffic", "OnAlarm", "Operate", "Guardian")
 
 
 def passes(aws: EmbeddedAws, account: str, detail: object, kind: str = "Hook Answer") -> bool:
     """Whether the rule lets an event through to the function."""
-    pattern = TEMPLATE["HearHookFunction"]["Properties"]["Events"]["HookSays"]["Properties"][
+    pattern = TEMPLATE["OnHookAnswerFunction"]["Properties"]["Events"]["HookAnswers"]["Properties"][
         "Pattern"
     ]
     event = {
@@ -51,7 +51,7 @@ def test_hooks_are_heard(aws: EmbeddedAws, account: str) -> None:
     assert passes(aws, account, {"run": RUN, "secret": "x"}, "Hook Heartbeat")
 
 
-@pytest.mark.parametrize("hear", [hear_hook.handler, hear_alarm.handler], ids=["hook", "alarm"])
+@pytest.mark.parametrize("hear", [on_hook_answer.handler, on_alarm.handler], ids=["hook", "alarm"])
 @pytest.mark.parametrize(
     "detail",
     [None, [], {}, {"run": "x" * 10_000, "secret": "y"}, {"alarmName": {}, "state": "no"}],
@@ -75,7 +75,7 @@ def no_ports() -> Ports:
     pytest.fail("what is not well-formed reaches nothing")
 
 
-@pytest.mark.parametrize("name", [*TRAFFIC, "HearHook"])
+@pytest.mark.parametrize("name", [*TRAFFIC, "OnHookAnswer"])
 def test_a_flood_of_answers_takes_no_concurrency_from_what_moves_traffic_back(name: str) -> None:
     reserved = TEMPLATE[f"{name}Function"]["Properties"]["ReservedConcurrentExecutions"]
     assert reserved["Fn::If"][:2] == ["Reserves", {"Ref": "ReservedConcurrency"}]

@@ -17,7 +17,8 @@ from support.shops import MakeShop, Shop
 from tidegate.build.artifact import build_artifact
 from tidegate.build.template import read_template
 from tidegate.core.errors import ArtifactError
-from tidegate.core.workflow.operate import Operator, approve
+from tidegate.core.workflow.operator.approvals import approve
+from tidegate.core.workflow.operator.requests import Operator
 
 pytestmark = pytest.mark.cloud
 

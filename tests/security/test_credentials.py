@@ -17,9 +17,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from contract.local.lambda_functions import Function
-from tidegate.local import git, process
-from tidegate.local.cloud import EmbeddedAws
-from tidegate.local.process import LocalAws
+from tidegate_embedded import git, process
+from tidegate_embedded.cloud import EmbeddedAws
+from tidegate_embedded.process import LocalAws
 
 pytestmark = pytest.mark.cloud
 
@@ -196,7 +196,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """An embedded AWS in a process of its own, as `tidegate local up` starts it."""
     folder = tmp_path_factory.mktemp("here") / ".tidegate"
     folder.mkdir()
-    command = [sys.executable, "-m", "tidegate.local", "--port", "0"]
+    command = [sys.executable, "-m", "tidegate_embedded", "--port", "0"]
     command += ["--state", str(folder / "state")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import stat
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 from attacker import PAGE, Answer, port_of, send
 
 from support.waiting import eventually, stack_status, wait_until
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 
@@ -73,7 +72,7 @@ def dashboard(aws: EmbeddedAws, account: str, folder: Path) -> Iterator[Dashboar
             arguments = eventually(lambda: seen.read_text() if seen.exists() else None)
             yield Dashboard(found[1], found[2], arguments, home)
         finally:
-            running.send_signal(signal.SIGINT)
+            running.terminate()
 
 
 def test_no_process_shows_the_key_in_its_arguments(

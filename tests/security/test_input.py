@@ -4,7 +4,7 @@ import pytest
 
 from tidegate.build.template import parse_template
 from tidegate.core.errors import ManifestError, TemplateError
-from tidegate.core.manifest import parse_manifest
+from tidegate.core.model.manifest import parse_manifest
 
 MANY = "[" + "a, " * 2_000_000 + "a]"
 NUMBERS = ["0x" + "f" * 250_000, "0x" + "f" * 900, "9" * 5_000, "9" * 41, "0b" + "1" * 20_000]

@@ -12,8 +12,8 @@ from attacker import EVIL, PAGE, SIMPLE, Answer, function, send
 from botocore.exceptions import ClientError
 
 from contract.local.lambda_functions import Function, package
-from tidegate.local.cloud import EmbeddedAws
-from tidegate.local.endpoint.start import Choice, Endpoint, Kind, running
+from tidegate_embedded.cloud import EmbeddedAws
+from tidegate_embedded.endpoint.start import Choice, Endpoint, Kind, running
 
 pytestmark = pytest.mark.cloud
 

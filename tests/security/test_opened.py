@@ -14,16 +14,17 @@ from support.applications import write
 from support.story import CANARY, PROD, Story
 from tidegate.cli.app import app
 from tidegate.cli.tree import release_node
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import Preview, SecurityLine
-from tidegate.core.view import Mood, release_view
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.notify import Told, notify
+from tidegate.core.insight.release_view import release_view
+from tidegate.core.insight.views import Severity
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import Preview, SecurityLine
+from tidegate.core.workflow.notify import PublishedEvent, notify
+from tidegate.core.workflow.records import find
 from tidegate.testing.application import BUCKET
 
 TOPIC = "arn:aws:sns:eu-west-1:333333333333:hello-releases"
 ASKING = CANARY.replace("strategy:", "approval: true\n    strategy:")
-FOREIGN = "arn:aws:iam::999999999999:root"
+STRANGER = "arn:aws:iam::999999999999:root"
 
 
 def resource(kind: str, **properties: Any) -> dict[str, Any]:
@@ -48,7 +49,7 @@ ATTACKS = {
         "lets account 999999999999 call ${Hello}",
     ),
     "trust": (
-        resource("IAM::Role", AssumeRolePolicyDocument=statement(Principal={"AWS": FOREIGN})),
+        resource("IAM::Role", AssumeRolePolicyDocument=statement(Principal={"AWS": STRANGER})),
         "may be assumed by account 999999999999",
     ),
     "administrator": (
@@ -145,14 +146,14 @@ def test_the_person_who_is_asked_reads_it_under_a_heading_and_colour_of_its_own(
     live.application.resources["It"], what = ATTACKS["trust"]
     live.release("two")
     (heading,) = seen
-    assert (heading.mood, heading.status) == (Mood.SECURITY, "changes who may do what")
+    assert (heading.severity, heading.status) == (Severity.SECURITY, "changes who may do what")
     (line,) = heading.children
-    assert (line.name, line.mood, line.info) == ("It", Mood.SECURITY, what)
+    assert (line.name, line.severity, line.info) == ("It", Severity.SECURITY, what)
 
 
 def test_the_message_that_asks_for_an_approval_says_it(live: Story) -> None:
     def tell(ref: ReleaseRef, stage: str) -> None:
-        notify(live.ports, Told(release=ref, stage=stage))
+        notify(live.ports, PublishedEvent(release=ref, stage=stage))
 
     live.at(PROD).topics.messages = {TOPIC: []}
     live.machines.while_waiting = tell

@@ -10,14 +10,15 @@ import pytest
 from support.story import MANIFEST, PROD, Story
 from tidegate.cli.tree import release_node
 from tidegate.core.errors import ArtifactError, ManifestError
-from tidegate.core.gates import changed_gates
-from tidegate.core.manifest import parse_manifest
-from tidegate.core.plan import ArtifactRef, ReleasePlan, ReleaseRef, StagePlan
-from tidegate.core.record import Preview
-from tidegate.core.view import release_view
-from tidegate.core.workflow.artifacts import check_place
-from tidegate.core.workflow.items import find, plan_of
-from tidegate.core.workflow.operate import Operator, approve
+from tidegate.core.insight.release_view import release_view
+from tidegate.core.model.manifest import parse_manifest
+from tidegate.core.model.plan import ArtifactRef, ReleasePlan, ReleaseRef, StagePlan
+from tidegate.core.model.record import Preview
+from tidegate.core.planning.gates import changed_gates
+from tidegate.core.workflow.operator.approvals import approve
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find, plan_of
+from tidegate.core.workflow.release.artifacts import check_place
 
 TWO = "approval: {approvers: 2, author_may_approve: false}"
 CONTROLLER = "111111111111"

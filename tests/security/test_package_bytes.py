@@ -10,11 +10,12 @@ import pytest
 
 from support.story import CANARY, PROD, TEST, Story
 from tidegate.core.errors import ArtifactError
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.plan import ArtifactRef
+from tidegate.core.model.record import Approval, RolloutPhase
 from tidegate.core.ports import StackState
-from tidegate.core.record import Approval, RolloutPhase
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.operate import Operator, approve
+from tidegate.core.workflow.operator.approvals import approve
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find
 from tidegate.testing.application import BUCKET, MemoryApplication, key_of
 
 EVIL = b"evil"

@@ -16,9 +16,9 @@ from support.applications import MANIFEST, make_application, write
 from support.shops import MakeShop
 from tidegate.build.artifact import build_artifact
 from tidegate.build.source import find_repository, find_revision
-from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import ArtifactError
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.artifact import ArtifactContents
+from tidegate.core.model.plan import ArtifactRef
 
 TOKEN = "ghp_correcthorsebatterystaple"
 METADATA = "Name: requests\nVersion: 2.32.0\n"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tidegate.build.template import read_template
-from tidegate.core.identity import matches
-from tidegate.core.values import Values
+from tidegate.core.approval.identity import matches
+from tidegate.core.template.values import Values
 
 TEMPLATE = read_template(Path(__file__).parents[2] / "pipeline" / "target-account.yaml")
 CONTROLLER, ELSEWHERE = "111111111111", "222222222222"
@@ -153,7 +153,7 @@ def test_nothing_passes_that_makes_something_but_data() -> None:
 
 
 # Of what SAM's policy templates give, what is no application's daily work.
-WITHHELD = re.compile(
+NOT_GRANTED = re.compile(
     r"acm|athena|ce|cloudformation|codecommit|codepipeline|ec2:(Copy|Describe(Im|In|R)|Detach)\w+|ecs|eks"
     r"|elasticmapreduce|logs:Filter\w+|mobile\w+|organizations|route53|sagemaker|serverlessrepo"
     r"|cloudwatch:(Describe|Get|List|PutD)\w+|firehose:(Create|Delete|Update)\w+"
@@ -172,7 +172,7 @@ def test_functions_keep_what_sam_s_policy_templates_give_them() -> None:
         for one in json.loads(path.read_text("utf-8"))["Templates"].values()
         for statement in one["Definition"]["Statement"]
         for action in listed(statement["Action"])
-        if not re.fullmatch(rf"({WITHHELD.pattern})(:\w+)?", action)
+        if not re.fullmatch(rf"({NOT_GRANTED.pattern})(:\w+)?", action)
     }
     given -= {"sqs:sendmessage*", "sqs:changemessagevisibilitybatch", "sqs:deletemessagebatch"}
     assert len(given) > 60

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from support.story import PROD, Story
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import Approval, Decision, Plan, Vote, release_partition
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.operate import Operator, approve
-from tidegate.core.workflow.tokens import answer_approval
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import Approval, Decision, Plan, Vote, release_partition
+from tidegate.core.workflow.operator.approvals import approve
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.task_tokens import answer_approval
 
 ROLE = "arn:aws:sts::111111111111:assumed-role/tidegate-operator"
 CY, BEA = Operator(f"{ROLE}/cy", proof="signed by cy"), Operator(f"{ROLE}/bea")

@@ -20,9 +20,9 @@ from support.applications import MANIFEST, make_application
 from support.shops import MakeShop
 from support.story import PROD, Story
 from tidegate.cli.app import app
+from tidegate.core.insight.release_view import release_view
+from tidegate.core.model.record import Item
 from tidegate.core.ports import Invocation
-from tidegate.core.record import Item
-from tidegate.core.view import release_view
 from tidegate.testing.application import MemoryApplication
 from tidegate.testing.memory import MemoryBus
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from support.own_templates import own_template
-from tidegate.core.record import Item, Token
+from tidegate.core.model.record import Item, Token
 
 TEMPLATE = own_template("template.yaml")["Resources"]
 

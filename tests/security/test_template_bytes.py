@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from support.story import PROD, Story
+from tidegate.core.model.record import ReleasePhase, Rollout, RolloutPhase
 from tidegate.core.ports import Change, ChangeSet, ResourceChange
-from tidegate.core.record import ReleasePhase, Rollout, RolloutPhase
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.operate import Operator, approve
+from tidegate.core.workflow.operator.approvals import approve
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find
 from tidegate.testing.application import BUCKET
 
 BOB = Operator("bob")
@@ -239,7 +240,7 @@ def test_a_finish_without_a_change_is_done(live: Story) -> None:
 def test_a_release_does_not_succeed_with_an_alias_on_a_version_that_nobody_validated(
     live: Story,
 ) -> None:
-    """The alias is moved while the pins are taken off, when no look is taken any more."""
+    """The alias is moved while the pins are taken off, when no evaluation is taken any more."""
     stacks, aliases = live.at(PROD).stacks, live.at(PROD).aliases
     execute = stacks.execute
 

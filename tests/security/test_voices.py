@@ -14,13 +14,13 @@ from support.lambda_context import Context
 from support.story import Story
 from tidegate.aws import settings
 from tidegate.aws.identity import prove
+from tidegate.core.approval.identity import subject_of
 from tidegate.core.errors import InputError, NotAllowedNow
-from tidegate.core.identity import subject_of
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import Approval, Decision
-from tidegate.core.workflow.items import find
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import Approval, Decision
+from tidegate.core.workflow.records import find
 from tidegate.handlers import operate
-from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
+from tidegate_embedded.cloud import DEFAULT_REGION, EmbeddedAws
 
 TWO = "approval: {approvers: 2}"
 ROLE = "tidegate-operator"
@@ -124,12 +124,12 @@ def test_two_people_of_the_account_decide(controller: Controller) -> None:
 
 
 def test_no_vote_for_sessions_of_foreign_accounts(controller: Controller) -> None:
-    def foreign() -> None:
+    def stranger() -> None:
         for name, account in (("ada", "666666666661"), ("ben", "666666666662")):
             with pytest.raises(NotAllowedNow, match=rf"{name} \({ROLE}, {account}\) is not of"):
                 controller.say(controller.session(name, account=account))
 
-    assert controller.while_asking(foreign).votes == ()
+    assert controller.while_asking(stranger).votes == ()
 
 
 def test_an_account_that_the_controller_names_has_a_say(

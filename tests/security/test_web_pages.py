@@ -9,7 +9,7 @@ import pytest
 from attacker import EVIL, PAGE, SIMPLE, function, port_of, send, signed
 
 from contract.local.lambda_functions import package
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

@@ -10,7 +10,7 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from scripted import Theatre
 
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 _accounts = itertools.count(500_000_000_000)
 

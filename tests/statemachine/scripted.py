@@ -14,8 +14,8 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 
 from support.waiting import eventually
-from tidegate.local.cloud import EmbeddedAws
-from tidegate.local.gateway import Request, Response
+from tidegate_embedded.cloud import EmbeddedAws
+from tidegate_embedded.gateway import Request, Response
 
 DEFINITIONS: Final = Path(__file__).parents[2] / "statemachine"
 MACHINES: Final = ("rollout", "stage", "release")  # each starts the one before
@@ -32,7 +32,7 @@ _QUICK: Final = {
     "MaxPolls": "3",
     "MaxWarmPolls": "3",
     "MaxQueuePolls": "3",
-    "MaxLooks": "4",
+    "MaxEvaluations": "4",
 }
 
 

@@ -21,11 +21,18 @@ from scripted import Answer, Raises, Scenario, Silence, Theatre, TokenSucceeds, 
 from support.story import CANARY, PROD, Story
 from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.core.errors import RestoreFailed, TidegateError
-from tidegate.core.record import Rollout, RolloutPhase
-from tidegate.core.workflow import deploy, hook, later, lock, release, restore, shift, stage, warm
-from tidegate.core.workflow.guard import GRACE, guard
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.release import TestResult
+from tidegate.core.model.record import Rollout, RolloutPhase
+from tidegate.core.workflow.guardian.guard import GRACE, guard
+from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import run as hook
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.release import lock
+from tidegate.core.workflow.release.plan import plan_release
+from tidegate.core.workflow.release.tests import TestResult, record_tests
+from tidegate.core.workflow.rollout import deploy, restore, shift, warm
+from tidegate.core.workflow.stage.approval import review
+from tidegate.core.workflow.stage.begin import begin_stage
+from tidegate.core.workflow.stage.preview import preview
 
 pytestmark = pytest.mark.cloud
 
@@ -146,7 +153,7 @@ class Act:
         if self.silent:
             return Silence()
         run = f"hello-2/prod/{PROD}/{event['when']}/{event['function']}"
-        later.hear_answer(ports, later.Sender(run, "secret"), {"status": "Succeeded"})
+        later.on_answer(ports, later.Sender(run, "secret"), {"status": "Succeeded"})
         return TokenSucceeds()
 
     def bake(self, token: str) -> Answer:
@@ -160,7 +167,7 @@ class Act:
 def about_to_roll_out(manifest: str) -> Story:
     """The first release is live, and the second one holds the lock with its stage previewed."""
     story = Story(manifest)
-    story.machines.while_a_hook_works = lambda ref, when, function: later.hear_answer(
+    story.machines.while_a_hook_works = lambda ref, when, function: later.on_answer(
         story.ports,
         later.Sender(f"{ref.release.id}/prod/{PROD}/{when}/{function}", SECRETS[when]),
         {"status": "Succeeded"},
@@ -172,13 +179,13 @@ def about_to_roll_out(manifest: str) -> Story:
     assert story.release("one") == "succeeded"
     ports, ref = story.ports, story.ref(2).release
     artifact = story.application.build("two")
-    release.plan_release(ports, artifact, RELEASE_EXECUTION)
+    plan_release(ports, artifact, RELEASE_EXECUTION)
     lock.take_lock(ports, ref, RELEASE_EXECUTION)
-    release.record_tests(ports, ref, list[TestResult]())
-    stage.begin_stage(ports, ref, "prod")
-    while not stage.preview(ports, ref, "prod", PROD)["ready"]:
+    record_tests(ports, ref, list[TestResult]())
+    begin_stage(ports, ref, "prod")
+    while not preview(ports, ref, "prod", PROD)["ready"]:
         story.world.clock.advance(5)
-    stage.review(ports, ref, "prod")
+    review(ports, ref, "prod")
     return story
 
 

@@ -27,9 +27,8 @@ from tidegate.aws.callbacks import StepFunctionsCallbacks
 from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.core import errors
 from tidegate.core.errors import RestoreFailed, ServiceRefused, TidegateError
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.ports import Ports
-from tidegate.core.record import (
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import (
     Approval,
     Decision,
     Release,
@@ -40,23 +39,24 @@ from tidegate.core.record import (
     Waiter,
     application_partition,
 )
-from tidegate.core.workflow import (
-    deploy,
-    hook,
-    later,
-    lock,
-    operate,
-    release,
-    restore,
-    shift,
-    stage,
-    warm,
-)
-from tidegate.core.workflow.guard import GRACE, guard
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.lock import read_lock
-from tidegate.core.workflow.operate import Operator
-from tidegate.core.workflow.release import TestResult
+from tidegate.core.ports import Ports
+from tidegate.core.workflow.guardian.guard import GRACE, guard
+from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import run as hook
+from tidegate.core.workflow.operator.approvals import approve
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.operator.unlock import unlock
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.release import lock
+from tidegate.core.workflow.release.lock import read_lock
+from tidegate.core.workflow.release.plan import plan_release
+from tidegate.core.workflow.release.settle import settle_release
+from tidegate.core.workflow.release.tests import TestResult, record_tests
+from tidegate.core.workflow.rollout import deploy, restore, shift, warm
+from tidegate.core.workflow.stage.approval import request_approval, review
+from tidegate.core.workflow.stage.begin import begin_stage
+from tidegate.core.workflow.stage.preview import preview
+from tidegate.core.workflow.stage.settle import settle_stage
 
 pytestmark = pytest.mark.cloud
 
@@ -86,7 +86,7 @@ class Case:
     hanging: str = ""  # the task that is never done
     raising: Mapping[str, str] = field(default_factory=dict)  # the errors that tasks end with
     failing_test: bool = False
-    broken_bell: bool = False  # at the first look
+    broken_callback: bool = False  # at the first evaluation
     failing_hook: str = ""
     bake: str = "2m"
     later: bool = False  # the hooks answer later
@@ -107,7 +107,7 @@ CASES = {
     "hooks answer later": Case(later=True),
     "the pre-traffic hook is silent": Case(later=True, silent="Pre"),
     "the post-traffic hook is silent": Case(later=True, silent="Post"),
-    "no bell": Case(broken_bell=True),
+    "no callback": Case(broken_callback=True),
     "unhealthy": Case(failing=0.9),
     "the finish hangs": Case(hanging="finish"),
     "the old stack hangs": Case(failing=0.9, hanging="restore-stack"),
@@ -128,7 +128,7 @@ def first_is_live(bake: str) -> Story:
 
 
 def agree(story: Story, ref: ReleaseRef) -> None:
-    operate.approve(story.ports, BEA, ref.id)
+    approve(story.ports, BEA, ref.id)
 
 
 @dataclass
@@ -252,17 +252,17 @@ class Act:
         acts: Mapping[str, Callable[[], Any]] = {
             "plan": lambda: self._plan(ports, event["execution"]),
             "take-lock": lambda: lock.take_lock(ports, at, event["execution"]),
-            "record-tests": lambda: release.record_tests(
+            "record-tests": lambda: record_tests(
                 ports, at, [TestResult.model_validate(result) for result in event["results"]]
             ),
-            "settle-release": lambda: release.settle_release(
+            "settle-release": lambda: settle_release(
                 ports, event["execution"], at if event["release"] else None, event["failure"]
             ),
-            "begin-stage": lambda: stage.begin_stage(ports, at, "prod"),
-            "preview": lambda: stage.preview(ports, at, "prod", PROD),
-            "review": lambda: stage.review(ports, at, "prod"),
+            "begin-stage": lambda: begin_stage(ports, at, "prod"),
+            "preview": lambda: preview(ports, at, "prod", PROD),
+            "review": lambda: review(ports, at, "prod"),
             "request-approval": lambda: self._request_approval(ports, event["token"]),
-            "settle-stage": lambda: stage.settle_stage(ports, at, "prod", event["failure"]),
+            "settle-stage": lambda: settle_stage(ports, at, "prod", event["failure"]),
             "deploy": lambda: deploy.deploy(ports, ref, event["execution"]),
             "find-candidates": lambda: deploy.find_candidates(ports, ref),
             "run-hook": lambda: self._run_hook(ports, event),
@@ -280,14 +280,14 @@ class Act:
         return acts[task]()
 
     def _plan(self, ports: Ports, execution: str) -> Answer:
-        planned = release.plan_release(ports, self.story.application.build("two"), execution)
+        planned = plan_release(ports, self.story.application.build("two"), execution)
         return {**planned, "tests": [{**t, "buildspec": t["name"]} for t in planned["tests"]]}
 
     def _request_approval(self, ports: Ports, token: str) -> None:
         ref = self.story.ref(2).release
-        stage.request_approval(ports, ref, "prod", token)
+        request_approval(ports, ref, "prod", token)
         if not self.stopped:
-            operate.approve(ports, BEA, ref.id)
+            approve(ports, BEA, ref.id)
 
     def _run_hook(self, ports: Ports, event: Mapping[str, Any]) -> Answer:
         terms = hook.Terms("bus", "secret")
@@ -300,7 +300,7 @@ class Act:
         later.await_answer(ports, at, event["when"], event["function"], event["token"])
         if event["function"] != self.case.silent and not self.stopped:
             run = f"{RELEASE}/prod/{PROD}/{event['when']}/{event['function']}"
-            later.hear_answer(ports, later.Sender(run, "secret"), {"status": "Succeeded"})
+            later.on_answer(ports, later.Sender(run, "secret"), {"status": "Succeeded"})
         return Silence()
 
     def _conclude_hook(self, ports: Ports, event: Mapping[str, Any]) -> Any:
@@ -310,7 +310,7 @@ class Act:
     def _bake(self, ports: Ports, token: str) -> Answer:
         self.story.serve(self.story.ref(2), 60)
         self.story.world.clock.advance(60)
-        if self.case.broken_bell and self.visits["rollout", "Watch without a bell"] == 0:
+        if self.case.broken_callback and self.visits["rollout", "Watch without a callback"] == 0:
             raise ServiceRefused("The bell is broken.")
         shift.bake(ports, self.story.ref(2), token)
         return {} if self.stopped else TokenSucceeds()
@@ -425,7 +425,7 @@ def problems(act: Act) -> Iterator[str]:
         yield f"serves {story.serves()} in the end"
     yield from stranded(story)
     if phase_of(story) is ReleasePhase.STUCK:
-        operate.unlock(story.ports, BEA, RELEASE, RELEASE, "looked at it")
+        unlock(story.ports, BEA, RELEASE, RELEASE, "looked at it")
     story.error_rates.clear()
     story.at(PROD).functions.code.clear()
     phase = story.release("three")

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from tidegate.aws.session import Clients
-from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
+from tidegate_embedded.cloud import DEFAULT_REGION, EmbeddedAws
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from support.waiting import wait_until
 from tidegate.aws.settings import Settings
 from tidegate.aws.wiring import wire
 from tidegate.build.artifact import build_and_upload
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.plan import ArtifactRef
+from tidegate.core.model.record import Live, Release
 from tidegate.core.ports import Ports
-from tidegate.core.record import Live, Release
 from tidegate.testing.machines import Machines
 from tidegate.testing.memory import MemoryWorld, SettableClock
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from itertools import count
 
-from tidegate.core.plan import ReleaseRef
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import (
+    Item,
+    Release,
+    Rollout,
+    Stage,
+    release_partition,
+    token_partition,
+)
 from tidegate.core.ports import AliasRef, AliasState
-from tidegate.core.record import Item, Release, Rollout, Stage, release_partition, token_partition
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.target.context import RolloutRef
 from tidegate.testing.application import MemoryApplication
 from tidegate.testing.machines import Machines
 from tidegate.testing.memory import MemoryTarget, MemoryWorld

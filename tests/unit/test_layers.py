@@ -3,6 +3,8 @@
 import ast
 import re
 import sys
+import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -10,8 +12,10 @@ from pathlib import Path
 import pytest
 
 import tidegate
+import tidegate_embedded
 
 PACKAGE = Path(tidegate.__file__).parent
+EMBEDDED = Path(tidegate_embedded.__file__).parent
 
 # What each layer may import of the package, besides itself.
 BELOW: dict[str, set[str]] = {
@@ -23,10 +27,41 @@ BELOW: dict[str, set[str]] = {
     "hooks": set(),
     "handlers": {"core", "aws"},
     "web": {"core", "cli"},
-    "cli": {"core", "aws", "build", "simulate", "web", "local"},
-    "testing": {"core", "aws", "build", "handlers", "hooks", "local"},
-    "local": {"core", "aws", "build", "handlers", "testing", "cli", "web"},
+    "cli": {"core", "aws", "build", "simulate", "web"},
+    "testing": {"core", "aws", "build", "handlers", "hooks"},
 }
+
+# The rooms of the core in the order of a release's way, and what each may import of the others.
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "text": {"errors"},
+    "model": {"errors", "text"},
+    "ports": {"errors", "model"},
+    "approval": {"errors", "model"},
+    "template": {"errors", "text", "model", "ports", "approval"},
+    "analysis": {"errors", "text", "model", "ports"},
+    "decision": {"errors", "text", "model", "ports", "analysis", "approval"},
+    "planning": {"errors", "text", "model", "analysis", "decision"},
+    "insight": {"errors", "text", "model", "ports", "analysis", "approval", "decision"},
+    "workflow": {
+        *("errors", "text", "model", "ports", "approval", "template"),
+        *("analysis", "decision", "planning", "insight"),
+    },
+}
+
+# The rooms of the workflow, what each may import of the others; all share what lies beside them.
+TASKS: dict[str, set[str]] = {
+    "release": set(),
+    "target": {"release"},
+    "stage": {"release", "target"},
+    "rollout": {"release", "target", "stage"},
+    "hooks": {"target"},
+    "operator": {"release", "target", "stage", "rollout"},
+    "guardian": {"release", "target", "rollout"},
+}
+
+MOST_FILES = 12  # in a room of the core, besides its map
+MOST_LINES = 425  # of a file of the core
 
 # What the core may use of the world: values and text, no clock, no environment, no input or output.
 CORE_LIBRARIES = {
@@ -134,7 +169,37 @@ def test_imports_point_down(module: str) -> None:
     assert used <= BELOW[own]
 
 
-@pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "core"])
+CORE = [name for name in TREES if layer(name) == "core"]
+
+
+def room(module: str) -> str:
+    """The room of the core that a module lies in, by its name there."""
+    return nearest_module(module).removeprefix("core").lstrip(".").partition(".")[0]
+
+
+def task(module: str) -> str:
+    """The room of the workflow that a module lies in; "" for what all of them share."""
+    rest = nearest_module(module).removeprefix("core.workflow").lstrip(".").partition(".")[0]
+    return rest if room(module) == "workflow" and rest in TASKS else ""
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_each_room_of_the_core_imports_what_stands_below_it(module: str) -> None:
+    used = {name for name in own_imports(module) if layer(name) == "core"}
+    assert {room(name) for name in used} - {room(module), ""} <= ROOMS.get(room(module), set())
+    allowed = TASKS.get(task(module), set())
+    assert {task(name) for name in used} - {task(module), ""} <= allowed
+
+
+def test_rooms_are_small_enough_to_be_seen_at_once() -> None:
+    files = [file for file in (PACKAGE / "core").rglob("*.py") if file.name != "__init__.py"]
+    lines = {file: len(file.read_text("utf-8").splitlines()) for file in files}
+    assert {str(file): number for file, number in lines.items() if number > MOST_LINES} == {}
+    folders = Counter(file.parent for file in files)
+    assert {str(folder): number for folder, number in folders.items() if number > MOST_FILES} == {}
+
+
+@pytest.mark.parametrize("module", CORE)
 def test_the_core_knows_no_world(module: str) -> None:
     assert outside_imports(module) <= CORE_LIBRARIES
     calls = (node for node in ast.walk(TREES[module]) if isinstance(node, ast.Call))
@@ -142,21 +207,30 @@ def test_the_core_knows_no_world(module: str) -> None:
     assert not called & {"open", "print", "input", "datetime.now", "datetime.today", "date.today"}
 
 
-@pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "cli"])
-def test_only_the_local_verbs_of_the_command_line_use_the_embedded_aws(module: str) -> None:
-    if "local" in {layer(name) for name in own_imports(module)}:
-        assert module.startswith("cli.local")
+@pytest.mark.parametrize("module", TREES)
+def test_only_what_runs_at_home_uses_the_embedded_aws(module: str) -> None:
+    if "tidegate_embedded" in outside_imports(module):
+        assert module == "cli.local" or layer(module) == "testing"
 
 
-@pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "local"])
-def test_the_embedded_aws_leaves_the_parser_of_python_alone(module: str) -> None:
-    assert "ast" not in outside_imports(module)  # fails when two threads are in it, up to 3.12
+@pytest.mark.parametrize("file", sorted(EMBEDDED.rglob("*.py")), ids=lambda file: file.stem)
+def test_the_embedded_aws_leaves_the_parser_of_python_alone(file: Path) -> None:
+    used = {name.partition(".")[0] for name in imports(ast.parse(file.read_text("utf-8")))}
+    assert "ast" not in used  # fails when two threads are in it, up to 3.12
+
+
+def test_the_distribution_comes_without_the_embedded_aws() -> None:
+    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text("utf-8"))
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == [
+        "controller/tidegate"
+    ]
+    assert not list(PACKAGE.rglob("tidegate_embedded"))
 
 
 @pytest.mark.parametrize("module", [name for name in TREES if layer(name) == "handlers"])
 def test_handlers_ship_without_what_runs_elsewhere(module: str) -> None:
     layers = {layer(name) for name in reachable(module)}
-    assert not layers & {"build", "cli", "local", "simulate", "testing", "web"}
+    assert not layers & {"build", "cli", "simulate", "testing", "web"}
     outside = {name for found in reachable(module) for name in outside_imports(found)}
     assert outside - sys.stdlib_module_names <= IN_LAMBDA
 

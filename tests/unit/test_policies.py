@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -160,7 +161,15 @@ def test_no_role_has_a_policy_that_aws_wrote(path: str) -> None:
             assert ":aws:policy/" not in str(arn), name
 
 
-def test_every_task_and_every_machine_has_a_role_of_its_own() -> None:
+def role_of(function: str) -> dict[str, Any]:
+    """The properties of a task's role, by the logical id of its function without `Function`."""
+    resources = expanded("template.yaml")
+    name = resources[f"{function}Function"]["Properties"]["Role"]["Fn::GetAtt"][0]
+    properties: dict[str, Any] = resources[name]["Properties"]
+    return properties
+
+
+def test_tasks_share_a_role_only_when_their_rights_are_the_same() -> None:
     resources = expanded("template.yaml")
     roles = [
         role
@@ -169,9 +178,10 @@ def test_every_task_and_every_machine_has_a_role_of_its_own() -> None:
         if (role := resource.get("Properties", {}).get(key))
     ]
     names = [role["Fn::GetAtt"][0] for role in roles]
-    assert len(names) == len(set(names))
-    made = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
-    assert set(names) == made
+    made = {name: one for name, one in resources.items() if one["Type"] == "AWS::IAM::Role"}
+    assert set(names) == made.keys()
+    rights = [json.dumps(role["Properties"], sort_keys=True) for role in made.values()]
+    assert len(rights) == len(set(rights))  # each right stands once
 
 
 def test_everybody_who_may_act_is_named_or_narrowed() -> None:
@@ -187,8 +197,7 @@ def test_everybody_who_may_act_is_named_or_narrowed() -> None:
     ["Plan", "Preview", "RequestApproval", "Deploy", "FindCandidates", "Finish", "RestoreStack"],
 )
 def test_a_task_that_compares_what_builds_have_stored_may_read_it(task: str) -> None:
-    policies = expanded("template.yaml")[f"{task}Role"]["Properties"]["ManagedPolicyArns"]
-    assert {"Ref": "MayReadArtifacts"} in policies
+    assert {"Ref": "MayReadArtifacts"} in role_of(task)["ManagedPolicyArns"]
 
 
 def test_a_vote_is_sealed_by_one_task_and_counted_by_another() -> None:

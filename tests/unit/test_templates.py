@@ -110,7 +110,7 @@ def test_each_machine_may_invoke_exactly_the_functions_that_it_invokes(machine: 
 
 
 BESIDES_THE_MACHINES = {
-    "operate", "guardian", "hear-alarm", "hear-hook", "prune", "examine", "notify",
+    "operate", "guardian", "on-alarm", "on-hook-answer", "prune", "doctor", "notify",
 }  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def test_the_tasks_run_on_the_very_dependencies_that_the_tests_run_on() -> None:
 
 
 def test_outputs_are_what_the_command_line_looks_for() -> None:
-    functions = {"ExamineFunction", "OperateFunction", "PruneFunction"}
+    functions = {"DoctorFunction", "OperateFunction", "PruneFunction"}
     names = {"TableName", "BusName", "ReleaseStateMachineArn", "Region", *functions}
     assert names <= TEMPLATE["Outputs"].keys()
 

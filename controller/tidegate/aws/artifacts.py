@@ -16,7 +16,7 @@ _REFUSALS: Final = (
     *("400", "403", "404", "405"),  # of a HEAD, whose answer has no body to name the error
 )
 _MISSING: Final = dict.fromkeys(_REFUSALS, ArtifactError)
-_MEND: Final = "See that the build stored it, and that Tidegate's role may read the bucket."
+_REMEDY: Final = "See that the build stored it, and that Tidegate's role may read the bucket."
 
 
 class S3Artifacts:
@@ -27,7 +27,7 @@ class S3Artifacts:
 
     def read(self, artifact_bucket: str, key: str, version: str = "") -> bytes:
         """Raises ``ArtifactError`` when it is not there, or not for us to read."""
-        with calling(f"read s3://{artifact_bucket}/{key}", _MISSING, mend=_MEND):
+        with calling(f"read s3://{artifact_bucket}/{key}", _MISSING, remedy=_REMEDY):
             found = self._client.get_object(**_object(artifact_bucket, key, version))
             return found["Body"].read()
 
@@ -37,7 +37,7 @@ class S3Artifacts:
         Raises ``ArtifactError`` when it is not there, or has none over all of its bytes.
         """
         place = f"s3://{artifact_bucket}/{key}"
-        with calling(f"read the checksum of {place}", _MISSING, mend=_MEND):
+        with calling(f"read the checksum of {place}", _MISSING, remedy=_REMEDY):
             found = self._client.head_object(
                 **_object(artifact_bucket, key, version), ChecksumMode="ENABLED"
             )
@@ -45,7 +45,7 @@ class S3Artifacts:
         if not told or "-" in told:  # of an upload in parts it is a digest of their digests
             raise ArtifactError(
                 f"S3 has no SHA-256 of {place}, so no Tidegate has stored it.",
-                mend="Build the commit again.",
+                remedy="Build the commit again.",
             )
         return base64.b64decode(told).hex()
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MISSING: Final = "ResourceNotFoundException"
 _NO_ROOM: Final = "InvalidParameterValueException"
-_MEND: Final = (
+_REMEDY: Final = (
     "During a shift both versions need it: raise the function's `ReservedConcurrentExecutions` or"
     " the account's limit to twice the number, or ask for less in `ProvisionedConcurrencyConfig`."
 )
@@ -48,7 +48,7 @@ class LambdaCapacity:
         with calling(
             f"allocate provisioned concurrency of {executions} to {function}:{qualifier}",
             {_MISSING: NotFound, _NO_ROOM: WarmUpFailed},
-            mend=_MEND,
+            remedy=_REMEDY,
         ):
             self._client.put_provisioned_concurrency_config(
                 FunctionName=function,

@@ -40,7 +40,7 @@ _PASSING: Final = {
 
 @contextmanager
 def calling(
-    what: str, errors: Mapping[str, type[TidegateError]] | None = None, *, mend: str = ""
+    what: str, errors: Mapping[str, type[TidegateError]] | None = None, *, remedy: str = ""
 ) -> Iterator[None]:
     """Name the errors of the AWS calls within; ``what`` finishes the sentence "Tidegate cannot".
 
@@ -53,11 +53,11 @@ def calling(
         code = error_code(error)
         message = f"Tidegate cannot {what}: {error_message(error)} ({code})."
         if errors and code in errors:
-            raise errors[code](message, mend=mend) from error
+            raise errors[code](message, remedy=remedy) from error
         if code in _PASSING or _status(error) >= _SERVER_ERROR:
             raise ServiceUnavailable(message) from error
         raise ServiceRefused(
-            message, mend="See that Tidegate's role may do this, and that its settings are right."
+            message, remedy="See that Tidegate's role may do this, and that its settings are right."
         ) from error
     except (HTTPClientError, ConnectionError, IncompleteReadError) as error:
         raise ServiceUnavailable(f"Tidegate cannot {what}: {error}.") from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from tidegate.aws.errors import calling, error_code
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.plan import ArtifactRef
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

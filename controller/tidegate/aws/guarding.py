@@ -19,14 +19,14 @@ from tidegate.aws.settings import Settings, settings
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.aws.targets import AssumedTargets
 from tidegate.core.errors import ServiceRefused
-from tidegate.core.plan import Target
+from tidegate.core.model.plan import Target
 from tidegate.core.ports import Ports, TargetPorts
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 
-class Withheld:
+class NotGranted:
     """A port that the guardian does not get. Every call says so."""
 
     def __init__(self, name: str) -> None:
@@ -45,11 +45,11 @@ def wire_guardian(settings: Settings, session: boto3.Session) -> Ports:
     """The guardian's ports with these settings, in the session's account and region."""
     clients = Clients(session)
     clock = SystemClock()
-    withheld: Any = Withheld
+    not_granted: Any = NotGranted
     return Ports(
         ledger=DynamoLedger(clients.make("dynamodb"), settings.table),
-        artifacts=withheld("artifacts"),
-        callbacks=withheld("callbacks"),
+        artifacts=not_granted("artifacts"),
+        callbacks=not_granted("callbacks"),
         bus=EventBridgeBus(clients.make("events"), settings.bus),
         targets=AssumedTargets(
             clients=clients,
@@ -61,22 +61,22 @@ def wire_guardian(settings: Settings, session: boto3.Session) -> Ports:
         ),
         clock=clock,
         executions=StepFunctionsExecutions(clients.make("stepfunctions")),
-        seals=withheld("seals"),
+        seals=not_granted("seals"),
     )
 
 
 def _open_ports(clients: Clients, functions: LambdaClient, target: Target) -> TargetPorts:  # noqa: ARG001 - every target alike
-    withheld: Any = Withheld
+    not_granted: Any = NotGranted
     return TargetPorts(
         aliases=LambdaAliases(functions),
-        metrics=withheld("metrics"),
+        metrics=not_granted("metrics"),
         stacks=CloudFormationStacks(
             clients.make("cloudformation", SHARED), templates=TemplateUrls(clients)
         ),
-        functions=withheld("functions"),
-        versions=withheld("versions"),
-        signals=withheld("signals"),
-        topics=withheld("topics"),
+        functions=not_granted("functions"),
+        versions=not_granted("versions"),
+        signals=not_granted("signals"),
+        topics=not_granted("topics"),
         capacity=LambdaCapacity(functions),
     )
 

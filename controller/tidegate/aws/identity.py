@@ -46,7 +46,7 @@ def prove(session: boto3.Session, subject: str) -> Proof:
     """
     credentials = session.get_credentials()
     if credentials is None:
-        raise NotAllowedNow("There are no AWS credentials to sign with.", mend=_AGAIN)
+        raise NotAllowedNow("There are no AWS credentials to sign with.", remedy=_AGAIN)
     client = session.client("sts")
     request = AWSRequest(
         method="POST",
@@ -117,4 +117,4 @@ def _send(request: AWSPreparedRequest) -> tuple[int, dict[str, Any]]:
 
 
 def _refusal(why: str) -> NotAllowedNow:
-    return NotAllowedNow(f"The proof of identity is not valid: {why}.", mend=_AGAIN)
+    return NotAllowedNow(f"The proof of identity is not valid: {why}.", remedy=_AGAIN)

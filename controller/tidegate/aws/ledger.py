@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.aws.errors import calling
 from tidegate.core.errors import RecordConflict
+from tidegate.core.model.record import Item, parse_item
 from tidegate.core.ports import ItemT
-from tidegate.core.record import Item, parse_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tidegate.aws.errors import calling
 from tidegate.core.errors import ServiceRefused, ServiceUnavailable
-from tidegate.core.plan import MetricStat
+from tidegate.core.model.plan import MetricStat
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -106,5 +106,5 @@ def _refuse_incomplete(result: MetricDataResultTypeDef) -> None:
     if status == "Forbidden":
         raise ServiceRefused(
             f"CloudWatch refuses to show {result.get('Label', 'a metric')}.",
-            mend="Allow cloudwatch:GetMetricData to the target's role.",
+            remedy="Allow cloudwatch:GetMetricData to the target's role.",
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from tidegate.aws.errors import calling
 from tidegate.aws.metricdata import MetricData, Points, complete
 from tidegate.core.errors import NotFound
-from tidegate.core.plan import MetricQuery, MetricStat
+from tidegate.core.model.plan import MetricQuery, MetricStat
 from tidegate.core.ports import (
     AliasRef,
     Baseline,
@@ -122,7 +122,7 @@ class CloudWatchMetrics:
         if missing := [name for name in alarms if name not in states]:
             raise NotFound(
                 f"There is no alarm {', '.join(missing)} in this account and region.",
-                mend="Correct `checks.alarms` in the manifest, or create the alarm.",
+                remedy="Correct `checks.alarms` in the manifest, or create the alarm.",
             )
         return [name for name in alarms if states[name] == "ALARM"]
 

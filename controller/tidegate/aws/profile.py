@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from tidegate.aws.metricdata import MetricData, complete
-from tidegate.core.plan import MetricStat
+from tidegate.core.model.plan import MetricStat
 from tidegate.core.ports import Counts
 
 if TYPE_CHECKING:

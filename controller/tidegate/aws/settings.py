@@ -39,16 +39,17 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if missing:
         raise InputError(
             f"The environment lacks {' and '.join(missing)}.",
-            mend="Take them from the outputs of the controller's stack.",
+            remedy="Take them from the outputs of the controller's stack.",
         )
     seconds = environment.get("TIDEGATE_OBSERVATION_SECONDS") or "60"
     if not seconds.isdecimal() or not int(seconds):
         raise InputError(
-            f"TIDEGATE_OBSERVATION_SECONDS is {seconds!r}.", mend="Give a number of seconds, as 60."
+            f"TIDEGATE_OBSERVATION_SECONDS is {seconds!r}.",
+            remedy="Give a number of seconds, as 60.",
         )
     calls = environment.get("TIDEGATE_CALLS_AT_ONCE") or "3"
     if not calls.isdecimal() or not int(calls):
-        raise InputError(f"TIDEGATE_CALLS_AT_ONCE is {calls!r}.", mend="Give a number, as 3.")
+        raise InputError(f"TIDEGATE_CALLS_AT_ONCE is {calls!r}.", remedy="Give a number, as 3.")
     return Settings(
         table=environment["TIDEGATE_TABLE"],
         bus=environment["TIDEGATE_BUS"],
@@ -72,7 +73,7 @@ def _rights(environment: Mapping[str, str]) -> tuple[str, ...]:
         if right.count("/") != _ANYTHING.count("/"):
             raise InputError(
                 f"TIDEGATE_OPERATOR_RIGHTS has {right!r}.",
-                mend="Give ROLE/APPLICATION/VERB each, as PaymentsOnCall/pay-*/abort.",
+                remedy="Give ROLE/APPLICATION/VERB each, as PaymentsOnCall/pay-*/abort.",
             )
     return rights
 

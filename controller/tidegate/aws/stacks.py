@@ -19,22 +19,9 @@ from botocore.exceptions import ClientError
 
 from tidegate.aws.errors import calling, error_code, error_message
 from tidegate.aws.session import Clients
-from tidegate.core.errors import (
-    ChangeSetFailed,
-    ChangeSetStale,
-    NotFound,
-    StackBusy,
-    StackFailed,
-)
-from tidegate.core.ports import (
-    Change,
-    ChangeSet,
-    ResourceChange,
-    StackEvent,
-    StackSpec,
-    StackState,
-)
-from tidegate.core.stack_status import Standing, mend, standing
+from tidegate.core.errors import ChangeSetFailed, ChangeSetStale, NotFound, StackBusy, StackFailed
+from tidegate.core.model.stack_status import Standing, remedy, standing
+from tidegate.core.ports import Change, ChangeSet, ResourceChange, StackEvent, StackSpec, StackState
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -117,7 +104,7 @@ class CloudFormationStacks:
         with calling(
             f"execute {change_set}",
             {"ChangeSetNotFound": ChangeSetStale, "InvalidChangeSetStatus": ChangeSetStale},
-            mend="Release again: the change set is made anew.",
+            remedy="Release again: the change set is made anew.",
         ):
             self._once_idle(
                 lambda: self._client.execute_change_set(
@@ -180,7 +167,7 @@ class CloudFormationStacks:
         with calling(
             f"update {spec.stack_name}",
             {"ValidationError": StackFailed, "InsufficientCapabilitiesException": StackFailed},
-            mend="Correct the template or the stage's parameters.",
+            remedy="Correct the template or the stage's parameters.",
         ):
             try:
                 self._once_idle(
@@ -215,7 +202,7 @@ class CloudFormationStacks:
                 "ValidationError": ChangeSetFailed,
                 "InsufficientCapabilitiesException": ChangeSetFailed,
             },
-            mend="Correct the template or the stage's parameters.",
+            remedy="Correct the template or the stage's parameters.",
         ):
             try:
                 self._once_idle(
@@ -256,7 +243,7 @@ class CloudFormationStacks:
         if not _NO_CHANGES.search(reason):
             raise ChangeSetFailed(
                 f"CloudFormation could not preview {stack_name}: {reason or 'it gives no reason.'}",
-                mend="Correct the template or the stage's parameters.",
+                remedy="Correct the template or the stage's parameters.",
             )
         with calling(f"delete the empty {arn}"):
             self._client.delete_change_set(ChangeSetName=arn)
@@ -348,7 +335,7 @@ def _hash(token: str) -> str:
 
 def _refuse_unusable(stack_name: str, status: str) -> None:
     if standing(status) is Standing.BROKEN:
-        raise StackFailed(f"The stack {stack_name} is in {status}.", mend=mend(status))
+        raise StackFailed(f"The stack {stack_name} is in {status}.", remedy=remedy(status))
     if standing(status) is Standing.BUSY:
         raise StackBusy(f"The stack {stack_name} is in {status}.")
 
@@ -365,7 +352,7 @@ def _told(how: str, reason: str) -> str:
 def _stale(change_set: str, how: str) -> ChangeSetStale:
     return ChangeSetStale(
         f"The change set {change_set} {how}: the stack changed after it was made.",
-        mend="Release again: the change set is made anew.",
+        remedy="Release again: the change set is made anew.",
     )
 
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tidegate.aws.errors import calling
-from tidegate.aws.pace import Pace, keep_pace
+from tidegate.aws.rate_limit import RateLimit, keep_rate
 from tidegate.aws.session import SHARED, Clients, Credentials
 from tidegate.core.errors import ServiceRefused
-from tidegate.core.plan import Target
+from tidegate.core.model.plan import Target
 from tidegate.core.ports import Clock, TargetPorts
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class AssumedTargets:
         self._target_role = target_role
         self._calls_at_once = calls_at_once
         self._opened: dict[tuple[str, str], _Opened] = {}
-        self._paces: dict[tuple[str, str], Pace] = {}  # one for each account and region
+        self._rate_limits: dict[tuple[str, str], RateLimit] = {}  # one for each account and region
 
     def open(self, target: Target) -> TargetPorts:
         """Assume the target's role. Raises ``ServiceRefused`` when it does not let us in."""
@@ -76,20 +76,20 @@ class AssumedTargets:
         credentials, expiration = self._assume(target)
         clients = self._clients.acting_as(credentials, target.region)
         functions: LambdaClient = clients.make("lambda", SHARED)
-        keep_pace(functions, self._pace_of(target))
+        keep_rate(functions, self._rate_limit_of(target))
         return _Opened(self._open_ports(clients, functions, target), expiration - _SPARE)
 
-    def _pace_of(self, target: Target) -> Pace:
+    def _rate_limit_of(self, target: Target) -> RateLimit:
         """Lambda's limit is one for each account and region, and outlives credentials."""
         place = (target.account, target.region)
-        return self._paces.setdefault(place, Pace(CALLS_PER_SECOND, self._calls_at_once))
+        return self._rate_limits.setdefault(place, RateLimit(CALLS_PER_SECOND, self._calls_at_once))
 
     def _assume(self, target: Target) -> tuple[Credentials, datetime]:
         role = role_in_account(target, self._target_role) or target.role_arn
         with calling(
             f"act in {target.id} as {role}",
             {"AccessDenied": ServiceRefused, "AccessDeniedException": ServiceRefused},
-            mend="See that the role exists, trusts Tidegate's role and asks for its external id.",
+            remedy="See that the role exists, trusts Tidegate's role and asks for its external id.",
         ):
             answer = self._sts.assume_role(
                 RoleArn=role, RoleSessionName=_SESSION_NAME, **self._proof

@@ -25,7 +25,7 @@ class SnsTopics:
         with calling(
             f"publish to {topic}",
             {"NotFound": NotFound, "NotFoundException": NotFound},
-            mend="See that the topic of the manifest or the template exists.",
+            remedy="See that the topic of the manifest or the template exists.",
         ):
             self._client_in(topic.split(":")[_REGION]).publish(
                 TopicArn=topic, Subject=subject, Message=text

@@ -26,7 +26,7 @@ from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.aws.targets import AssumedTargets, OpenPorts, role_in_account
 from tidegate.aws.topics import SnsTopics
 from tidegate.aws.versions import LambdaVersions
-from tidegate.core.plan import Target
+from tidegate.core.model.plan import Target
 from tidegate.core.ports import Ports, TargetPorts
 
 if TYPE_CHECKING:

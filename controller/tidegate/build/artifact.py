@@ -26,13 +26,7 @@ from tidegate.build.events import event_metrics
 from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.lint import NoLinter, check_faults
 from tidegate.build.loops import expand_loops
-from tidegate.build.package import (
-    PackageStore,
-    check_within,
-    package_code,
-    sha256_of,
-    write_zip,
-)
+from tidegate.build.package import PackageStore, check_within, package_code, sha256_of, write_zip
 from tidegate.build.provenance import provenance, statement_name
 from tidegate.build.regions import aws_partitions
 from tidegate.build.sending import send, send_all
@@ -46,7 +40,8 @@ from tidegate.build.source import (
     source_root,
 )
 from tidegate.build.template import Template, of_type, read_template, shown
-from tidegate.core.artifact import (
+from tidegate.core.errors import ArtifactError, InputError
+from tidegate.core.model.artifact import (
     BILL_FILE,
     CONTENTS_FILE,
     SOURCE_FILE,
@@ -58,13 +53,12 @@ from tidegate.core.artifact import (
     is_inline,
     named_code,
 )
-from tidegate.core.clear_text import perhaps_secrets, refuse_secrets
-from tidegate.core.errors import ArtifactError, InputError
-from tidegate.core.manifest import Manifest, StageSpec, parse_manifest
-from tidegate.core.plan import ArtifactRef, ReleaseRef
-from tidegate.core.planning import make_plan
-from tidegate.core.regions import partition_of, unlisted_regions
-from tidegate.core.yamltext import dotted
+from tidegate.core.model.manifest import Manifest, StageSpec, parse_manifest
+from tidegate.core.model.plan import ArtifactRef, ReleaseRef
+from tidegate.core.model.regions import partition_of, unlisted_regions
+from tidegate.core.planning.release_plan import make_plan
+from tidegate.core.template.clear_text import perhaps_secrets, refuse_secrets
+from tidegate.core.text.yaml_document import dotted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -247,7 +241,7 @@ def region_buckets(
                     f"Stage {stage.name} deploys to {region}, and the packages would lie in"
                     f" {bucket}, in {home}: Lambda takes code only from a bucket of the function's"
                     " own region.",
-                    mend=f"Deploy pipeline/artifact-region.yaml in {region}, and build with"
+                    remedy=f"Deploy pipeline/artifact-region.yaml in {region}, and build with"
                     " `--region-bucket` (ARTIFACT_REGION_BUCKET), {region} in its name.",
                 )
             buckets[region] = region_bucket.replace("{region}", region)
@@ -385,7 +379,7 @@ def _check_topics(manifest: Manifest, template: Template, path: str) -> None:
         if not notification.topic.startswith("arn:") and notification.topic not in known:
             raise InputError(
                 f'{path} has no topic "{notification.topic}" to tell people through.',
-                mend=f"Give an ARN, or a logical id: {', '.join(known) or 'there is none'}.",
+                remedy=f"Give an ARN, or a logical id: {', '.join(known) or 'there is none'}.",
             )
 
 
@@ -400,7 +394,7 @@ def _check_partition(manifest: Manifest, bucket: str, home: str) -> None:
                 raise InputError(
                     f"tidegate.yaml: {dotted(('stages', number, *at))}: {region} is in partition"
                     f" {theirs}, and {bucket}, the controller's bucket, is in {home}, in {ours}.",
-                    mend=f"No role can be assumed across partitions: release to {theirs} with a"
+                    remedy=f"No role can be assumed across partitions: release to {theirs} with a"
                     " controller that is installed there.",
                 )
 
@@ -410,7 +404,7 @@ def _read_manifest(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(
-            f"{path}: there is no such manifest.", mend="Write one with `tidegate init`."
+            f"{path}: there is no such manifest.", remedy="Write one with `tidegate init`."
         ) from None
 
 
@@ -476,6 +470,6 @@ def _region_of(bucket: str, s3: S3Client) -> str:
     except ClientError as error:
         raise ArtifactError(
             f"The region of the bucket {bucket} is not known: {error}",
-            mend="See that it exists, and that the build may call s3:GetBucketLocation.",
+            remedy="See that it exists, and that the build may call s3:GetBucketLocation.",
         ) from error
     return _OLD_LOCATIONS.get(said or "", said or "")

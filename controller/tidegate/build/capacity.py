@@ -14,8 +14,8 @@ from tidegate.build.references import references
 from tidegate.build.report import Report
 from tidegate.build.template import Template, add, of_type, shown
 from tidegate.core.errors import TemplateError
-from tidegate.core.plan import ManagedAlias, Provisioned
-from tidegate.core.values import Values
+from tidegate.core.model.plan import ManagedAlias, Provisioned
+from tidegate.core.template.values import Values
 
 _CONFIG: Final = "ProvisionedConcurrencyConfig"
 _NUMBER: Final = "ProvisionedConcurrentExecutions"
@@ -105,15 +105,15 @@ def _number(template: Template, alias: ManagedAlias, values: Values, path: str) 
     if len(asked) > 1:
         raise TemplateError(
             f"{path}: {' and '.join(asked)} both have a `{_CONFIG}`; Lambda gives a version one.",
-            mend="Remove one.",
+            remedy="Remove one.",
         )
     for logical_id, config in asked.items():
         number = config.get(_NUMBER) if isinstance(config, Mapping) else config
         if not str(number).isdecimal():
             raise TemplateError(
                 f"{path}: {logical_id}.{_CONFIG} is {shown(number)}: known only in a stack.",
-                mend="A release must know it before: write the number out, or use a parameter that"
-                " the manifest gives each stage.",
+                remedy="A release must know it before: write the number out, or use a parameter"
+                " that the manifest gives each stage.",
             )
         return int(str(number))
     return 0
@@ -131,7 +131,7 @@ def _refuse_snapshots(alias: ManagedAlias, snap_start: Any, path: str) -> None:
         raise TemplateError(
             f"{path}: {alias.function} has SnapStart and a `{_CONFIG}`, and Lambda gives a version"
             " one of them.",
-            mend="Remove one.",
+            remedy="Remove one.",
         )
 
 
@@ -161,7 +161,7 @@ def _refuse_scaling(template: Template, aliases: Sequence[ManagedAlias], path: s
                     f"{path}: {logical_id} scales the provisioned concurrency of"
                     f" {alias.alias_logical_id}. Application Auto Scaling sets it on the alias, and"
                     " Lambda refuses that while the alias has weights, or its version has its own.",
-                    mend=f"Remove {logical_id} and its policies, and give the function the number"
+                    remedy=f"Remove {logical_id} and its policies, and give the function the number"
                     f" for its busy hours as `{_CONFIG}`.",
                 )
 

@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar
 from tidegate.build.references import references, target_of, used_conditions
 from tidegate.build.report import Report
 from tidegate.build.template import Template, of_type, shown
-from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import TemplateError
-from tidegate.core.manifest import TOPIC_ARN
-from tidegate.core.plan import NotificationPlan, Occasion, Step
-from tidegate.core.strategy import NAMED
-from tidegate.core.values import Values
+from tidegate.core.model.artifact import TemplateDefaults
+from tidegate.core.model.manifest import TOPIC_ARN
+from tidegate.core.model.plan import NotificationPlan, Step, Trigger
+from tidegate.core.model.strategy import NAMED
+from tidegate.core.template.values import Values
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ class CodeDeploy:
         return TemplateError(
             f"{self._path}: the functions' `DeploymentPreference.Type` differ ({said}), and all"
             " functions of a stack shift together.",
-            mend=f"""Write one for all in tidegate.yaml, such as
+            remedy=f"""Write one for all in tidegate.yaml, such as
 
 stages:
   - name: {stage or "<name>"}
@@ -217,18 +217,18 @@ Globals:
         return TemplateError(
             f"{self._path}: `DeploymentPreference.{key}` is {shown(value)}, which is known only in"
             " a stack.",
-            mend=f"Say it in the manifest instead: {_DECIDED_BY[field]} wins over the template.",
+            remedy=f"Say it in the manifest instead: {_DECIDED_BY[field]} wins over the template.",
         )
 
     def _notifications(self) -> Iterator[NotificationPlan]:
         """Each topic once, with all that any group tells it."""
-        told: dict[str, list[Occasion]] = {}
+        told: dict[str, list[Trigger]] = {}
         for _, trigger in self._triggers():
-            topic, events = self._topic(trigger), _occasions(trigger)
+            topic, events = self._topic(trigger), _triggers(trigger)
             if topic and events:
                 told.setdefault(topic, []).extend(events)
         for topic, wanted in told.items():
-            yield NotificationPlan(topic=topic, events=tuple(e for e in Occasion if e in wanted))
+            yield NotificationPlan(topic=topic, events=tuple(e for e in Trigger if e in wanted))
 
     def _triggers(self) -> Iterator[tuple[str, Any]]:
         """What each group has as a trigger, with the group's logical id."""
@@ -255,7 +255,7 @@ Globals:
                     f"{group}.TriggerConfigurations: {shown(trigger)} is known only in a stack, and"
                     " nobody is told. Name the topic in the manifest: `notifications`."
                 )
-            elif not _occasions(trigger):
+            elif not _triggers(trigger):
                 report.notice(
                     f"{group}.TriggerConfigurations: {shown(trigger)} is about instances, which"
                     " Lambda does not have: nobody is told."
@@ -298,7 +298,7 @@ Globals:
                     raise TemplateError(
                         f"{self._path}: {section}.{name} refers to {', '.join(sorted(lost))}, a"
                         " part of CodeDeploy that Tidegate replaces.",
-                        mend="Remove the reference.",
+                        remedy="Remove the reference.",
                     )
 
     def _remove_conditions(self, used_before: set[str]) -> None:
@@ -362,12 +362,12 @@ def _steps(routing: Mapping[str, Any]) -> Iterator[Step]:
         raise ValueError(routing["Type"])
 
 
-def _occasions(trigger: Any) -> list[Occasion]:
+def _triggers(trigger: Any) -> list[Trigger]:
     """CodeDeploy's events of deployments; those of instances have no meaning in Lambda."""
     events = trigger.get("TriggerEvents") if isinstance(trigger, Mapping) else None
     names = events if isinstance(events, list) else []
     words = [name.removeprefix(_OF_DEPLOYMENT).lower() for name in names if isinstance(name, str)]
-    return [occasion for occasion in Occasion if occasion in words]
+    return [trigger for trigger in Trigger if trigger in words]
 
 
 def _is_false(value: Any) -> bool:

@@ -17,14 +17,14 @@ from typing import Any, Final
 from tidegate.build.references import conditions_in, references
 from tidegate.build.report import Report
 from tidegate.build.template import Template, add, walk
-from tidegate.core.artifact import (
+from tidegate.core.model.artifact import (
     CONFIGURATIONS_PARAMETER,
     FINGERPRINT_LENGTH,
     configurations,
     fingerprint,
 )
-from tidegate.core.clear_text import is_not_echoed
-from tidegate.core.plan import ManagedAlias
+from tidegate.core.model.plan import ManagedAlias
+from tidegate.core.template.clear_text import is_not_echoed
 
 _NOT_PUBLISHED: Final = {
     "CodeSigningConfigArn",

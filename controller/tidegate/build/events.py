@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tidegate.build.references import references, target_of
 from tidegate.build.template import Template, of_type
-from tidegate.core.plan import ManagedAlias, MetricPolicy, MetricQuery, MetricStat
+from tidegate.core.model.plan import ManagedAlias, MetricPolicy, MetricQuery, MetricStat
 
 MOST_ITERATOR_AGE_MS: Final = 60_000.0
 """A reader of a stream that is further behind lags, unless it did before the shift."""

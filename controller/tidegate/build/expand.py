@@ -31,10 +31,10 @@ from tidegate.build.report import Report
 from tidegate.build.sam import alias_names, shifting_is_off, transform
 from tidegate.build.sam_values import give_known_values
 from tidegate.build.template import Template, add, of_type, shown
-from tidegate.core.artifact import PACKAGE_VERSION_PARAMETER, TemplateDefaults
 from tidegate.core.errors import TemplateError
-from tidegate.core.plan import ManagedAlias
-from tidegate.core.values import Values
+from tidegate.core.model.artifact import PACKAGE_VERSION_PARAMETER, TemplateDefaults
+from tidegate.core.model.plan import ManagedAlias
+from tidegate.core.template.values import Values
 
 _MOST_PARAMETERS: Final = 200  # CloudFormation's limit
 
@@ -96,7 +96,7 @@ def expand_template(
             f"{path}: with a pin for each of {len(aliases)} aliases and the version of each package"
             f" the template has {len(expanded['Parameters'])} parameters; CloudFormation allows"
             f" {_MOST_PARAMETERS}.",
-            mend="Split the application.",
+            remedy="Split the application.",
         )
     functions = tuple(of_type(expanded, "AWS::Lambda::Function"))
     return Expansion(expanded, aliases, functions, defaults, report)
@@ -116,7 +116,7 @@ def _refuse_changing_aliases(template: Template, path: str, settings: Sequence[S
                 raise TemplateError(
                     f"{path}: {function}.AutoPublishAlias is {said[0]} by default and {said[1]} in"
                     f" the stage {setting.stage}, and a release knows one name for all stages.",
-                    mend="Write the name out, or give the parameter the same value everywhere.",
+                    remedy="Write the name out, or give the parameter the same value everywhere.",
                 )
 
 

@@ -58,7 +58,7 @@ def check_faults(template: Template, path: str, regions: Sequence[str]) -> None:
         listed = "".join(f"\n  {fault}" for fault in faults)
         raise TemplateError(
             f"{path}: CloudFormation would refuse it:{listed}\n",
-            mend="A rule that is mistaken is left out by `Metadata: {cfn-lint: {config:"
+            remedy="A rule that is mistaken is left out by `Metadata: {cfn-lint: {config:"
             " {ignore_checks: [RULE]}}}` in the template.",
         )
 

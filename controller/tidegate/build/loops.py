@@ -16,7 +16,7 @@ from tidegate.build.sam import macros
 from tidegate.build.shape import LOOP, check_shape
 from tidegate.build.template import Template, shown, walk
 from tidegate.core.errors import TemplateError
-from tidegate.core.values import Values
+from tidegate.core.template.values import Values
 
 LANGUAGE_EXTENSIONS: Final = "AWS::LanguageExtensions"
 _SECTIONS: Final = ("Conditions", "Resources", "Outputs")  # conditions first: the others use them
@@ -33,7 +33,7 @@ def expand_loops(
     if LANGUAGE_EXTENSIONS not in macros(template):
         raise TemplateError(
             f"{path}: {'.'.join(loops[0])}: loops need the transform {LANGUAGE_EXTENSIONS}.",
-            mend=f"Write `Transform: [{LANGUAGE_EXTENSIONS}, AWS::Serverless-2016-10-31]`.",
+            remedy=f"Write `Transform: [{LANGUAGE_EXTENSIONS}, AWS::Serverless-2016-10-31]`.",
         )
     expanded = dict(template)
     for section in _SECTIONS:
@@ -90,18 +90,18 @@ class _Loops:
                     f"{self._path}: {place} is not what CloudFormation knows: a loop is a list of"
                     " an identifier of letters and digits, a collection, and a map that is"
                     " repeated.",
-                    mend='Write for example `[Name, [Orders, Stock], {"${Name}Topic": {...}}]`.',
+                    remedy='Write for example `[Name, [Orders, Stock], {"${Name}Topic": {...}}]`.',
                 )
         if identifier in outer or identifier in self._template.get("Parameters", {}):
             other = "a loop around it" if identifier in outer else "a parameter"
             raise TemplateError(
                 f"{self._path}: {place}: its identifier {identifier} is also that of {other}.",
-                mend="Give it a name of its own.",
+                remedy="Give it a name of its own.",
             )
         if len(outer) >= _DEEPEST:
             raise TemplateError(
                 f"{self._path}: {place}: CloudFormation nests at most {_DEEPEST} loops.",
-                mend="Write one of them out.",
+                remedy="Write one of them out.",
             )
         return identifier, collection, body
 
@@ -113,7 +113,7 @@ class _Loops:
                 raise TemplateError(
                     f"{self._path}: {place}: its collection {shown(collection)} is not known when"
                     f" the template is built{f' for the stage {stage}' if stage else ''}.",
-                    mend="Write the list out, or use a parameter of the type CommaDelimitedList"
+                    remedy="Write the list out, or use a parameter of the type CommaDelimitedList"
                     " with a default, or with the same value in every stage of the manifest.",
                 )
         first, *others = of_stages.values()
@@ -124,7 +124,7 @@ class _Loops:
             raise TemplateError(
                 f"{self._path}: {place}: its collection {shown(collection)} differs between stages"
                 f" ({said}), and one expansion serves them all.",
-                mend="Give it the same value in every stage, and a `Condition` to what a stage"
+                remedy="Give it the same value in every stage, and a `Condition` to what a stage"
                 " is not to have.",
             )
         return [_text(item) for item in first]
@@ -166,7 +166,7 @@ class _Loops:
         if key in section:
             raise TemplateError(
                 f"{self._path}: {place} makes {key} twice.",
-                mend="Write its identifier into the key: `${...}`, or `&{...}` for its letters"
+                remedy="Write its identifier into the key: `${...}`, or `&{...}` for its letters"
                 " and digits only.",
             )
         section[key] = value

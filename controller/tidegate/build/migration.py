@@ -18,8 +18,8 @@ from tidegate.build.sam import transform
 from tidegate.build.sam_values import give_known_values
 from tidegate.build.source import source_root
 from tidegate.build.template import Template, read_template
-from tidegate.core.artifact import TemplateDefaults
-from tidegate.core.strategy import NAMED
+from tidegate.core.model.artifact import TemplateDefaults
+from tidegate.core.model.strategy import NAMED
 
 _SECTIONS: Final = ("Parameters", "Conditions", "Resources")
 

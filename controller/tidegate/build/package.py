@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tidegate.build.template import Template, shown
-from tidegate.core.artifact import package_version_parameter
 from tidegate.core.errors import TemplateError
+from tidegate.core.model.artifact import package_version_parameter
 
 BUCKET_PARAMETER: Final = "TidegateArtifactBucket"
 IGNORED: Final = frozenset({".git", ".aws-sam", ".tidegate", "__pycache__", ".DS_Store"})
@@ -201,7 +201,9 @@ def files_under(
             if name in IGNORED:
                 continue
             if not (file := parent / name).exists():
-                raise TemplateError(f"{file}: the link leads nowhere.", mend="Remove or repair it.")
+                raise TemplateError(
+                    f"{file}: the link leads nowhere.", remedy="Remove or repair it."
+                )
             check_within(within, file)
             if is_dotenv(name):
                 if left_out is not None:
@@ -221,7 +223,7 @@ def check_within(folders: Iterable[Path], path: Path, place: str = "") -> None:
     if not any(target.is_relative_to(folder) for folder in allowed):
         raise TemplateError(
             f"{place or path}: it leads to {target}, which is not in {allowed[-1]}.",
-            mend="Keep the code in the application's checkout.",
+            remedy="Keep the code in the application's checkout.",
         )
 
 
@@ -244,7 +246,7 @@ def _utf8(name: str) -> str:
     try:
         return os.fsencode(name).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TemplateError(f"{name}: its name is not UTF-8.", mend="Rename it.") from error
+        raise TemplateError(f"{name}: its name is not UTF-8.", remedy="Rename it.") from error
 
 
 def _leads_upwards(folder: Path) -> bool:
@@ -257,7 +259,7 @@ def _source(base: Path, value: str, place: str) -> Path:
     if not source.exists():
         raise TemplateError(
             f"{place}: there is no {value} in {base.resolve()}.",
-            mend="Correct the path, or run `sam build` first if it makes that code.",
+            remedy="Correct the path, or run `sam build` first if it makes that code.",
         )
     return source
 
@@ -277,12 +279,12 @@ def _refuse_nested(resource_type: str, properties: dict[str, Any], place: str) -
             f"{place}.Location: SAM asks the Serverless Application Repository for the template of"
             f" {shown(value['ApplicationId'])}, with credentials, for one account and region; a"
             " build has neither.",
-            mend="Store that template in a bucket (`aws serverlessrepo"
+            remedy="Store that template in a bucket (`aws serverlessrepo"
             " create-cloud-formation-template` gives a link to it), and write its address:"
             " `Location: https://...`. Or deploy it as a stack of its own.",
         )
     if isinstance(value, str) and "://" not in value:
         raise TemplateError(
             f"{place}.{name}: the template inside the template, {value}, is not released with it.",
-            mend="Make it an application of its own, or name a template in a bucket.",
+            remedy="Make it an application of its own, or name a template in a bucket.",
         )

@@ -13,7 +13,7 @@ from tidegate.build.references import target_of
 from tidegate.build.report import Report
 from tidegate.build.template import Template, add, of_type, shown
 from tidegate.core.errors import TemplateError
-from tidegate.core.plan import ManagedAlias
+from tidegate.core.model.plan import ManagedAlias
 
 _PARAMETER: Final = "TidegatePinnedVersion"
 _CONDITION: Final = "TidegatePinned"
@@ -31,7 +31,7 @@ def find_aliases(template: Template, path: str, report: Report) -> Iterator[Mana
         if "RoutingConfig" in properties:
             raise TemplateError(
                 f"{path}: {logical_id}.RoutingConfig gives weights, which a release sets.",
-                mend="Remove it.",
+                remedy="Remove it.",
             )
         yield ManagedAlias(
             function=_function(template, logical_id, properties.get("FunctionName"), path),
@@ -82,7 +82,7 @@ def _function(template: Template, alias: str, name: Any, path: str) -> str:
             return logical_id
     raise TemplateError(
         f"{path}: {alias}.FunctionName is {name!r}, which is no function of this template.",
-        mend="Use `!Ref` with the function's logical id.",
+        remedy="Use `!Ref` with the function's logical id.",
     )
 
 
@@ -94,6 +94,6 @@ def _alias_name(template: Template, alias: str, name: Any, path: str) -> str:
     if not isinstance(default, str):
         raise TemplateError(
             f"{path}: {alias}.Name is {name!r}, and a release must know the alias's name.",
-            mend="Write the name out, or use a parameter with a default.",
+            remedy="Write the name out, or use a parameter with a default.",
         )
     return default

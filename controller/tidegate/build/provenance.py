@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
-from tidegate.core.artifact import BILL_FILE, ArtifactContents, Revision, canonical_json
+from tidegate.core.model.artifact import BILL_FILE, ArtifactContents, Revision, canonical_json
 
 BUILD_TYPE: Final = "urn:tidegate:build:v1"
 _STATEMENT: Final = "https://in-toto.io/Statement/v1"

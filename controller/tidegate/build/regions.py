@@ -7,7 +7,7 @@ from functools import cache
 
 from botocore.loaders import create_loader
 
-from tidegate.core.regions import Partition
+from tidegate.core.model.regions import Partition
 
 
 @cache

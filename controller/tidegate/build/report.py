@@ -14,7 +14,7 @@ class Report:
     removed: dict[str, str] = field(default_factory=dict)
     """Why each resource that SAM would make is gone, by logical id."""
     notices: list[str] = field(default_factory=list)
-    """What is not taken over: which resource, why, and the mend."""
+    """What is not taken over: which resource, why, and the remedy."""
 
     def change(self, logical_id: str, why: str) -> None:
         """This resource differs from what SAM makes of it."""

@@ -20,7 +20,7 @@ from samtranslator.translator.translator import Translator
 
 from tidegate.build.template import Template
 from tidegate.core.errors import TemplateError
-from tidegate.core.values import NO_VALUE, Values
+from tidegate.core.template.values import NO_VALUE, Values
 
 SAM_TRANSFORM: Final = "AWS::Serverless-2016-10-31"
 _UNRESOLVED: Final = "{{IntrinsicFunction:tidegate}}"  # SAM leaves a reference with such a value be
@@ -126,7 +126,7 @@ def _expand(template: Template, path: str) -> Template:
     except Exception as error:
         raise TemplateError(
             f"{path}: SAM cannot expand the template: {_refusal(error).cause}",
-            mend="Run `sam validate --lint` to see it in place.",
+            remedy="Run `sam validate --lint` to see it in place.",
         ) from error
 
 

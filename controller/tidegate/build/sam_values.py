@@ -16,7 +16,7 @@ from tidegate.build.references import references
 from tidegate.build.sam import SAM_TRANSFORM, SamRefusal, macros, settle, try_transform
 from tidegate.build.template import Template, shown, walk
 from tidegate.core.errors import TemplateError
-from tidegate.core.values import NO_VALUE, Values
+from tidegate.core.template.values import NO_VALUE, Values
 
 _FUNCTIONS: Final = {"Ref", "Fn::If", "Fn::FindInMap", "Fn::Sub"}  # what ``Values`` works out
 _Path = tuple[str | int, ...]
@@ -77,7 +77,7 @@ def give_known_values(
     truth = try_transform(settle(_with(template, known), first)) or refusal
     raise TemplateError(
         f"{path}: SAM cannot expand the template: {truth.cause}",
-        mend="Run `sam validate --lint` to see it in place.",
+        remedy="Run `sam validate --lint` to see it in place.",
     )
 
 
@@ -159,7 +159,7 @@ def _difference(path: str, site: _Site) -> TemplateError:
     return TemplateError(
         f"{path}: {site.place} is {shown(site.function)}, whose value SAM must know to expand the"
         f" template once for all stages, and they differ in it: {said}.",
-        mend=f"Give {names or 'it'} the same value in every stage (`parameters` of the stages in"
+        remedy=f"Give {names or 'it'} the same value in every stage (`parameters` of the stages in"
         " the manifest), or write the value out in the template.",
     )
 
@@ -184,6 +184,6 @@ def _refuse_missing(
                 raise TemplateError(
                     f"{path}: {site.place} is {shown(site.function)}, whose value SAM must know to"
                     f" expand the template, and {name} has none{where}.",
-                    mend=f"Give it one: `parameters: {{{name}: ...}}` of the stage in the manifest,"
-                    " or a `Default` in the template.",
+                    remedy=f"Give it one: `parameters: {{{name}: ...}}` of the stage in the"
+                    " manifest, or a `Default` in the template.",
                 )

@@ -51,7 +51,7 @@ def _stored(path: Path, bucket: str, key: str, s3: S3Client) -> str:
         raise ArtifactError(
             f"s3://{bucket}/{key} is there already, with other bytes than this build's (version"
             f" {found.get('VersionId', 'null')} of {found['LastModified']:%Y-%m-%d %H:%M}).",
-            mend="Find out who has stored it, for no build overwrites anything; then delete that"
+            remedy="Find out who has stored it, for no build overwrites anything; then delete that"
             " object and build again.",
         )
     return _version(found, bucket)
@@ -80,7 +80,7 @@ def _version(answer: Mapping[str, Any], bucket: str) -> str:
         raise ArtifactError(
             f"The bucket {bucket} keeps no versions, so a release could not name the very objects"
             " that this build has stored.",
-            mend="Turn its versioning on, as pipeline/template.yaml does, and build again.",
+            remedy="Turn its versioning on, as pipeline/template.yaml does, and build again.",
         )
     return version
 
@@ -88,5 +88,5 @@ def _version(answer: Mapping[str, Any], bucket: str) -> str:
 def _refused(bucket: str, key: str, error: ClientError) -> ArtifactError:
     return ArtifactError(
         f"s3://{bucket}/{key} cannot be stored: {error}",
-        mend="See that the bucket exists, and that the build may read and write in it.",
+        remedy="See that the bucket exists, and that the build may read and write in it.",
     )

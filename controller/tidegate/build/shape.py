@@ -43,7 +43,7 @@ def check_shape(template: Any, path: str) -> None:
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
         raise TemplateError(
             f"{path}: the template has no `Resources`.",
-            mend="Name a SAM or CloudFormation template in the manifest: `template: <path>`.",
+            remedy="Name a SAM or CloudFormation template in the manifest: `template: <path>`.",
         )
     _check_values(template, path)
     for section, levels in _LEVELS.items():
@@ -69,12 +69,12 @@ def _check_resource(logical_id: str, resource: Mapping[str, Any], place: str) ->
     if not (logical_id.isascii() and logical_id.isalnum() and len(logical_id) <= _LONGEST_ID):
         raise TemplateError(
             f"{place}: a logical id is made of at most {_LONGEST_ID} letters and digits.",
-            mend="Rename it; in a loop, `&{...}` leaves out all else.",
+            remedy="Rename it; in a loop, `&{...}` leaves out all else.",
         )
     if not isinstance(resource.get("Type"), str):
         raise TemplateError(
             f"{place} is not what CloudFormation knows: a resource has a `Type`.",
-            mend="Write one, such as `Type: AWS::Serverless::Function`, or see to its indentation.",
+            remedy="Write one, such as `Type: AWS::Serverless::Function`, or mend its indentation.",
         )
     for attribute, types in _ATTRIBUTES.items():
         if attribute in resource and not isinstance(resource[attribute], types):
@@ -86,7 +86,7 @@ def _check_parameter(parameter: Mapping[str, Any], place: str) -> None:
     if not isinstance(parameter.get("Type"), str):
         raise TemplateError(
             f"{place} is not what CloudFormation knows: a parameter has a `Type`.",
-            mend="Write one, such as `Type: String`.",
+            remedy="Write one, such as `Type: String`.",
         )
     if isinstance(parameter.get("Default"), dict | list):
         raise _unknown(f"{place}.Default", "a text or a number")
@@ -105,14 +105,14 @@ def _check_values(template: Any, path: str) -> None:
         if depth > _DEEPEST or count > _LARGEST:
             raise TemplateError(
                 f"{path}: the template is nested too deeply or repeats itself too often.",
-                mend="See to its anchors: none may contain itself.",
+                remedy="See to its anchors: none may contain itself.",
             )
         if isinstance(value, dict):
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise TemplateError(
                         f"{where} has the key {key!r}, which is not a text.",
-                        mend="Put it in quotes.",
+                        remedy="Put it in quotes.",
                     )
                 left.append((item, f"{place}.{key}", depth + 1))
         elif isinstance(value, list):
@@ -126,5 +126,5 @@ def _check_values(template: Any, path: str) -> None:
 def _unknown(place: str, expected: str) -> TemplateError:
     return TemplateError(
         f"{place} is not what CloudFormation knows: it must be {expected}.",
-        mend="See to its indentation.",
+        remedy="See to its indentation.",
     )

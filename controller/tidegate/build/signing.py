@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_signer.type_defs import WaiterConfigTypeDef
 
 _PATIENCE: Final[WaiterConfigTypeDef] = {"Delay": 2, "MaxAttempts": 150}  # seconds
-_MEND: Final = (
+_REMEDY: Final = (
     "See that the profile is active, for AWSLambda-SHA384-ECDSA and in the bucket's region, and"
     " that the build may use it (SigningProfileName of pipeline/template.yaml)."
 )
@@ -51,7 +51,8 @@ class PackageSigner:
                 shutil.copyfileobj(self.s3.get_object(Bucket=self.bucket, Key=signed)["Body"], file)
         except (BotoCoreError, ClientError) as error:
             raise ArtifactError(
-                f"s3://{self.bucket}/{key} was not signed with {self.profile}: {error}", mend=_MEND
+                f"s3://{self.bucket}/{key} was not signed with {self.profile}: {error}",
+                remedy=_REMEDY,
             ) from error
 
     def _signed(self, folder: str, key: str, version: str) -> str:
@@ -69,6 +70,6 @@ class PackageSigner:
         except WaiterError as error:
             why = self.signer.describe_signing_job(jobId=job).get("statusReason", "it takes long")
             raise ArtifactError(
-                f"Signer did not sign s3://{self.bucket}/{key} (job {job}): {why}", mend=_MEND
+                f"Signer did not sign s3://{self.bucket}/{key} (job {job}): {why}", remedy=_REMEDY
             ) from error
         return self.signer.describe_signing_job(jobId=job)["signedObject"]["s3"]["key"]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from tidegate.build.template import Template, of_type
-from tidegate.core.manifest import Manifest, MetricCheck, StageSpec
+from tidegate.core.model.manifest import Manifest, MetricCheck, StageSpec
 
 _ALARMS: Final = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 _NEAR: Final = 0.8  # of difflib's ratio: a letter that is missing, doubled or swapped

@@ -11,8 +11,8 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from tidegate.build.package import check_within, files_under
-from tidegate.core.artifact import Commit, Revision
 from tidegate.core.errors import InputError
+from tidegate.core.model.artifact import Commit, Revision
 
 RELEASE_FILE: Final = "release.json"
 """What a build leaves beside the source, for the release."""
@@ -56,7 +56,7 @@ def find_revision(folder: Path, environment: Mapping[str, str], **known: str) ->
     if head and stated and _commit(folder, stated) != head["commit"]:
         raise InputError(
             f"{folder} has {head['commit']} checked out, and the commit to build is {stated}.",
-            mend="Check that commit out, and let nothing in the build change what is checked out.",
+            remedy="Check that commit out, and let nothing in the build change the checkout.",
         )
     found = {
         "commit": head.get("commit") or stated,
@@ -69,7 +69,7 @@ def find_revision(folder: Path, environment: Mapping[str, str], **known: str) ->
     if not found["commit"]:
         raise InputError(
             f"{folder} is no git checkout, and nothing names the commit.",
-            mend="Pass the commit, or set TIDEGATE_COMMIT.",
+            remedy="Pass the commit, or set TIDEGATE_COMMIT.",
         )
     history = _history(folder) if head else ()
     if head:

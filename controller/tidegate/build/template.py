@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tidegate.build.shape import check_shape
 from tidegate.core.errors import TemplateError
-from tidegate.core.yamltext import MOST_DIGITS
+from tidegate.core.text.yaml_document import MOST_DIGITS
 
 Template = dict[str, Any]
 
@@ -35,7 +35,7 @@ def read_template(path: Path) -> Template:
     except FileNotFoundError:
         raise TemplateError(
             f"{path}: there is no such template.",
-            mend="Name the template's file in the manifest: `template: <path>`.",
+            remedy="Name the template's file in the manifest: `template: <path>`.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"{path}: the template cannot be read: {error}.") from error
@@ -51,7 +51,7 @@ def parse_template(text: str, path: str = "template.yaml") -> Template:
         raise TemplateError(
             f"{path}: the template has {len(text):,} characters, and CloudFormation takes at most"
             f" {_LONGEST:,}.",
-            mend="Move a part of it into an application of its own.",
+            remedy="Move a part of it into an application of its own.",
         )
     yaml = YAML(typ="safe", pure=True)
     yaml.version = (1, 1)  # CloudFormation's
@@ -61,7 +61,7 @@ def parse_template(text: str, path: str = "template.yaml") -> Template:
     except Exception as error:  # on odd input the parser raises nearly anything
         raise TemplateError(
             f"{_place(path, error)}: the template is not valid YAML: {_problem(error)}.",
-            mend="Run `sam validate --lint` to see it in place.",
+            remedy="Run `sam validate --lint` to see it in place.",
         ) from error
     check_shape(template, path)
     return {section: value for section, value in template.items() if value is not None}
@@ -92,7 +92,7 @@ def add(template: Template, section: str, name: str, path: str, value: Template)
     """Give a section an entry of ours. Raises ``TemplateError`` when the name is taken."""
     if name in template.setdefault(section, {}):
         raise TemplateError(
-            f"{path}: {section}.{name} is a name that Tidegate needs.", mend="Rename yours."
+            f"{path}: {section}.{name} is a name that Tidegate needs.", remedy="Rename yours."
         )
     template[section][name] = value
 

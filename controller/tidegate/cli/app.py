@@ -75,7 +75,7 @@ def version() -> None:
 
 def _register_local() -> None:
     """The verbs of the embedded AWS are there when it is installed."""
-    if importlib.util.find_spec("tidegate.cli.local") is not None:
+    if importlib.util.find_spec("tidegate_embedded") is not None:
         app.add_typer(importlib.import_module("tidegate.cli.local").app, name="local")
 
 

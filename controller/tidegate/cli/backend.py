@@ -15,10 +15,10 @@ from tidegate.core import errors
 if TYPE_CHECKING:
     import boto3
 
-    from tidegate.core.plan import ArtifactRef
+    from tidegate.core.model.plan import ArtifactRef
+    from tidegate.core.model.record import Pruning
     from tidegate.core.ports import Ledger
-    from tidegate.core.record import Pruning
-    from tidegate.core.workflow.examine import Finding
+    from tidegate.core.workflow.operator.doctor import Finding
 
 
 class Backend(Protocol):
@@ -49,7 +49,7 @@ class Backend(Protocol):
     def prune(self, application: str, *, dry_run: bool) -> list[Pruning]:
         """Have old versions deleted, or have it said which would be."""
 
-    def examine(self, application: str) -> list[Finding]:
+    def diagnose(self, application: str) -> list[Finding]:
         """Have the targets looked at."""
 
 
@@ -112,7 +112,7 @@ class AwsBackend:
     ) -> str:
         """Invoke the function that operators may invoke, with a proof of who asks."""
         from tidegate.aws.identity import prove
-        from tidegate.core.identity import subject_of
+        from tidegate.core.approval.identity import subject_of
 
         subject = subject_of(
             self._outputs["OperateFunctionArn"],
@@ -136,16 +136,16 @@ class AwsBackend:
 
     def prune(self, application: str, *, dry_run: bool) -> list[Pruning]:
         """Invoke the function that reaches the targets."""
-        from tidegate.core.record import Pruning
+        from tidegate.core.model.record import Pruning
 
         answer = self._invoke("PruneFunction", {"application": application, "dry_run": dry_run})
         return [Pruning.model_validate(pruning) for pruning in answer["prunings"]]
 
-    def examine(self, application: str) -> list[Finding]:
+    def diagnose(self, application: str) -> list[Finding]:
         """Invoke the function that reaches the targets."""
-        from tidegate.core.workflow.examine import Finding
+        from tidegate.core.workflow.operator.doctor import Finding
 
-        answer = self._invoke("ExamineFunction", {"application": application})
+        answer = self._invoke("DoctorFunction", {"application": application})
         return [Finding.model_validate(finding) for finding in answer["findings"]]
 
     def _invoke(self, output: str, request: Mapping[str, Any]) -> Any:
@@ -173,7 +173,7 @@ def connect(settings: Settings) -> Backend:
             raise
         raise errors.NotFound(
             f"There is no stack {settings.stack!r} in {session.region_name}.",
-            mend="Name the controller's stack with --stack and its region with --region.",
+            remedy="Name the controller's stack with --stack and its region with --region.",
         ) from error
     outputs = stacks["Stacks"][0].get("Outputs", [])
     return AwsBackend(session, {o["OutputKey"]: o["OutputValue"] for o in outputs})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.terminal import say
-from tidegate.core.commands import command
+from tidegate.core.text.commands import command
 
 if TYPE_CHECKING:
     from tidegate.cli.backend import Context
@@ -66,7 +66,7 @@ def build(
     """
     from tidegate.build.artifact import build_and_upload
     from tidegate.build.signing import PackageSigner
-    from tidegate.core.artifact import BILL_FILE
+    from tidegate.core.model.artifact import BILL_FILE
 
     here: Context = context.obj
     session = here.session()

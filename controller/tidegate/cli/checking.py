@@ -18,8 +18,8 @@ from tidegate.core.errors import InputError
 if TYPE_CHECKING:
     from tidegate.build.artifact import Artifact
     from tidegate.cli.backend import Context
-    from tidegate.core.artifact import ArtifactContents
-    from tidegate.core.plan import ReleasePlan
+    from tidegate.core.model.artifact import ArtifactContents
+    from tidegate.core.model.plan import ReleasePlan
 
 ManifestArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest.")]
 TemplateOption = Annotated[
@@ -41,7 +41,7 @@ def validate(
       tidegate validate
       tidegate validate services/hello/tidegate.yaml
     """
-    from tidegate.core.advice import not_done
+    from tidegate.core.planning.advice import not_done
 
     built, plan, _ = _build(file, template)
     contents = built.contents
@@ -50,7 +50,7 @@ def validate(
     if built.failing:
         raise InputError(
             f"{template or file.parent / contents.manifest.template}: {' '.join(built.failing)}",
-            mend="`tidegate migrate --write` makes the change where it is certain.",
+            remedy="`tidegate migrate --write` makes the change where it is certain.",
         )
     stages = ", ".join(stage.name for stage in plan.stages)
     say(f"{file} is valid: {plan.release.application}, stages {stages}.")
@@ -86,10 +86,10 @@ def plan(
       tidegate plan --template .aws-sam/build/template.yaml --output json
     """
     from tidegate.cli.planview import draw_plan
-    from tidegate.core.advice import advise
-    from tidegate.core.arrival import arrival
-    from tidegate.core.capacity import planned_warmth
-    from tidegate.core.security import planned_security
+    from tidegate.core.planning.advice import advise
+    from tidegate.core.planning.arrival import arrival
+    from tidegate.core.planning.capacity import planned_warmth
+    from tidegate.core.template.security import planned_security
 
     built, made, expanded = _build(file, template)
     contents = built.contents
@@ -114,7 +114,7 @@ def plan(
 def _traffic(here: Context, requests_per_second: float | None, live: list[str]) -> float | None:
     """Requests per second as they were said, or as the aliases have them together."""
     if requests_per_second is not None and live:
-        raise InputError("The traffic is said twice.", mend="Give either --rps or --live.")
+        raise InputError("The traffic is said twice.", remedy="Give either --rps or --live.")
     if not live:
         return requests_per_second
     return sum(live_profile(here, alias).mean_rate for alias in live)
@@ -136,8 +136,8 @@ def _build(
 ) -> tuple[Artifact, ReleasePlan, Mapping[str, Any]]:
     """An artifact whose files are gone, the plan of a release of it, and the expanded template."""
     from tidegate.build.artifact import build_artifact, look_for_faults
-    from tidegate.core.plan import ReleaseRef
-    from tidegate.core.planning import make_plan
+    from tidegate.core.model.plan import ReleaseRef
+    from tidegate.core.planning.release_plan import make_plan
 
     with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
         built = build_artifact(

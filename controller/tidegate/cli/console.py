@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import traceback
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -93,3 +95,12 @@ def show(value: Any, output: Output, draw: Callable[[], RenderableType]) -> None
         say_json(value)
     else:
         console().print(draw())
+
+
+def end_on_sigterm() -> None:
+    """End as on Ctrl-C, so that what was started is stopped."""
+
+    def end(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)

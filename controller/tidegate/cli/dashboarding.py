@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.cli.console import end_on_sigterm
 from tidegate.cli.terminal import say
 from tidegate.core.errors import InputError
 
@@ -41,13 +42,14 @@ def dashboard(
     from tidegate.web.server import Page, PageServer
 
     here: Context = context.obj
+    end_on_sigterm()
     with closing(Handover()) as handover:
         page = Page(here.connect(), here.now, on_key=handover.close)
         try:
             server = PageServer(page, port)
         except OSError as error:
-            mend = "Name another: --port."
-            raise InputError(f"Port {port}: {error.strerror}.", mend=mend) from error
+            remedy = "Name another: --port."
+            raise InputError(f"Port {port}: {error.strerror}.", remedy=remedy) from error
         with server:
             address = server.address(release or "")
             say(f"The dashboard is at {address}", "Ctrl-C ends it.")

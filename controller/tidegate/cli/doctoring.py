@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tidegate.cli.backend import Context
-    from tidegate.core.workflow.examine import Finding
+    from tidegate.core.workflow.operator.doctor import Finding
 
 
 def doctor(
@@ -34,7 +34,7 @@ def doctor(
       tidegate doctor hello --output json
     """
     here: Context = context.obj
-    findings = here.connect().examine(application)
+    findings = here.connect().diagnose(application)
     show([finding.model_dump(mode="json") for finding in findings], output, lambda: _draw(findings))
     if not all(finding.well for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
@@ -49,7 +49,7 @@ def _draw(findings: list[Finding]) -> RenderableType:
         table.add_column(title, no_wrap=title != "FOUND", overflow="fold")
     for finding in findings:
         mark = Text("✔ " if finding.well else "✖ ", style="green" if finding.well else "red")
-        says = f"{finding.says}. {finding.mend}" if finding.mend else finding.says
+        says = f"{finding.says}. {finding.remedy}" if finding.remedy else finding.says
         table.add_row(finding.place, mark + Text(finding.what), Text(says))
     return table
 

@@ -36,7 +36,7 @@ def explain(
     """
     from tidegate.cli.explainview import draw_explanation
     from tidegate.cli.reading import find_release, read_decisions
-    from tidegate.core.explain import explain_release
+    from tidegate.core.insight.explain import explain_release
 
     here: Context = context.obj
     ledger = here.connect().ledger

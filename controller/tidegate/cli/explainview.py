@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.cli import text
-from tidegate.core.explain import DecisionExplained, ReleaseExplained, RolloutExplained
-from tidegate.core.record import Verdict
+from tidegate.core.insight.explain import DecisionExplained, ReleaseExplained, RolloutExplained
+from tidegate.core.model.record import Verdict
 
 _STYLES = {"set-weight": "bright_blue", "hold": "dim", "promote": "green", "restore": "red"}
 _DONE = {"set-weight": "goes to", "hold": "holds", "promote": "promotes", "restore": "goes back"}

@@ -94,7 +94,7 @@ class TemplateText:
             return node
         raise InputError(
             f"{self._path}: {name} is not written line by line, so nothing can be added to it.",
-            mend=f"Write it as block YAML, or {by_hand}.",
+            remedy=f"Write it as block YAML, or {by_hand}.",
         )
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import time
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tidegate.cli.console import console
+from tidegate.cli.console import console, end_on_sigterm
 from tidegate.cli.terminal import say
 
 if TYPE_CHECKING:
-    from tidegate.local.process import LocalAws
+    from tidegate_embedded.process import LocalAws
 
 app = typer.Typer(
     help="An AWS on this machine, without an account: start it, stop it, see what Tidegate does.",
@@ -44,10 +42,10 @@ def up(
       eval "$(tidegate local env)"
     """
     from tidegate.build.regions import aws_partitions
-    from tidegate.core.manifest import parse_manifest
-    from tidegate.local import git, install, process
+    from tidegate.core.model.manifest import parse_manifest
+    from tidegate_embedded import git, install, process
 
-    _end_on_sigterm()
+    end_on_sigterm()
     path = application / "tidegate.yaml" if application else None
     manifest = (
         parse_manifest(path.read_text("utf-8"), str(path), aws_partitions()) if path else None
@@ -75,7 +73,7 @@ def up(
 @app.command()
 def down() -> None:
     """Stop the embedded AWS and all that it started; what it held is gone."""
-    from tidegate.local import process
+    from tidegate_embedded import process
 
     process.get(FOLDER).stop()
     say("Stopped.")
@@ -91,8 +89,8 @@ def env() -> None:
     """
     import sys
 
-    from tidegate.local import process
-    from tidegate.local.install import CONTROLLER_ACCOUNT
+    from tidegate_embedded import process
+    from tidegate_embedded.install import CONTROLLER_ACCOUNT
 
     for name, value in process.get(FOLDER).environment(CONTROLLER_ACCOUNT).items():
         say(f"export {name}={_for_shell(value)}")
@@ -131,15 +129,15 @@ def serve_lambda(
     import threading
 
     from tidegate.core.errors import InputError
-    from tidegate.local.endpoint.serve import serving
+    from tidegate_embedded.endpoint.serve import serving
 
-    _end_on_sigterm()
+    end_on_sigterm()
     parent = os.getppid()
     parameters = {}
     for pair in parameter or ():
         name, equals, value = pair.partition("=")
         if not equals:
-            raise InputError(f"--parameter {pair!r} has no value.", mend="Write NAME=VALUE.")
+            raise InputError(f"--parameter {pair!r} has no value.", remedy="Write NAME=VALUE.")
         parameters[name] = value
     try:
         with serving(build_dir, port=port, parameters=parameters, state=state) as served:
@@ -171,8 +169,8 @@ def traffic(
     """
     import json
 
-    from tidegate.local import process
-    from tidegate.local.demo.traffic import Traffic
+    from tidegate_embedded import process
+    from tidegate_embedded.demo.traffic import Traffic
 
     aws = process.get(FOLDER)
     account, function, alias = _live_alias(aws, application, stage)
@@ -204,9 +202,9 @@ def demo(
 
     Exits with 1 when anything came out differently from what it had to.
     """
-    from tidegate.local.demo.run import Demo
+    from tidegate_embedded.demo.run import Demo
 
-    _end_on_sigterm()
+    end_on_sigterm()
     shown = Demo(FOLDER, console(), interactive=interactive, keep=keep).run()
     if shown.problems:
         raise typer.Exit(1)
@@ -228,8 +226,8 @@ def _live_alias(aws: LocalAws, application: str, stage: str) -> tuple[str, str, 
 
     from tidegate.cli.backend import Settings, connect
     from tidegate.core.errors import NotFound
-    from tidegate.core.record import Live, application_partition
-    from tidegate.local.install import CONTROLLER_ACCOUNT, CONTROLLER_STACK
+    from tidegate.core.model.record import Live, application_partition
+    from tidegate_embedded.install import CONTROLLER_ACCOUNT, CONTROLLER_STACK
 
     os.environ.update(aws.environment(CONTROLLER_ACCOUNT))
     ledger = connect(Settings(stack=CONTROLLER_STACK)).ledger
@@ -238,14 +236,6 @@ def _live_alias(aws: LocalAws, application: str, stage: str) -> tuple[str, str, 
             function, _, alias = next(iter(item.versions)).rpartition(":")
             return item.target.partition("/")[0], function, alias
     raise NotFound(
-        f"nothing of {application} is live in {stage}.", mend="`tidegate list` shows what there is."
+        f"nothing of {application} is live in {stage}.",
+        remedy="`tidegate list` shows what there is.",
     )
-
-
-def _end_on_sigterm() -> None:
-    """End as on Ctrl-C, so that what was started is stopped."""
-
-    def end(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)

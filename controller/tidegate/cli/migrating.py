@@ -14,7 +14,7 @@ from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
     from tidegate.build.migration import Migration
-    from tidegate.core.artifact import TemplateDefaults
+    from tidegate.core.model.artifact import TemplateDefaults
 
 
 def migrate(
@@ -74,7 +74,7 @@ def _parameters(given: Iterable[str]) -> Iterator[tuple[str, str]]:
     for text in given:
         name, separator, value = text.partition("=")
         if not separator:
-            raise InputError(f'"{text}" is no parameter.', mend="Write it as NAME=VALUE.")
+            raise InputError(f'"{text}" is no parameter.', remedy="Write it as NAME=VALUE.")
         yield name, value
 
 

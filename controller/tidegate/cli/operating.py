@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.terminal import say
-from tidegate.core.commands import command
 from tidegate.core.errors import InputError
+from tidegate.core.text.commands import command
 
 if TYPE_CHECKING:
     from tidegate.cli.backend import Context
-    from tidegate.core.plan import ArtifactRef
+    from tidegate.core.insight.views import ReleaseView
+    from tidegate.core.model.plan import ArtifactRef
     from tidegate.core.ports import Ledger
-    from tidegate.core.view import ReleaseView
 
 _NUMBERED_WITHIN_SECONDS = 30
 
@@ -135,22 +135,22 @@ def read_artifact_ref(file: Path) -> ArtifactRef:
     """The content of ``release.json``. Raises ``InputError``."""
     from pydantic import ValidationError
 
-    from tidegate.core.plaintext import require_plain
-    from tidegate.core.plan import ArtifactRef
+    from tidegate.core.model.plan import ArtifactRef
+    from tidegate.core.text.plaintext import require_plain
 
     try:
         artifact = ArtifactRef.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         raise InputError(
             f"There is no file {file}.",
-            mend="`tidegate build --bucket BUCKET` writes release.json.",
+            remedy="`tidegate build --bucket BUCKET` writes release.json.",
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(
             f"{file}: {place or 'content'}: {first['msg']}.",
-            mend="Give the release.json that the build wrote.",
+            remedy="Give the release.json that the build wrote.",
         ) from error
     require_plain(str(file), artifact.model_dump())
     return artifact
@@ -164,7 +164,7 @@ def _awaiting(here: Context, release_id: str, stage: str) -> ReleaseView:
     if not stage and not view.awaiting:
         raise InputError(
             f"No stage of {view.id} waits for approval; it is {view.phase.value}.",
-            mend=f"`tidegate get {view.id}` shows it.",
+            remedy=f"`tidegate get {view.id}` shows it.",
         )
     return view
 
@@ -176,7 +176,8 @@ def _the_stage(view: ReleaseView, stage: str) -> str:
         return stage
     if len(names) > 1:
         raise InputError(
-            f"{view.id} waits for approval of {' and '.join(names)}.", mend="Name one with --stage."
+            f"{view.id} waits for approval of {' and '.join(names)}.",
+            remedy="Name one with --stage.",
         )
     return names[0]
 
@@ -188,7 +189,7 @@ def _shown(view: ReleaseView, stage: str) -> str:
 
 def _say_what_changes(view: ReleaseView, stage: str) -> None:
     from tidegate.cli import text
-    from tidegate.core.approval import why_one_more
+    from tidegate.core.approval.votes import why_one_more
 
     artifact = view.artifact
     say(f"{view.id} in {stage}: {text.commit(artifact.commit)} {artifact.subject}")

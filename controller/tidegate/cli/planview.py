@@ -13,9 +13,8 @@ from tidegate.cli import text
 from tidegate.cli.tree import ICONS
 from tidegate.cli.view import STYLES
 from tidegate.core.analysis.metrics import bounds
-from tidegate.core.arrival import Arrival, StepArrival
-from tidegate.core.capacity import planned_warmth
-from tidegate.core.plan import (
+from tidegate.core.insight.views import Severity
+from tidegate.core.model.plan import (
     AdaptivePlan,
     ApprovalPlan,
     Checks,
@@ -25,10 +24,11 @@ from tidegate.core.plan import (
     StagePlan,
     WhenFiringBefore,
 )
-from tidegate.core.record import SecurityLine
-from tidegate.core.view import Mood
+from tidegate.core.model.record import SecurityLine
+from tidegate.core.planning.arrival import Arrival, StepArrival
+from tidegate.core.planning.capacity import planned_warmth
 
-_SECURITY = STYLES[Mood.SECURITY]
+_SECURITY = STYLES[Severity.SECURITY]
 
 
 def draw_plan(
@@ -181,7 +181,7 @@ def _security(lines: Sequence[SecurityLine]) -> Group:
     facts = _facts()
     for line in lines:
         facts.add_row(
-            Text(f"{ICONS[Mood.SECURITY]} {line.logical_id}", style=_SECURITY), Text(line.what)
+            Text(f"{ICONS[Severity.SECURITY]} {line.logical_id}", style=_SECURITY), Text(line.what)
         )
     return Group(Text("security: what the template lets others do", style=_SECURITY), facts)
 

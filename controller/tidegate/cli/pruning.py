@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tidegate.cli.backend import Context
-    from tidegate.core.record import PrunedFunction, Pruning
+    from tidegate.core.model.record import PrunedFunction, Pruning
 
 
 def prune(

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tidegate.core.errors import NotFound
-from tidegate.core.ports import Ledger
-from tidegate.core.record import (
+from tidegate.core.insight.history import HistoryEntry, history
+from tidegate.core.insight.release_view import release_view
+from tidegate.core.insight.views import ReleaseView
+from tidegate.core.model.record import (
     Application,
     Execution,
     Item,
@@ -15,7 +17,7 @@ from tidegate.core.record import (
     application_partition,
     release_partition,
 )
-from tidegate.core.view import HistoryEntry, ReleaseView, history, release_view
+from tidegate.core.ports import Ledger
 
 _SHOWN = (
     *("PLAN", "TEST#", "STAGE#", "PREVIEW#", "APPROVAL#"),
@@ -51,7 +53,8 @@ def find_release(ledger: Ledger, name: str) -> Release:
     if newest := newest_releases(ledger, name, limit=1):
         return newest[0]
     raise NotFound(
-        f"There is no release or application {name!r}.", mend="`tidegate list` shows what there is."
+        f"There is no release or application {name!r}.",
+        remedy="`tidegate list` shows what there is.",
     )
 
 
@@ -89,7 +92,7 @@ def read_history(ledger: Ledger, application: str, limit: int) -> tuple[HistoryE
     """What was live when, of the last releases. Raises ``NotFound``."""
     releases = newest_releases(ledger, application, limit)
     if not releases:
-        raise NotFound(f"There is no application {application!r}.", mend="See `tidegate list`.")
+        raise NotFound(f"There is no application {application!r}.", remedy="See `tidegate list`.")
     details = {release.id: _details(ledger, release, _IN_HISTORY) for release in releases}
     return history(releases, details)
 

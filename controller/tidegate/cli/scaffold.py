@@ -18,10 +18,10 @@ from tidegate.build.sam import SAM_TRANSFORM, macros, settle
 from tidegate.build.source import source_root
 from tidegate.build.template import Template, of_type, parse_template
 from tidegate.cli.insertion import Insertion, TemplateText
-from tidegate.core.artifact import TemplateDefaults
-from tidegate.core.clear_text import is_not_echoed
 from tidegate.core.errors import InputError
-from tidegate.core.strategy import NAMED
+from tidegate.core.model.artifact import TemplateDefaults
+from tidegate.core.model.strategy import NAMED
+from tidegate.core.template.clear_text import is_not_echoed
 
 _FUNCTION: Final = "AWS::Serverless::Function"
 _HOOK: Final = "PreTrafficHook"
@@ -117,7 +117,7 @@ def _publish(text: str, sam: Template, path: Path, added: list[str]) -> str:
     if not of_type(sam, _FUNCTION):
         raise InputError(
             f"{path}: no function has an alias, so there is no traffic to shift.",
-            mend="Add an `AWS::Lambda::Version` and an `AWS::Lambda::Alias` of it.",
+            remedy="Add an `AWS::Lambda::Version` and an `AWS::Lambda::Alias` of it.",
         )
     edited = TemplateText(text, str(path))
     insertions: list[Insertion] = []

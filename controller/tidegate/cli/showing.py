@@ -10,7 +10,7 @@ from tidegate.cli.console import ExitCode, Output, complain, console, show
 
 if TYPE_CHECKING:
     from tidegate.cli.backend import Context
-    from tidegate.core.view import ReleaseView
+    from tidegate.core.insight.views import ReleaseView
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")]
 LimitOption = Annotated[int, typer.Option(min=1, help="How many releases of an application.")]
@@ -138,11 +138,11 @@ def follow_release(
 
 def standing(view: ReleaseView) -> ExitCode:
     """The exit code that tells how a release stands."""
-    from tidegate.core.view import Mood
+    from tidegate.core.insight.views import Severity
 
     if not view.phase.over:
         return ExitCode.WAITING
-    return ExitCode.OK if view.mood is Mood.GOOD else ExitCode.FAILED
+    return ExitCode.OK if view.severity is Severity.GOOD else ExitCode.FAILED
 
 
 def _show_release(view: ReleaseView, output: Output) -> None:

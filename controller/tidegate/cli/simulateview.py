@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.cli import text
-from tidegate.core.retro import Course, Hindsight
+from tidegate.core.insight.retro import Hindsight, RolloutSummary
 from tidegate.simulate.trial import OURS, Finding, Outcome, Report
 
 _SURE_OF_NONE = 3  # "rule of three": none of n runs means below 3/n with 95 % confidence
@@ -106,17 +106,17 @@ def draw_hindsight(found: Sequence[Hindsight], stage: str) -> RenderableType:
     for title in ("RELEASE", "TARGET", "RECORDED", "WITH THIS POLICY", "DATA"):
         table.add_column(title, no_wrap=title == "RELEASE", overflow="fold")
     for one in found:
-        replayed = "not known" if one.replayed is None else _course(one.replayed)
-        table.add_row(one.release, one.target, _course(one.recorded), replayed, _data(one))
+        replayed = "not known" if one.replayed is None else _summary(one.replayed)
+        table.add_row(one.release, one.target, _summary(one.recorded), replayed, _data(one))
     return Group(table, Padding(Group(*map(Text, _reasons(found))), (1, 0, 0, 0)))
 
 
-def _course(course: Course) -> str:
-    failed = f", {course.candidate_errors:,} failed" if course.candidate_errors else ""
-    after = text.span(course.seconds)
-    if course.ending == "under-way":
-        return f"at {text.percent(course.weight)} after {after}{failed}"
-    return f"{course.ending} after {after}{failed}"
+def _summary(of: RolloutSummary) -> str:
+    failed = f", {of.candidate_errors:,} failed" if of.candidate_errors else ""
+    after = text.span(of.seconds)
+    if of.ending == "under-way":
+        return f"at {text.percent(of.weight)} after {after}{failed}"
+    return f"{of.ending} after {after}{failed}"
 
 
 def _data(one: Hindsight) -> str:

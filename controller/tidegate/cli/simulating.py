@@ -14,7 +14,7 @@ from tidegate.core.errors import InputError
 
 if TYPE_CHECKING:
     from tidegate.cli.backend import Context
-    from tidegate.core.plan import ReleasePlan, StagePlan
+    from tidegate.core.model.plan import ReleasePlan, StagePlan
     from tidegate.simulate.traffic import Profile
 
 _REGRESSIONS = ("+1%", "+5%", "2x", "5x", "100%")
@@ -76,7 +76,7 @@ def simulate(
       tidegate simulate --traffic traffic.yaml --presets --output json
     """
     from tidegate.cli.simulateview import draw_report
-    from tidegate.core.look import Policy
+    from tidegate.core.decision.evaluation import Policy
     from tidegate.simulate.picture import draw_picture
     from tidegate.simulate.traffic import Regression
     from tidegate.simulate.trial import Trial
@@ -121,9 +121,9 @@ def retro(
     """
     from tidegate.cli.reading import newest_releases, read_decisions
     from tidegate.cli.simulateview import draw_hindsight
-    from tidegate.core.look import policy_of
-    from tidegate.core.record import Rollout
-    from tidegate.core.retro import look_back
+    from tidegate.core.decision.evaluation import policy_of
+    from tidegate.core.insight.retro import replay_rollout
+    from tidegate.core.model.record import Rollout
 
     here: Context = context.obj
     chosen = _stage(make_offline_plan(file, template)[0], stage)
@@ -132,7 +132,7 @@ def retro(
     for release in newest_releases(ledger, application, limit):
         items = read_decisions(ledger, release)
         rollouts = [i for i in items if isinstance(i, Rollout) and i.stage == chosen.name]
-        past = (look_back(policy_of(chosen, rollout), rollout, items) for rollout in rollouts)
+        past = (replay_rollout(policy_of(chosen, rollout), rollout, items) for rollout in rollouts)
         found += [hindsight for hindsight in past if hindsight is not None]
     rows = [hindsight.model_dump(mode="json") for hindsight in found]
     show(rows, output, lambda: draw_hindsight(found, chosen.name))
@@ -146,7 +146,7 @@ def _stage(plan: ReleasePlan, name: str | None) -> StagePlan:
         if stage.name == name:
             return stage
     names = ", ".join(stage.name for stage in plan.stages)
-    raise InputError(f'The manifest has no stage "{name}".', mend=f"It has {names}.")
+    raise InputError(f'The manifest has no stage "{name}".', remedy=f"It has {names}.")
 
 
 def _profile(
@@ -157,14 +157,14 @@ def _profile(
     live: str | None,
 ) -> Profile:
     """The traffic that was asked for, from exactly one source. Raises ``InputError``."""
-    from tidegate.core.quantities import read_share
+    from tidegate.core.text.quantities import read_share
     from tidegate.simulate.traffic import Profile, read_profile
 
     given = [one for one in (requests_per_second, traffic, live) if one is not None]
     if len(given) != 1:
         raise InputError(
             "Say what traffic there is.",
-            mend="Give --rps, or --traffic with a file, or --live with a function and its alias.",
+            remedy="Give --rps, or --traffic with a file, or --live with a function and its alias.",
         )
     if traffic is not None:
         profile = read_profile(traffic.read_text("utf-8"), str(traffic))

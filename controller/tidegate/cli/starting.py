@@ -48,10 +48,10 @@ def init(
     from tidegate.cli.checking import make_offline_plan
     from tidegate.cli.scaffold import Place, scaffold
     from tidegate.core.errors import InputError
-    from tidegate.core.regions import unknown_region
+    from tidegate.core.model.regions import unknown_region
 
     if said := unknown_region(target_region, aws_partitions()):
-        raise InputError(f"--target-region: {said[0]}", mend=said[1])
+        raise InputError(f"--target-region: {said[0]}", remedy=said[1])
     folder = folder.resolve()
     template = template or _find_template(folder)
     places = [
@@ -80,7 +80,7 @@ def _find_template(folder: Path) -> Path:
         if (folder / name).is_file():
             return Path(name)
     raise InputError(
-        f"{folder} has no {' or '.join(_TEMPLATES)}.", mend="Name the template: `--template`."
+        f"{folder} has no {' or '.join(_TEMPLATES)}.", remedy="Name the template: `--template`."
     )
 
 
@@ -96,7 +96,7 @@ def _refuse_overwriting(folder: Path, made: Scaffold) -> None:
     if present := [str(path) for path in made.files if (folder / path).exists()]:
         raise InputError(
             f"there is already {', '.join(present)} in {folder}.",
-            mend="Move it away first; nothing was written.",
+            remedy="Move it away first; nothing was written.",
         )
 
 

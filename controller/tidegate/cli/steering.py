@@ -74,7 +74,7 @@ def set_weight(
     Examples:
       tidegate set-weight hello-4 25%
     """
-    from tidegate.core.quantities import parse_share
+    from tidegate.core.text.quantities import parse_share
 
     parse_share(weight)
     _ask(context, "set-weight", release_id, reason, weight)

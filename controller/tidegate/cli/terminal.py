@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import typer
 
-from tidegate.core.plaintext import visible
+from tidegate.core.text.plaintext import visible
 
 PLAIN_SIGNS: Final = {
     "✔": "+",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from tidegate.core.capacity import PRICED_IN
-from tidegate.core.identity import identify
-from tidegate.core.record import Verdict, WarmLine
-from tidegate.core.view import error_rate
+from tidegate.core.approval.identity import identify
+from tidegate.core.insight.release_view import error_rate
+from tidegate.core.model.record import Verdict, WarmLine
+from tidegate.core.planning.capacity import PRICED_IN
 
 _CENT = 0.01
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400

@@ -31,7 +31,7 @@ def live_profile(here: Context, live: str) -> Profile:
 
     function, _, alias = live.partition(":")
     if not function or not alias:
-        raise InputError(f'"{live}" is no alias.', mend="Write function and alias, hello:live.")
+        raise InputError(f'"{live}" is no alias.', remedy="Write function and alias, hello:live.")
     now = here.now()
     cloudwatch = here.session().client("cloudwatch")
     since = now - timedelta(hours=_LIVE_HOURS)

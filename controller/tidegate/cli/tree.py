@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidegate.cli import text
-from tidegate.core.analysis.words import standing
-from tidegate.core.commands import command
-from tidegate.core.record import (
+from tidegate.core.analysis.phrasing import standing
+from tidegate.core.insight.views import (
+    ApprovalView,
+    HookView,
+    NotificationView,
+    OperationView,
+    ReleaseView,
+    RolloutView,
+    Severity,
+    StageView,
+    TestView,
+)
+from tidegate.core.model.record import (
     ChangeLine,
     Decision,
     Evidence,
@@ -21,33 +31,23 @@ from tidegate.core.record import (
     StackLine,
     Verdict,
 )
-from tidegate.core.view import (
-    ApprovalView,
-    HookView,
-    Mood,
-    NotificationView,
-    OperationView,
-    ReleaseView,
-    RolloutView,
-    StageView,
-    TestView,
-)
+from tidegate.core.text.commands import command
 
 ICONS = {
-    Mood.PENDING: "○",
-    Mood.RUNNING: "◌",
-    Mood.WAITING: "◷",
-    Mood.GOOD: "✔",
-    Mood.BAD: "✖",
-    Mood.ALERT: "⚠",
-    Mood.SECURITY: "◆",
-    Mood.SKIPPED: "•",
+    Severity.PENDING: "○",
+    Severity.RUNNING: "◌",
+    Severity.WAITING: "◷",
+    Severity.GOOD: "✔",
+    Severity.BAD: "✖",
+    Severity.ALERT: "⚠",
+    Severity.SECURITY: "◆",
+    Severity.SKIPPED: "•",
 }
-_JUDGEMENT_MOODS = {
-    Judgement.HEALTHY: Mood.GOOD,
-    Judgement.UNDECIDED: Mood.RUNNING,
-    Judgement.INSUFFICIENT_TRAFFIC: Mood.WAITING,
-    Judgement.UNHEALTHY: Mood.BAD,
+_JUDGEMENT_SEVERITY = {
+    Judgement.HEALTHY: Severity.GOOD,
+    Judgement.UNDECIDED: Severity.RUNNING,
+    Judgement.INSUFFICIENT_TRAFFIC: Severity.WAITING,
+    Judgement.UNHEALTHY: Severity.BAD,
 }
 
 
@@ -59,7 +59,7 @@ class Node:
     """
 
     name: str
-    mood: Mood
+    severity: Severity
     status: str
     info: str = ""
     clock: str = ""
@@ -69,7 +69,7 @@ class Node:
 
 def next_words(view: ReleaseView) -> str:
     """What happens next, or what a person has to do; empty when the release is over."""
-    if view.mood is Mood.ALERT:
+    if view.severity is Severity.ALERT:
         return "a person must look: 'It is stuck' in docs/operate.md says how"
     if view.awaiting:
         return "; ".join(_ask(view, stage) for stage in view.awaiting)
@@ -84,8 +84,8 @@ def stage_node(stage: StageView, now: datetime) -> Node:
         children.insert(0, _approval_node(stage.approval, now))
     return Node(
         name=stage.name,
-        mood=stage.mood,
-        status=stage.phase.value if stage.phase else _absent(stage.mood),
+        severity=stage.severity,
+        status=stage.phase.value if stage.phase else _absent(stage.severity),
         info=stage.error or stage.strategy,
         age_seconds=_age(stage.started_at, stage.ended_at, now),
         children=tuple(children),
@@ -98,7 +98,7 @@ def release_node(view: ReleaseView) -> Node:
     stages = tuple(stage_node(stage, view.at) for stage in view.stages)
     return Node(
         name=view.id,
-        mood=view.mood,
+        severity=view.severity,
         status=release_status(view),
         info=reason(view.error, view.cause),
         children=tests + stages,
@@ -115,14 +115,16 @@ def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
 
 def one_line(path: str, node: Node) -> str:
     """A node as a line of a log: nothing in it changes by the mere passing of time."""
-    return f"{ICONS[node.mood]} {path}: {node.status}" + (f" · {node.info}" if node.info else "")
+    return f"{ICONS[node.severity]} {path}: {node.status}" + (
+        f" · {node.info}" if node.info else ""
+    )
 
 
 def release_status(view: ReleaseView) -> str:
     """Where the release is, in two or three words."""
     if view.awaiting:
         return "awaiting approval"
-    under_way = [stage.name for stage in view.stages if stage.mood is Mood.RUNNING]
+    under_way = [stage.name for stage in view.stages if stage.severity is Severity.RUNNING]
     if under_way and not view.phase.over:
         return f"{view.phase.value} in {', '.join(under_way)}"
     return view.phase.value
@@ -162,9 +164,11 @@ def _expected(rollout: RolloutView) -> str:
 
 
 def _test_node(test: TestView) -> Node:
-    status = {Mood.GOOD: "passed", Mood.BAD: "failed"}.get(test.mood, test.mood.value)
+    status = {Severity.GOOD: "passed", Severity.BAD: "failed"}.get(
+        test.severity, test.severity.value
+    )
     info = test.cause or (text.duration(test.seconds) if test.seconds else "")
-    return Node(name=f"test {test.name}", mood=test.mood, status=status, info=info)
+    return Node(name=f"test {test.name}", severity=test.severity, status=status, info=info)
 
 
 def _approval_node(approval: ApprovalView, now: datetime) -> Node:
@@ -173,12 +177,17 @@ def _approval_node(approval: ApprovalView, now: datetime) -> Node:
     pending = approval.decision is Decision.PENDING
     return Node(
         name="approval",
-        mood=approval.mood,
+        severity=approval.severity,
         status=f"{approval.decision.value} {count}" if pending else approval.decision.value,
         info=", ".join(said_by),
         age_seconds=_age(approval.requested_at, None, now) if pending else None,
         children=tuple(
-            Node(name="authors", mood=Mood.ALERT, status="not certain, one more asked", info=doubt)
+            Node(
+                name="authors",
+                severity=Severity.ALERT,
+                status="not certain, one more asked",
+                info=doubt,
+            )
             for doubt in approval.doubts
         ),
     )
@@ -201,7 +210,7 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
     children += _firing_nodes(rollout)
     children += [_restored_node(part, rollout.stack) for part in rollout.restored]
     children += [_unsent_node(n) for n in rollout.notifications if n.error]
-    if stage.mood is Mood.WAITING:
+    if stage.severity is Severity.WAITING:
         first = (*_gate_nodes(rollout), *_security_nodes(rollout), *_unheeded_nodes(rollout))
         children = [*first, *children]
         children += [*_function_nodes(rollout), *_warm_nodes(rollout)]
@@ -209,8 +218,8 @@ def _rollout_node(rollout: RolloutView, stage: StageView, now: datetime) -> Node
         children += _change_nodes(rollout)
     return Node(
         name=rollout.target,
-        mood=rollout.mood,
-        status=rollout.phase.value if rollout.phase else _absent(rollout.mood),
+        severity=rollout.severity,
+        status=rollout.phase.value if rollout.phase else _absent(rollout.severity),
         info=_rollout_info(rollout),
         clock=_next(rollout, now),
         age_seconds=_age(rollout.started_at, rollout.ended_at, now),
@@ -238,7 +247,7 @@ def _operation_node(operation: OperationView) -> Node:
     unread = f"its events cannot be read: {operation.unread}" if operation.unread else ""
     return Node(
         name=f"stack {operation.operation}",
-        mood=Mood.BAD if operation.failures else Mood.RUNNING,
+        severity=Severity.BAD if operation.failures else Severity.RUNNING,
         status=_lower(operation.status) or "begins",
         info=unread or (f"{current.logical_id} {_lower(current.status)}" if current else ""),
         children=tuple(_failure_node(line) for line in operation.failures),
@@ -247,7 +256,7 @@ def _operation_node(operation: OperationView) -> Node:
 
 def _failure_node(line: StackLine) -> Node:
     info = f"{line.type}: {line.reason}" if line.reason else line.type
-    return Node(name=line.logical_id, mood=Mood.BAD, status=_lower(line.status), info=info)
+    return Node(name=line.logical_id, severity=Severity.BAD, status=_lower(line.status), info=info)
 
 
 def _lower(status: str) -> str:
@@ -257,17 +266,19 @@ def _lower(status: str) -> str:
 
 def _restored_node(part: Restored, stack: str) -> Node:
     """What is as it was before; what is not stands out."""
-    mood = Mood.GOOD if part.back else Mood.ALERT
+    severity = Severity.GOOD if part.back else Severity.ALERT
     what, of, alias = part.what.partition("traffic of ")
     if of:
         function, _, name = alias.rpartition(":")
         what = f"{of}{text.function(function, stack)}:{name}"
-    return Node(what, mood, "is back" if part.back else "is not back", part.how)
+    return Node(what, severity, "is back" if part.back else "is not back", part.how)
 
 
 def _unsent_node(notification: NotificationView) -> Node:
     """Somebody was to be told, and was not."""
-    return Node(f"notification {notification.occasion}", Mood.BAD, "not sent", notification.error)
+    return Node(
+        f"notification {notification.trigger}", Severity.BAD, "not sent", notification.error
+    )
 
 
 def _alias_nodes(rollout: RolloutView) -> list[Node]:
@@ -275,7 +286,7 @@ def _alias_nodes(rollout: RolloutView) -> list[Node]:
     return [
         Node(
             name=f"λ {text.function(shift.function, rollout.stack)}:{shift.alias}",
-            mood=rollout.mood,
+            severity=rollout.severity,
             status=f"{text.bar(rollout.weight)} {text.percent(rollout.weight)}",
             info=_versions(shift, rollout.phase),
         )
@@ -295,7 +306,7 @@ def _verdict_node(verdict: Verdict) -> Node:
     """The reasons, which have the numbers; the bare numbers when no reason was given."""
     return Node(
         name="health",
-        mood=_JUDGEMENT_MOODS[verdict.judgement],
+        severity=_JUDGEMENT_SEVERITY[verdict.judgement],
         status=verdict.judgement.value,
         info="; ".join(verdict.reasons) or text.numbers(verdict),
     )
@@ -305,20 +316,22 @@ def _evidence_node(evidence: Evidence) -> Node:
     """A test's e-value against the bound at which traffic goes back."""
     return Node(
         name=f"e-value {evidence.test}",
-        mood=Mood.BAD if evidence.reached else Mood.GOOD,
+        severity=Severity.BAD if evidence.reached else Severity.GOOD,
         status=standing(evidence),
         info="the candidate is worse" if evidence.reached else "",
     )
 
 
 def _hook_node(hook: HookView, now: datetime) -> Node:
-    status = {Mood.GOOD: "passed", Mood.BAD: "failed"}.get(hook.mood, hook.mood.value)
+    status = {Severity.GOOD: "passed", Severity.BAD: "failed"}.get(
+        hook.severity, hook.severity.value
+    )
     if hook.answers_until:
         status = "waiting for its answer"
     elif hook.seconds:
         status += f" {text.duration(hook.seconds)}"
     info = hook.cause or ", ".join(_signs_of_life(hook, now))
-    return Node(f"{hook.when} {hook.function}", hook.mood, status, info=info)
+    return Node(f"{hook.when} {hook.function}", hook.severity, status, info=info)
 
 
 def _signs_of_life(hook: HookView, now: datetime) -> Iterator[str]:
@@ -331,13 +344,13 @@ def _signs_of_life(hook: HookView, now: datetime) -> Iterator[str]:
 
 def _firing_nodes(rollout: RolloutView) -> list[Node]:
     """The alarms that fired before any traffic moved, while the rollout is to come or under way."""
-    if rollout.mood not in {Mood.PENDING, Mood.RUNNING}:
+    if rollout.severity not in {Severity.PENDING, Severity.RUNNING}:
         return []
     follows = "not counted in this rollout"
     if rollout.refuses_firing:
         follows = "no traffic moves while it does"
     return [
-        Node(name=f"alarm {alarm}", mood=Mood.ALERT, status="fires already", info=follows)
+        Node(name=f"alarm {alarm}", severity=Severity.ALERT, status="fires already", info=follows)
         for alarm in rollout.firing_before
     ]
 
@@ -345,7 +358,12 @@ def _firing_nodes(rollout: RolloutView) -> list[Node]:
 def _gate_nodes(rollout: RolloutView) -> list[Node]:
     """Whoever approves such a commit approves what is asked of the next ones, too."""
     return [
-        Node(name="its own gates", mood=Mood.ALERT, status="changed by this commit", info=gate)
+        Node(
+            name="its own gates",
+            severity=Severity.ALERT,
+            status="changed by this commit",
+            info=gate,
+        )
         for gate in rollout.gates
     ]
 
@@ -355,15 +373,15 @@ def _security_nodes(rollout: RolloutView) -> list[Node]:
     if not rollout.security:
         return []
     lines = tuple(
-        Node(name=line.logical_id, mood=Mood.SECURITY, status="look", info=line.what)
+        Node(name=line.logical_id, severity=Severity.SECURITY, status="look", info=line.what)
         for line in rollout.security
     )
-    return [Node("security", Mood.SECURITY, "changes who may do what", children=lines)]
+    return [Node("security", Severity.SECURITY, "changes who may do what", children=lines)]
 
 
 def _unheeded_nodes(rollout: RolloutView) -> list[Node]:
     return [
-        Node(name="template", mood=Mood.ALERT, status="not followed", info=said)
+        Node(name="template", severity=Severity.ALERT, status="not followed", info=said)
         for said in rollout.unheeded
     ]
 
@@ -373,7 +391,7 @@ def _change_nodes(rollout: RolloutView) -> list[Node]:
     return [
         Node(
             name=change.logical_id,
-            mood=Mood.ALERT if change.irreversible else Mood.PENDING,
+            severity=Severity.ALERT if change.irreversible else Severity.PENDING,
             status=f"{change.change.lower()}, irreversible"
             if change.irreversible
             else change.change.lower(),
@@ -395,11 +413,11 @@ def _function_nodes(rollout: RolloutView) -> list[Node]:
     return [
         Node(
             name=f"λ {line.function}" + (f":{line.alias}" if line.alias else ""),
-            mood=Mood.PENDING,
+            severity=Severity.PENDING,
             status=_coming(line),
             info=_code(line),
             children=tuple(
-                Node(name="not canaried", mood=Mood.ALERT, status="look", info=why)
+                Node(name="not canaried", severity=Severity.ALERT, status="look", info=why)
                 for why in line.not_canaried
             ),
         )
@@ -427,7 +445,7 @@ def _warm_nodes(rollout: RolloutView) -> list[Node]:
     return [
         Node(
             name=f"warm {line.function}:{line.alias}",
-            mood=Mood.PENDING,
+            severity=Severity.PENDING,
             status="provisioned",
             info=text.warmth(line),
         )
@@ -439,7 +457,7 @@ def _parameter_nodes(rollout: RolloutView) -> list[Node]:
     return [
         Node(
             name=f"parameter {line.name}",
-            mood=Mood.PENDING,
+            severity=Severity.PENDING,
             status="modify" if line.old else "add",
             info=f"{line.old} → {line.new}" if line.old else line.new,
         )
@@ -452,8 +470,8 @@ def reason(error: str, cause: str) -> str:
     return f"{error}: {cause}" if error and cause else error or cause
 
 
-def _absent(mood: Mood) -> str:
-    return "not reached" if mood is Mood.SKIPPED else "not begun"
+def _absent(severity: Severity) -> str:
+    return "not reached" if severity is Severity.SKIPPED else "not begun"
 
 
 def elapsed_seconds(start: datetime, end: datetime | None, now: datetime) -> float:

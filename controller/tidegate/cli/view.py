@@ -21,20 +21,21 @@ from tidegate.cli.tree import (
     said,
     stage_node,
 )
-from tidegate.core.artifact import BILL_FILE
-from tidegate.core.plan import ArtifactRef
-from tidegate.core.record import Retreat
-from tidegate.core.view import HistoryEntry, LiveSpan, Mood, ReleaseView, TestView
+from tidegate.core.insight.history import HistoryEntry, LiveSpan
+from tidegate.core.insight.views import ReleaseView, Severity, TestView
+from tidegate.core.model.artifact import BILL_FILE
+from tidegate.core.model.plan import ArtifactRef
+from tidegate.core.model.record import TrafficRollback
 
 STYLES = {
-    Mood.PENDING: "dim",
-    Mood.RUNNING: "bright_blue",
-    Mood.WAITING: "yellow",
-    Mood.GOOD: "green",
-    Mood.BAD: "red",
-    Mood.ALERT: "bold red",
-    Mood.SECURITY: "bold magenta",
-    Mood.SKIPPED: "dim",
+    Severity.PENDING: "dim",
+    Severity.RUNNING: "bright_blue",
+    Severity.WAITING: "yellow",
+    Severity.GOOD: "green",
+    Severity.BAD: "red",
+    Severity.ALERT: "bold red",
+    Severity.SECURITY: "bold magenta",
+    Severity.SKIPPED: "dim",
 }
 
 
@@ -57,7 +58,7 @@ class _Line:
     @property
     def mark(self) -> Text:
         """How it stands."""
-        return _mark(self.node.mood, self.node.status)
+        return _mark(self.node.severity, self.node.status)
 
     @property
     def age(self) -> str:
@@ -94,7 +95,7 @@ def draw_list(views: Sequence[ReleaseView]) -> RenderableType:
     for view in views:
         table.add_row(
             view.id,
-            _mark(view.mood, release_status(view)),
+            _mark(view.severity, release_status(view)),
             text.commit(view.artifact.commit),
             Text(view.artifact.subject),
             Text(text.person(view.artifact.author)),
@@ -129,7 +130,7 @@ def _header(view: ReleaseView) -> RenderableType:
     return Group(
         _side_by_side(
             Text(view.id, style="bold"),
-            _mark(view.mood, release_status(view)),
+            _mark(view.severity, release_status(view)),
             Text(text.whole_duration(took), style="dim"),
         ),
         _side_by_side(Text(text.commit(artifact.commit), style="cyan"), words),
@@ -143,25 +144,25 @@ def _facts(view: ReleaseView) -> RenderableType:
     if view.tests:
         facts.add_row("tests", _tests(view.tests))
     for test in view.tests:
-        if test.mood is Mood.BAD:
+        if test.severity is Severity.BAD:
             facts.add_row("", Text(f"{test.name}: {test.cause or 'failed'} {test.url}".strip()))
     if words := next_words(view):
-        facts.add_row("next", Text(words, style=STYLES[view.mood]))
+        facts.add_row("next", Text(words, style=STYLES[view.severity]))
     if view.artifact.provenance:
         facts.add_row("built", Text(_built(view.artifact)))
-    if view.retreat:
-        facts.add_row("traffic", Text(_retreat(view.retreat)))
+    if view.traffic_rollback:
+        facts.add_row("traffic", Text(_traffic_rollback(view.traffic_rollback)))
     if view.abort_wanted_by:
         facts.add_row("abort", Text(f"asked by {text.person(view.abort_wanted_by)}", style="red"))
     if view.error:
-        facts.add_row("why", Text(reason(view.error, view.cause), style=STYLES[view.mood]))
+        facts.add_row("why", Text(reason(view.error, view.cause), style=STYLES[view.severity]))
     return facts
 
 
 def _tests(tests: Sequence[TestView]) -> Text:
     marks = []
     for test in tests:
-        mark = _mark(test.mood, test.name)
+        mark = _mark(test.severity, test.name)
         if test.seconds:
             mark.append(f" {text.duration(test.seconds)}", style="dim")
         marks.append(mark)
@@ -172,7 +173,7 @@ def _closed(view: ReleaseView) -> RenderableType:
     words = Text(f"{text.commit(view.artifact.commit)} {view.artifact.subject}")
     took = elapsed_seconds(view.started_at, view.ended_at, view.at)
     words.append(f"  {text.whole_duration(took)}", style="dim")
-    mark = _mark(view.mood, release_status(view))
+    mark = _mark(view.severity, release_status(view))
     line = _side_by_side(Text(view.id, style="bold"), mark, words)
     if not view.error:
         return line
@@ -244,29 +245,33 @@ def _entry(entry: HistoryEntry) -> Group:
     if entry.artifact.author:
         words.append(f"  by {text.person(entry.artifact.author)}", style="dim")
     words.append(f"  {text.moment(entry.started_at)}", style="dim")
-    mark = _mark(entry.mood, entry.phase.value)
+    mark = _mark(entry.severity, entry.phase.value)
     head = _side_by_side(Text(entry.id, style="bold"), mark, words)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
     for span in entry.live:
         facts.add_row("  live", Text(_span(span)))
-    if entry.retreat:
-        facts.add_row("  traffic", Text(_retreat(entry.retreat)))
+    if entry.traffic_rollback:
+        facts.add_row("  traffic", Text(_traffic_rollback(entry.traffic_rollback)))
     for decided in entry.decisions:
         votes = ", ".join(said(vote.who, vote.approve, vote.reason) for vote in decided.votes)
         how = f"{decided.stage} {decided.decision.value}" + (f" by {votes}" if votes else "")
         facts.add_row("  approval", Text(how))
     if entry.error:
-        facts.add_row("  why", Text(reason(entry.error, entry.cause), style=STYLES[entry.mood]))
+        facts.add_row("  why", Text(reason(entry.error, entry.cause), style=STYLES[entry.severity]))
     return Group(head, facts)
 
 
-def _retreat(retreat: Retreat) -> str:
-    ended = f"; {retreat.ended} was under way, and was aborted for it" if retreat.ended else ""
+def _traffic_rollback(traffic_rollback: TrafficRollback) -> str:
+    ended = (
+        f"; {traffic_rollback.ended} was under way, and was aborted for it"
+        if traffic_rollback.ended
+        else ""
+    )
     return (
-        f"only: from {retreat.of} back to the versions of {retreat.to};"
-        f" the stacks stayed with {retreat.of}{ended}"
+        f"only: from {traffic_rollback.of} back to the versions of {traffic_rollback.to};"
+        f" the stacks stayed with {traffic_rollback.of}{ended}"
     )
 
 
@@ -287,5 +292,5 @@ def _side_by_side(*words: Text) -> Table:
     return line
 
 
-def _mark(mood: Mood, words: str) -> Text:
-    return Text(f"{ICONS[mood]} {words}", style=STYLES[mood])
+def _mark(severity: Severity, words: str) -> Text:
+    return Text(f"{ICONS[severity]} {words}", style=STYLES[severity])

@@ -13,7 +13,7 @@ from rich.live import Live
 
 from tidegate.cli.tree import one_line, release_node, walk
 from tidegate.cli.view import draw_releases
-from tidegate.core.view import ReleaseView
+from tidegate.core.insight.views import ReleaseView
 
 Views = Sequence[ReleaseView]
 

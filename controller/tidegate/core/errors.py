@@ -53,13 +53,13 @@ from collections.abc import Sequence
 class TidegateError(Exception):
     """Root of the tree: the message names the cause, ``mend`` what to do about it."""
 
-    def __init__(self, message: str, *, mend: str = "") -> None:
+    def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.mend = mend
+        self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.message} {self.mend}".strip()
+        return f"{self.message} {self.remedy}".strip()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -85,10 +85,10 @@ class ManifestError(InputError):
         path: str = "tidegate.yaml",
         line: int = 0,
         key: str = "",
-        mend: str = "",
+        remedy: str = "",
         others: Sequence[ManifestError] = (),
     ) -> None:
-        super().__init__(message, mend=mend)
+        super().__init__(message, remedy=remedy)
         self.path = path
         self.line = line
         self.key = key
@@ -103,7 +103,7 @@ class ManifestError(InputError):
             path=first.path,
             line=first.line,
             key=first.key,
-            mend=first.mend,
+            remedy=first.remedy,
             others=others,
         )
 
@@ -255,8 +255,8 @@ class RestoreFailed(NeedsOperator):
     ``aliases`` has a sentence for each that is not where it should be.
     """
 
-    def __init__(self, message: str, *, mend: str = "", aliases: Sequence[str] = ()) -> None:
-        super().__init__(message, mend=mend)
+    def __init__(self, message: str, *, remedy: str = "", aliases: Sequence[str] = ()) -> None:
+        super().__init__(message, remedy=remedy)
         self.aliases = tuple(aliases)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tidegate.core.workflow import later
+from tidegate.core.workflow.hooks import asynchronous as later
 from tidegate.handlers.task import Answer, Call, HookEvent, task
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tidegate.core.workflow import shift
+from tidegate.core.workflow.rollout import shift
 from tidegate.handlers.task import Answer, Call, RolloutEvent, task
 
 

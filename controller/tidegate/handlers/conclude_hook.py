@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidegate.core.errors import HookFailed
-from tidegate.core.workflow import later
+from tidegate.core.workflow.hooks import asynchronous as later
 from tidegate.handlers.task import Answer, Call, HookEvent, count, task
 
 

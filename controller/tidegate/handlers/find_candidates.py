@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.core.workflow import deploy
+from tidegate.core.workflow.rollout import deploy
 from tidegate.handlers.task import Answer, Call, RolloutEvent, task
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tidegate.aws.guarding import connect_guardian
 from tidegate.core.ports import Ports
-from tidegate.core.workflow.guard import guard
+from tidegate.core.workflow.guardian.guard import guard
 
 _LOG = logging.getLogger("tidegate")
 _LOG.setLevel(logging.INFO)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import RolloutPhase
-from tidegate.core.workflow.notify import Told, notify
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import RolloutPhase
+from tidegate.core.workflow.notify import PublishedEvent, notify
 from tidegate.handlers.task import Answer, Call, Event, count, task
 
 
@@ -39,7 +39,7 @@ class NotifyEvent(Event):
 def handler(call: Call[NotifyEvent]) -> Answer:
     """Send what is wanted and was not sent before."""
     of = call.event.detail
-    told = Told(
+    told = PublishedEvent(
         release=ReleaseRef(id=of.release, application=of.application, number=of.number),
         stage=of.stage,
         target=of.target,

@@ -11,13 +11,24 @@ from typing import Any, Literal
 import boto3
 from pydantic import Field
 
+from tidegate.aws.idempotency import do_once
 from tidegate.aws.identity import verify
-from tidegate.aws.once import do_once
 from tidegate.aws.settings import settings
-from tidegate.core.identity import check_account, check_right, check_voter, identify, subject_of
-from tidegate.core.quantities import parse_share
-from tidegate.core.workflow import operate, retreat
-from tidegate.core.workflow.operate import Operator
+from tidegate.core.approval.identity import (
+    check_account,
+    check_right,
+    check_voter,
+    identify,
+    subject_of,
+)
+from tidegate.core.text.quantities import parse_share
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.approvals import approve, reject
+from tidegate.core.workflow.operator.controls import pause, promote, resume, set_weight
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.operator.starts import retry, rollback
+from tidegate.core.workflow.operator.traffic_rollback import rollback_now
+from tidegate.core.workflow.operator.unlock import unlock
 from tidegate.handlers.task import Answer, Call, Event, count, task
 
 Verb = Literal[
@@ -104,18 +115,18 @@ def _do(call: Call[OperateEvent], who: Operator) -> dict[str, Any]:
     event, ports = call.event, call.ports
     of, why, argument = event.release_id, event.reason, event.argument
     acts: Mapping[Verb, Callable[[], str]] = {
-        "approve": lambda: operate.approve(ports, who, of, event.stage, why, shown=event.shown),
-        "reject": lambda: operate.reject(ports, who, of, why, event.stage),
-        "abort": lambda: operate.abort(ports, who, of, why),
-        "pause": lambda: operate.pause(ports, who, of, why),
-        "resume": lambda: operate.resume(ports, who, of, why),
-        "promote": lambda: operate.promote(ports, who, of, why),
-        "promote-full": lambda: operate.promote(ports, who, of, why, full=True),
-        "set-weight": lambda: operate.set_weight(ports, who, of, parse_share(argument), why),
-        "retry": lambda: operate.retry(ports, who, of, why),
-        "rollback": lambda: operate.rollback(ports, who, of, argument, why),
-        "rollback-now": lambda: retreat.rollback_now(ports, who, of, argument, why),
-        "unlock": lambda: operate.unlock(ports, who, of, argument, why),
+        "approve": lambda: approve(ports, who, of, event.stage, why, shown=event.shown),
+        "reject": lambda: reject(ports, who, of, why, event.stage),
+        "abort": lambda: abort(ports, who, of, why),
+        "pause": lambda: pause(ports, who, of, why),
+        "resume": lambda: resume(ports, who, of, why),
+        "promote": lambda: promote(ports, who, of, why),
+        "promote-full": lambda: promote(ports, who, of, why, full=True),
+        "set-weight": lambda: set_weight(ports, who, of, parse_share(argument), why),
+        "retry": lambda: retry(ports, who, of, why),
+        "rollback": lambda: rollback(ports, who, of, argument, why),
+        "rollback-now": lambda: rollback_now(ports, who, of, argument, why),
+        "unlock": lambda: unlock(ports, who, of, argument, why),
     }
     return {"message": acts[event.verb]()}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tidegate.core.identity import identify
-from tidegate.core.plan import ArtifactRef
-from tidegate.core.workflow.artifacts import check_place
-from tidegate.core.workflow.release import plan_release
+from tidegate.core.approval.identity import identify
+from tidegate.core.model.plan import ArtifactRef
+from tidegate.core.workflow.release.artifacts import check_place
+from tidegate.core.workflow.release.plan import plan_release
 from tidegate.handlers.task import Answer, Call, Event, task
 
 

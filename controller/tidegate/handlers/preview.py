@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.core.workflow import stage
+from tidegate.core.workflow.stage.preview import preview
 from tidegate.handlers.task import Answer, Call, RolloutEvent, task
 
 
@@ -10,4 +10,4 @@ from tidegate.handlers.task import Answer, Call, RolloutEvent, task
 def handler(call: Call[RolloutEvent]) -> Answer:
     """Make the change set, or say that it is not ready."""
     event = call.event
-    return stage.preview(call.ports, event.release, event.stage, event.target)
+    return preview(call.ports, event.release, event.stage, event.target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from tidegate.core.workflow.prune import prune
+from tidegate.core.workflow.operator.prune import prune
 from tidegate.handlers.task import Answer, Call, Event, task
 
 

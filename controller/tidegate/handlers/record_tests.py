@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.core.workflow import release
-from tidegate.core.workflow.release import TestResult
+from tidegate.core.workflow.release.tests import TestResult, record_tests
 from tidegate.handlers.task import Answer, Call, ReleaseEvent, task
 
 
@@ -16,5 +15,5 @@ class RecordTestsEvent(ReleaseEvent):
 @task(RecordTestsEvent)
 def handler(call: Call[RecordTestsEvent]) -> Answer:
     """Record the results; raise when a test failed."""
-    release.record_tests(call.ports, call.event.release, call.event.results)
+    record_tests(call.ports, call.event.release, call.event.results)
     return {}

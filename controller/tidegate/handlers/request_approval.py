@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tidegate.core.workflow import stage
+from tidegate.core.workflow.stage.approval import request_approval
 from tidegate.handlers.task import Answer, Call, StageEvent, task
 
 
@@ -18,5 +18,5 @@ class RequestApprovalEvent(StageEvent):
 def handler(call: Call[RequestApprovalEvent]) -> Answer:
     """Record the request and keep its token."""
     event = call.event
-    stage.request_approval(call.ports, event.release, event.stage, event.token)
+    request_approval(call.ports, event.release, event.stage, event.token)
     return {}

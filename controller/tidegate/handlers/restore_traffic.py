@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.core.workflow import restore
+from tidegate.core.workflow.rollout import restore
 from tidegate.handlers.task import Answer, Call, Failure, RolloutEvent, count, task
 
 

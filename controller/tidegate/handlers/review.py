@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tidegate.core.workflow import stage
+from tidegate.core.workflow.stage.approval import review
 from tidegate.handlers.task import Answer, Call, StageEvent, task
 
 
 @task(StageEvent)
 def handler(call: Call[StageEvent]) -> Answer:
     """Review the stage's previews."""
-    return stage.review(call.ports, call.event.release, call.event.stage)
+    return review(call.ports, call.event.release, call.event.stage)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from tidegate.aws.once import do_once
+from tidegate.aws.idempotency import do_once
 from tidegate.aws.settings import settings
 from tidegate.core.errors import HookFailed
-from tidegate.core.workflow import hook
+from tidegate.core.workflow.hooks import run as hook
 from tidegate.handlers.task import Answer, Call, HookEvent, count, task
 
 _ANSWER_SECONDS = 10  # for the record of how the hook ended

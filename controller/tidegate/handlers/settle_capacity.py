@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.core.workflow import warm
+from tidegate.core.workflow.rollout import warm
 from tidegate.handlers.task import Answer, Call, RolloutEvent, task
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.workflow import release
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.workflow.release.settle import settle_release
 from tidegate.handlers.task import Answer, Call, Event, Failure, count, task
 
 
@@ -25,6 +25,6 @@ def handler(call: Call[SettleReleaseEvent]) -> Answer:
     """Settle the release and count how it ended."""
     event = call.event
     failure = event.failure.model_dump() if event.failure else None
-    settled = release.settle_release(call.ports, event.execution, event.release, failure)
+    settled = settle_release(call.ports, event.execution, event.release, failure)
     count("ReleasesEnded", phase=settled["phase"])
     return settled

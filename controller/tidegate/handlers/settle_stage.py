@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.core.workflow import stage
+from tidegate.core.workflow.stage.settle import settle_stage
 from tidegate.handlers.task import Answer, Call, Failure, StageEvent, task
 
 
@@ -17,4 +17,4 @@ def handler(call: Call[SettleStageEvent]) -> Answer:
     """Settle the stage."""
     event = call.event
     failure = event.failure.model_dump() if event.failure else None
-    return stage.settle_stage(call.ports, event.release, event.stage, failure)
+    return settle_stage(call.ports, event.release, event.stage, failure)

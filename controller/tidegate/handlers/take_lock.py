@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.core.workflow import lock
+from tidegate.core.workflow.release import lock
 from tidegate.handlers.task import Answer, Call, ReleaseEvent, task
 
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tidegate.aws.wiring import connect
 from tidegate.core.errors import TidegateError
-from tidegate.core.plan import ReleaseRef
+from tidegate.core.model.plan import ReleaseRef
 from tidegate.core.ports import Ports
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.workflow.target.context import RolloutRef
 
 
 class Event(BaseModel):
@@ -31,7 +31,7 @@ class Event(BaseModel):
         return ""
 
 
-class ToldEvent(Event):
+class BusEvent(Event):
     """What comes over the bus from other accounts: anybody's words, and nobody waits for an answer.
 
     One that is not well-formed is refused without an error, for Lambda would repeat it.
@@ -122,7 +122,7 @@ class Task(Generic[EventT]):
         try:
             parsed = parse(event=dict(event), model=self.model)
         except ValidationError:
-            if not issubclass(self.model, ToldEvent):
+            if not issubclass(self.model, BusEvent):
                 raise
             log.warning("event refused", account=str(event.get("account")), exc_info=True)
             return {}

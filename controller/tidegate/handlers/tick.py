@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.core.workflow import shift
+from tidegate.core.workflow.rollout import shift
 from tidegate.handlers.task import Answer, Call, RolloutEvent, task
 
 

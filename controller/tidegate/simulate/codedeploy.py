@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
-from tidegate.core.plan import StrategyPlan
-from tidegate.core.strategy import NAMED
-from tidegate.simulate.rollouts import MINUTE, PUBLISHED_AFTER_SECONDS, Course, Ending, Run
+from tidegate.core.model.plan import StrategyPlan
+from tidegate.core.model.strategy import NAMED
+from tidegate.simulate.rollouts import MINUTE, PUBLISHED_AFTER_SECONDS, Ending, Run, Scenario
 from tidegate.simulate.traffic import poisson
 
 PRESETS = tuple(
@@ -61,12 +61,12 @@ class _Shift:
     harmed: Sequence[float]  # until the beginning of each minute, and until the end
 
 
-def run_preset(preset: StrategyPlan, course: Course, chance: random.Random) -> list[Run]:
+def run_preset(preset: StrategyPlan, scenario: Scenario, chance: random.Random) -> list[Run]:
     """Shift once, the same users under each of the alarms: a run for each of ``ALARMS``."""
-    begin = chance.random() * course.profile.length_seconds
-    shift = _serve(preset, course, chance, begin)
+    begin = chance.random() * scenario.profile.length_seconds
+    shift = _serve(preset, scenario, chance, begin)
     over = shift.ends[-1]
-    afterwards = course.excess * _requests(course, begin, over, course.horizon_seconds)
+    afterwards = scenario.excess * _requests(scenario, begin, over, scenario.horizon_seconds)
     promoted = Run(Ending.PROMOTED, over, shift.harmed[-1] + afterwards)
     fired = [minute for rates in shift.rates for minute in _first_firing(rates)]
     runs = {minute: _taken_back(minute, shift) or promoted for minute in set(fired)}
@@ -83,29 +83,29 @@ def _taken_back(fired: int | None, shift: _Shift) -> Run | None:
     return Run(Ending.CAUGHT, shift.ends[published], shift.harmed[published + 1])
 
 
-def _serve(preset: StrategyPlan, course: Course, chance: random.Random, begin: float) -> _Shift:
+def _serve(preset: StrategyPlan, scenario: Scenario, chance: random.Random, begin: float) -> _Shift:
     """Let users come until all steps are over."""
     fails, stable_fails, excess = (
-        course.candidate_error_rate,
-        course.profile.error_rate,
-        course.excess,
+        scenario.candidate_error_rate,
+        scenario.profile.error_rate,
+        scenario.excess,
     )
     ends, of_alias, of_version, harmed = [0.0], list[float](), list[float](), [0.0]
-    for end, on_stable, on_candidate in _expected(preset, course, begin):
+    for end, on_stable, on_candidate in _expected(preset, scenario, begin):
         failed = poisson(chance, on_candidate * fails)
         served = failed + poisson(chance, on_candidate * (1 - fails))
         all_failed = failed + poisson(chance, on_stable * stable_fails)
         all_served = served + all_failed - failed + poisson(chance, on_stable * (1 - stable_fails))
         of_alias.append(all_failed / all_served if all_served else 0.0)
         of_version.append(failed / served if served else 0.0)
-        counts = ends[-1] < course.horizon_seconds
+        counts = ends[-1] < scenario.horizon_seconds
         harmed.append(harmed[-1] + (on_candidate * excess if counts else 0.0))
         ends.append(end)
     return _Shift(ends[1:], (of_alias, of_version), harmed)  # in the order of Scope
 
 
 def _expected(
-    preset: StrategyPlan, course: Course, begin: float
+    preset: StrategyPlan, scenario: Scenario, begin: float
 ) -> Iterator[tuple[float, float, float]]:
     """The end of each minute, and the requests to expect until then, to stable and candidate."""
     steps = iter(preset.steps)
@@ -116,7 +116,7 @@ def _expected(
         on_all = on_candidate = 0.0
         while start < end:
             until = min(end, step_end)
-            requests = _requests(course, begin, start, until)
+            requests = _requests(scenario, begin, start, until)
             on_all += requests
             on_candidate += step.weight * requests
             start = until
@@ -135,8 +135,8 @@ def _minute_ends(begin: float, length: float) -> Iterator[float]:
     yield length
 
 
-def _requests(course: Course, begin: float, start: float, end: float) -> float:
-    return course.profile.expected(begin + start, begin + end) if start < end else 0.0
+def _requests(scenario: Scenario, begin: float, start: float, end: float) -> float:
+    return scenario.profile.expected(begin + start, begin + end) if start < end else 0.0
 
 
 def _first_firing(rates: Sequence[float]) -> Iterator[int | None]:

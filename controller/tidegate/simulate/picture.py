@@ -125,8 +125,8 @@ def _steps(outcome: Outcome) -> Iterator[tuple[int, float]]:
     """The corners of a staircase."""
     before = 0.0
     for minute in range(_LAST_MINUTE + 1):
-        course = outcome.caught_by_minute
-        share = course[min(minute, len(course) - 1)] if course else 0.0
+        scenario = outcome.caught_by_minute
+        share = scenario[min(minute, len(scenario) - 1)] if scenario else 0.0
         yield minute, before
         yield minute, share
         before = share

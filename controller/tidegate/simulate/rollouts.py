@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from tidegate.core.look import Look, Policy, consider, moved
-from tidegate.core.plan import ProbePlan
+from tidegate.core.decision.evaluation import Evaluation, Policy, evaluate, moved
+from tidegate.core.decision.next_move import Hold, Promote, Restore, SetWeight
+from tidegate.core.model.plan import ProbePlan
+from tidegate.core.model.record import Judgement, Rollout, RolloutPhase
 from tidegate.core.ports import AliasRef, Bin, Counts, Observation, Pair, PairBins
-from tidegate.core.record import Judgement, Rollout, RolloutPhase
-from tidegate.core.rollout import Hold, Promote, Restore, SetWeight
 from tidegate.simulate.traffic import Profile, poisson
 
 MINUTE = 60
@@ -47,7 +47,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Scenario:
     """What all runs of a simulation share."""
 
     profile: Profile
@@ -64,16 +64,16 @@ class Course:
 class VirtualUsers:
     """Requests minute by minute, as the weight splits them, from a random moment of the profile."""
 
-    def __init__(self, course: Course, chance: random.Random) -> None:
-        self._course = course
+    def __init__(self, scenario: Scenario, chance: random.Random) -> None:
+        self._course = scenario
         self._chance = chance
         # The traffic before the shift is known too.
-        self._begin = BASELINE_SECONDS + chance.random() * course.profile.length_seconds
+        self._begin = BASELINE_SECONDS + chance.random() * scenario.profile.length_seconds
         self._minutes: dict[int, tuple[Counts, Counts]] = {}  # not published yet, oldest first
         self._published: list[Bin] = []
         self._before = self._counts(
-            course.profile.expected(self._begin - BASELINE_SECONDS, self._begin),
-            course.profile.error_rate,
+            scenario.profile.expected(self._begin - BASELINE_SECONDS, self._begin),
+            scenario.profile.error_rate,
         )
         self._passed = 0.0
         self._probes: list[Bin] = []
@@ -135,9 +135,9 @@ class VirtualUsers:
         return Counts(errors + poisson(self._chance, expected * (1 - error_rate)), errors)
 
 
-def run_rollout(policy: Policy, course: Course, chance: random.Random) -> Run:
+def run_rollout(policy: Policy, scenario: Scenario, chance: random.Random) -> Run:
     """Shift once, until it is promoted or taken back, or the simulation ends."""
-    users = VirtualUsers(course, chance)
+    users = VirtualUsers(scenario, chance)
     rollout = Rollout(
         release_id="virtual-1",
         stage="virtual",
@@ -146,10 +146,10 @@ def run_rollout(policy: Policy, course: Course, chance: random.Random) -> Run:
         started_at=_BEGIN,
     )
     passed = 0.0
-    while passed < course.longest_seconds:
+    while passed < scenario.longest_seconds:
         now = _BEGIN + timedelta(seconds=passed)
-        look = Look(rollout, users.observe(passed), (), now)
-        verdict, action = consider(policy, look)
+        look = Evaluation(rollout, users.observe(passed), (), now)
+        verdict, action = evaluate(policy, look)
         match action:
             case Promote():
                 users.promote()

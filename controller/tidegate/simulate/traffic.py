@@ -12,10 +12,10 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError
 
 from tidegate.core.errors import InputError
-from tidegate.core.plan import Model
+from tidegate.core.model.base import Model
 from tidegate.core.ports import Counts
-from tidegate.core.quantities import Duration, Share
-from tidegate.core.yamltext import read_yaml
+from tidegate.core.text.quantities import Duration, Share
+from tidegate.core.text.yaml_document import read_yaml
 
 _SMALL_MEAN = 30.0
 _DAY_SECONDS = 86_400
@@ -68,7 +68,7 @@ def read_profile(text: str, path: str) -> Profile:
         where = ".".join(map(str, first["loc"])) or "it"
         raise InputError(
             f"{path} is no course of traffic: {where}: {first['msg']}.",
-            mend="Write for example `{requests_per_second: [2, 30, 12], every: 8h}`.",
+            remedy="Write for example `{requests_per_second: [2, 30, 12], every: 8h}`.",
         ) from error
     return Profile(
         requests_per_second=found.requests_per_second,
@@ -83,7 +83,7 @@ def profile_of_counts(counts: Sequence[Counts], slot_seconds: int, name: str) ->
     if not total.invocations:
         raise InputError(
             f"CloudWatch has no requests to {name} in the last day.",
-            mend="Check function, alias, account and region, or give --rps.",
+            remedy="Check function, alias, account and region, or give --rps.",
         )
     return Profile(
         requests_per_second=tuple(count.invocations / slot_seconds for count in counts),
@@ -109,7 +109,7 @@ class Regression:
         if found := re.fullmatch(r"(\d+(?:\.\d+)?)x", text):
             return cls(factor=float(found[1]))
         raise InputError(
-            f'"{text}" is no regression.', mend='Write points, "+5%", a factor, "2x", or "none".'
+            f'"{text}" is no regression.', remedy='Write points, "+5%", a factor, "2x", or "none".'
         )
 
     def error_rate(self, stable: float) -> float:

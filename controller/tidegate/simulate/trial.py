@@ -11,10 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 
-from tidegate.core.look import Policy
-from tidegate.core.plan import Checks, Model, StrategyPlan
+from tidegate.core.decision.evaluation import Policy
+from tidegate.core.model.base import Model
+from tidegate.core.model.plan import Checks, StrategyPlan
 from tidegate.simulate.codedeploy import ALARMS, PRESETS, run_preset
-from tidegate.simulate.rollouts import MINUTE, Course, Ending, Run, run_rollout
+from tidegate.simulate.rollouts import MINUTE, Ending, Run, Scenario, run_rollout
 from tidegate.simulate.traffic import Profile, Regression
 
 OURS = "tidegate"
@@ -123,10 +124,10 @@ class Trial:
     seed: int = 1
     horizon_seconds: int = 60 * MINUTE
 
-    def course(self, regression: Regression) -> Course:
+    def scenario(self, regression: Regression) -> Scenario:
         """The course of the runs with this regression."""
         rate = regression.error_rate(self.profile.error_rate)
-        return Course(self.profile, rate, self.horizon_seconds)
+        return Scenario(self.profile, rate, self.horizon_seconds)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class _Task:
     """Some runs for one process: of the policy, or of a preset."""
 
     subject: Policy | StrategyPlan
-    course: Course
+    scenario: Scenario
     name: str  # of policy and regression; with seed and number it makes the run's chance
     seed: int
     numbers: range
@@ -151,8 +152,8 @@ class _Task:
 
     def _runs(self, chance: random.Random) -> list[Run]:
         if isinstance(self.subject, Policy):
-            return [run_rollout(self.subject, self.course, chance)]
-        return run_preset(self.subject, self.course, chance)
+            return [run_rollout(self.subject, self.scenario, chance)]
+        return run_preset(self.subject, self.scenario, chance)
 
 
 _Key = tuple[str, int]  # policy, index of the regression; the first one is healthy
@@ -193,7 +194,7 @@ def _tasks(trial: Trial, regressions: Sequence[Regression]) -> Iterator[tuple[_K
             for begin in range(0, trial.runs, _CHUNK):
                 numbers = range(begin, min(begin + _CHUNK, trial.runs))
                 label = f"{name}/{regression}"
-                task = _Task(subject, trial.course(regression), label, trial.seed, numbers)
+                task = _Task(subject, trial.scenario(regression), label, trial.seed, numbers)
                 yield (name, index), task
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from tidegate.core.artifact import (
+from tidegate.core.model.artifact import (
     SOURCE_FILE,
     ArtifactContents,
     Commit,
@@ -17,8 +17,8 @@ from tidegate.core.artifact import (
     TemplateDefaults,
     package_version_parameter,
 )
-from tidegate.core.manifest import Manifest, parse_manifest
-from tidegate.core.plan import ArtifactRef, ManagedAlias, Provisioned
+from tidegate.core.model.manifest import Manifest, parse_manifest
+from tidegate.core.model.plan import ArtifactRef, ManagedAlias, Provisioned
 from tidegate.testing.artifacts import BUCKET, packages_of, store_artifact
 from tidegate.testing.memory import MemoryArtifacts
 

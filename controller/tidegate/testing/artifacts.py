@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from tidegate.core.artifact import CONTENTS_FILE, SOURCE_FILE, ArtifactContents, Package
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.artifact import CONTENTS_FILE, SOURCE_FILE, ArtifactContents, Package
+from tidegate.core.model.plan import ArtifactRef
 from tidegate.testing.memory import MemoryArtifacts
 
 BUCKET: Final = "tidegate-hello-111111111111-eu-west-1"  # as a pipeline names it

@@ -46,7 +46,7 @@ def load_handler(file: Path | str, name: str = "handler") -> Handler:
     path = Path(file).resolve()
     spec = importlib.util.spec_from_file_location(f"handler_in_{path.parent.name}", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise InputError(f"{path} is no Python file.", mend="Name the file of the handler.")
+        raise InputError(f"{path} is no Python file.", remedy="Name the file of the handler.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     handler: Handler = getattr(module, name)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.core.errors import InputError
-from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
-from tidegate.local.endpoint.application import create_functions, read_application
+from tidegate_embedded.cloud import DEFAULT_REGION, EmbeddedAws
+from tidegate_embedded.endpoint.application import create_functions, read_application
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def serve(
     functions = [f for f in read_application(build_dir, parameters) if f.is_python]
     if not functions:
         raise InputError(
-            f"{build_dir} has no Python function.", mend="Others run at `sam local start-lambda`."
+            f"{build_dir} has no Python function.", remedy="Others run at `sam local start-lambda`."
         )
     endpoint = LambdaEndpoint(aws, account)
     create_functions(endpoint.client(), functions, account)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tidegate.core import errors
 from tidegate.core.errors import ServiceRefused, ServiceUnavailable, TidegateError
-from tidegate.core.plan import Target
+from tidegate.core.model.plan import Target
 from tidegate.core.ports import Ports, TargetPorts
 from tidegate.testing.memory import SettableClock
 from tidegate.testing.retries import Crash

@@ -22,13 +22,22 @@ from tidegate.core.errors import (
     TidegateError,
     TookTooLong,
 )
-from tidegate.core.plan import ArtifactRef, ReleaseRef
+from tidegate.core.model.plan import ArtifactRef, ReleaseRef
+from tidegate.core.model.record import HookRun
 from tidegate.core.ports import Ports
-from tidegate.core.record import HookRun
-from tidegate.core.workflow import deploy, hook, later, lock, release, restore, shift, stage, warm
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.release import Planned, TestResult
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import run as hook
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.release import lock
+from tidegate.core.workflow.release.plan import Planned, plan_release
+from tidegate.core.workflow.release.settle import settle_release
+from tidegate.core.workflow.release.tests import TestResult, record_tests
+from tidegate.core.workflow.rollout import deploy, restore, shift, warm
+from tidegate.core.workflow.stage.approval import request_approval, review
+from tidegate.core.workflow.stage.begin import begin_stage
+from tidegate.core.workflow.stage.preview import preview
+from tidegate.core.workflow.stage.settle import settle_stage
+from tidegate.core.workflow.target.context import RolloutRef
 from tidegate.testing.memory import MemoryWorld
 from tidegate.testing.retries import RETRIES, Crash, Retrier
 
@@ -79,7 +88,7 @@ class Machines:
         failure: _FailureOutput | None = None
         try:
             planned = self.do(
-                "Plan the release", lambda: release.plan_release(self.ports, artifact, execution)
+                "Plan the release", lambda: plan_release(self.ports, artifact, execution)
             )
             ref = ReleaseRef.model_validate(planned["release"])
             self._go_through(ref, execution, planned)
@@ -87,7 +96,7 @@ class Machines:
             failure = failed(error)
         settled = self.do(
             "Settle the release",
-            lambda: release.settle_release(self.ports, execution, ref, failure),
+            lambda: settle_release(self.ports, execution, ref, failure),
         )
         return settled["phase"]
 
@@ -100,7 +109,7 @@ class Machines:
             ended = error
         failure = failed(ended) if ended else None
         try:
-            self.do("Settle the stage", lambda: stage.settle_stage(self.ports, ref, name, failure))
+            self.do("Settle the stage", lambda: settle_stage(self.ports, ref, name, failure))
         except Exception as error:
             raise ended or error  # noqa: B904  # what failed first is what people must read
         if ended:
@@ -152,15 +161,15 @@ class Machines:
         self._poll("Take the lock", lambda: lock.take_lock(self.ports, ref, execution)["held"])
         names = [test["name"] for test in planned["tests"]]
         results = [TestResult(name=name, status=self.tests(name)) for name in names]
-        self.do("Record the tests", lambda: release.record_tests(self.ports, ref, results))
+        self.do("Record the tests", lambda: record_tests(self.ports, ref, results))
         for name in planned["stages"]:
             self.stage(ref, name)
 
     def _roll_out(self, ref: ReleaseRef, name: str) -> None:
-        begun = self.do("Begin the stage", lambda: stage.begin_stage(self.ports, ref, name))
+        begun = self.do("Begin the stage", lambda: begin_stage(self.ports, ref, name))
         for target in (target for wave in begun["waves"] for target in wave):
             self._preview(ref, name, target)
-        reviewed = self.do("Review the changes", lambda: stage.review(self.ports, ref, name))
+        reviewed = self.do("Review the changes", lambda: review(self.ports, ref, name))
         if reviewed["approval_timeout_seconds"]:
             self._wait_for_approval(ref, name, reviewed["approval_timeout_seconds"])
         for wave in reviewed["waves"]:
@@ -180,12 +189,12 @@ class Machines:
     def _preview(self, ref: ReleaseRef, name: str, target: str) -> None:
         self._poll(
             "Preview the changes",
-            lambda: stage.preview(self.ports, ref, name, target)["ready"],
+            lambda: preview(self.ports, ref, name, target)["ready"],
         )
 
     def _wait_for_approval(self, ref: ReleaseRef, name: str, timeout_seconds: int) -> None:
         token = self.world.callbacks.make()
-        self.do("Wait for approval", lambda: stage.request_approval(self.ports, ref, name, token))
+        self.do("Wait for approval", lambda: request_approval(self.ports, ref, name, token))
         if token in self.world.callbacks.waiting:
             self.while_waiting(ref, name)
         answer = self.world.callbacks.answers.get(token)
@@ -209,10 +218,10 @@ class Machines:
 
     def _shift_until_promoted(self, ref: RolloutRef) -> bool:
         for _ in range(self.looks):
-            ticked = self.do("Shift traffic", lambda: shift.tick(self.ports, ref))
-            if ticked["promoted"]:
+            tick_result = self.do("Shift traffic", lambda: shift.tick(self.ports, ref))
+            if tick_result["promoted"]:
                 return True
-            self._bake(ref, ticked["bake_seconds"])
+            self._bake(ref, tick_result["bake_seconds"])
         return False
 
     def _bake(self, ref: RolloutRef, seconds: int) -> None:

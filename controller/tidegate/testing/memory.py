@@ -8,12 +8,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from tidegate.core.errors import ArtifactError, NotFound, RecordConflict
-from tidegate.core.plan import ArtifactRef, Target
+from tidegate.core.model.plan import ArtifactRef, Target
+from tidegate.core.model.record import Item
 from tidegate.core.ports import ItemT, Ports, TargetPorts
-from tidegate.core.record import Item
 from tidegate.testing.capacity import MemoryCapacity
 from tidegate.testing.functions import MemoryFunctions, MemoryVersions
 from tidegate.testing.metrics import MemoryMetrics
@@ -46,11 +47,12 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._rows: dict[_Key, tuple[str, str]] = {}
+        self._versions: dict[_Key, int] = {}
 
     def get(self, kind: type[ItemT], partition: str, sort: str) -> ItemT | None:
         """The item under this key, if it is there."""
         row = self._rows.get((partition, sort))
-        return kind.model_validate_json(row[1]) if row else None
+        return _read(kind, row[1]) if row else None
 
     def put(self, item: ItemT) -> ItemT:
         """Write, if the stored version is the item's."""
@@ -58,6 +60,7 @@ class MemoryLedger:
         self._check(key, item.version)
         written = item.model_copy(update={"version": item.version + 1})
         self._rows[key] = (item.kind, written.model_dump_json())
+        self._versions[key] = written.version
         return written
 
     def query(
@@ -73,7 +76,7 @@ class MemoryLedger:
         key = (item.partition, item.sort)
         if key in self._rows:
             self._check(key, item.version)
-            del self._rows[key]
+            del self._rows[key], self._versions[key]
 
     def sizes(self) -> dict[_Key, int]:
         """How many bytes each item takes."""
@@ -81,12 +84,19 @@ class MemoryLedger:
 
     def _item(self, key: _Key) -> Item:
         kind, text = self._rows[key]
-        return Item.kinds[kind].model_validate_json(text)
+        item: Item = _read(Item.kinds[kind], text)
+        return item
 
     def _check(self, key: _Key, expected: int) -> None:
-        found = self._item(key).version if key in self._rows else 0
+        found = self._versions.get(key, 0)
         if found != expected:
             raise RecordConflict(f"{key} is at version {found}, expected {expected}.")
+
+
+@lru_cache(maxsize=4096)
+def _read(kind: type[ItemT], text: str) -> ItemT:
+    """The item that this text is: items never change, so each text is read once."""
+    return kind.model_validate_json(text)
 
 
 class MemoryArtifacts:

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from tidegate.core.errors import NotFound
-from tidegate.core.plan import MetricQuery, MetricStat
+from tidegate.core.model.plan import MetricQuery, MetricStat
 from tidegate.core.ports import (
     AliasRef,
     Baseline,

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
-    from tidegate.local.cloud import EmbeddedAws
     from tidegate.testing.endpoint import LambdaEndpoint
     from tidegate.testing.releases import ReleaseRun
+    from tidegate_embedded.cloud import EmbeddedAws
 
 _FIRST_ACCOUNT: Final = 700_000_000_000
 
@@ -44,7 +44,7 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
 
     One for the session; tests keep apart by their account numbers.
     """
-    from tidegate.local.cloud import EmbeddedAws
+    from tidegate_embedded.cloud import EmbeddedAws
 
     with EmbeddedAws() as aws:
         yield aws

@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.core.errors import InputError
-from tidegate.core.plan import ArtifactRef, ManagedAlias, ReleasePlan, ReleaseRef, StagePlan, Target
-from tidegate.core.planning import make_plan
-from tidegate.core.ports import AliasRef
-from tidegate.core.record import (
+from tidegate.core.model.plan import (
+    ArtifactRef,
+    ManagedAlias,
+    ReleasePlan,
+    ReleaseRef,
+    StagePlan,
+    Target,
+)
+from tidegate.core.model.record import (
     HookRun,
     Item,
     Outcome,
@@ -27,10 +32,13 @@ from tidegate.core.record import (
     Tick,
     release_partition,
 )
-from tidegate.core.workflow import operate
-from tidegate.core.workflow.hook import POST_TRAFFIC
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.planning.release_plan import make_plan
+from tidegate.core.ports import AliasRef
+from tidegate.core.workflow.hooks.run import POST_TRAFFIC
+from tidegate.core.workflow.operator.approvals import approve
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.target.context import RolloutRef
 from tidegate.hooks import Callback
 from tidegate.testing.code import Context, Handler, MemoryLambda, as_hook
 from tidegate.testing.machines import Machines
@@ -56,8 +64,8 @@ class HookOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at a rollout: when, where, and what was decided."""
+class Evaluation:
+    """One evaluation of a rollout: when, where, and what was decided."""
 
     at: datetime
     stage: str
@@ -74,7 +82,7 @@ class ReleaseRun:
     error: str
     cause: str
     plan: ReleasePlan
-    looks: tuple[Look, ...]
+    looks: tuple[Evaluation, ...]
     hooks: tuple[HookOutcome, ...]
     serving: Mapping[str, Mapping[str, str]]  # stage -> logical id -> "stable" or "candidate"
     took: timedelta
@@ -167,7 +175,7 @@ class _Rehearsal:
         if unknown := sorted(given.keys() - set(functions)):
             raise InputError(
                 f"{self._application.template} has no function {', '.join(unknown)}.",
-                mend=f"Name `{what}` by logical ids: {', '.join(functions)}.",
+                remedy=f"Name `{what}` by logical ids: {', '.join(functions)}.",
             )
 
     def make_live(self) -> None:
@@ -238,8 +246,8 @@ class _Rehearsal:
     def _agree(self, ref: ReleaseRef, stage: str) -> None:
         asked = self.plan.stage(stage).approval
         for number in range(asked.approvers if asked else 0):
-            person = operate.Operator(who=f"person-{number + 1}", source="test")
-            operate.approve(self.ports, person, ref.id, stage)
+            person = Operator(who=f"person-{number + 1}", source="test")
+            approve(self.ports, person, ref.id, stage)
 
     def _serve_before(self) -> None:
         """Users have asked what is live for an hour: what durations are usual comes from there."""
@@ -334,7 +342,7 @@ class _Rehearsal:
             cause=release.cause,
             plan=self.plan,
             looks=tuple(
-                Look(i.at, i.stage, i.target, i.action, i.weight)
+                Evaluation(i.at, i.stage, i.target, i.action, i.weight)
                 for i in items
                 if isinstance(i, Tick)
             ),

@@ -42,77 +42,54 @@ class Retrier:
         return min(self.first * self.rate ** (number - 1), self.longest) / 2
 
 
-_CONFLICT: Final[Errors] = (RecordConflict,)
-_WRITES: Final[Errors] = (ServiceUnavailable, RecordConflict)
-_ALIASES: Final[Errors] = (*_WRITES, AliasConflict)
-_ANYTHING: Final[Errors] = (Exception, Crash)
+_BUSY_ERRORS: Final[Errors] = (ServiceUnavailable, RecordConflict, AliasConflict)
 
+# The policies of statemachine/source/policies.yaml, by their names there.
+_BUSY: Final = Retrier(_BUSY_ERRORS)
+_BUSY_UNDER_TRAFFIC: Final = Retrier((*_BUSY_ERRORS, StackBusy), longest=20, attempts=6)
+_BUSY_AFTER_TRAFFIC: Final = Retrier(_BUSY_ERRORS, attempts=8)
+_BUSY_WHILE_RESTORING: Final = Retrier(_BUSY_ERRORS, rate=1.5, longest=20, attempts=100)
 _DIED: Final = Retrier((Crash,), first=2, longest=10, attempts=2)
-_RECORD: Final = (Retrier(_WRITES), _DIED)
-_RECORD_AND_ALIASES: Final = (Retrier(_ALIASES), _DIED)
-_BY_ALL_MEANS: Final = Retrier(_ANYTHING, first=2)
-_HOOK_RUNS: Final = Retrier(_CONFLICT, first=5, rate=1.5, attempts=80)
-
-
-def _final(*errors: type[BaseException]) -> Retrier:
-    return Retrier(errors, attempts=0)
-
-
-def _stack_busy(attempts: int) -> Retrier:
-    return Retrier((StackBusy,), first=5, rate=1.5, longest=60, attempts=attempts)
-
+_DIED_UNDER_TRAFFIC: Final = Retrier((Crash,), longest=5, attempts=2)
+_ANYTHING: Final = Retrier((Exception, Crash), first=2)
+_NEVER: Final = Retrier((FinishFailed, AliasChangedByOthers, LockLost), attempts=0)
+_STACK_BUSY: Final = Retrier((StackBusy,), first=5, rate=1.5, longest=60, attempts=30)
+_STACK_BUSY_WHILE_RESTORING: Final = Retrier(
+    (StackBusy,), first=5, rate=1.5, longest=60, attempts=60
+)
+_STACK_REFUSED: Final = Retrier((StackFailed,), first=5, longest=60, attempts=4)
+_HOOK_RUNS: Final = Retrier((RecordConflict,), first=5, rate=1.5, attempts=80)
 
 RETRIES: Final[Mapping[str, tuple[Retrier, ...]]] = {
-    "Plan the release": _RECORD,
-    "Take the lock": _RECORD,
-    "Record the tests": _RECORD,
-    "Settle the release": (Retrier(_WRITES), _BY_ALL_MEANS),
-    "Begin the stage": _RECORD,
-    "Preview the changes": (Retrier(_WRITES), _stack_busy(30), _DIED),
-    "Review the changes": _RECORD,
-    "Wait for approval": _RECORD,
-    "Settle the stage": (Retrier(_WRITES), _BY_ALL_MEANS),
-    "Deploy the stack": (Retrier(_ALIASES), _stack_busy(30), _DIED),
-    "Find the candidates": (Retrier((*_ALIASES, StackBusy)), _DIED),
-    "Warm the candidates": _RECORD_AND_ALIASES,
-    "Run the pre-traffic hook": (Retrier((ServiceUnavailable,)), _HOOK_RUNS, _DIED),
-    "Wait for the pre-traffic hook": (Retrier((*_WRITES, Crash)),),
-    "Conclude the pre-traffic hook": _RECORD,
-    "Shift traffic": (
-        Retrier((*_ALIASES, StackBusy), longest=20, attempts=6),
-        Retrier((Crash,), longest=5, attempts=2),
-    ),
-    "Watch the candidate": (Retrier(_ALIASES, longest=20, attempts=6),),
-    "Run the post-traffic hook": (
-        Retrier((ServiceUnavailable,), attempts=8),
-        _HOOK_RUNS,
-        _DIED,
-    ),
-    "Wait for the post-traffic hook": (Retrier((*_WRITES, Crash), attempts=8),),
-    "Conclude the post-traffic hook": (Retrier(_WRITES, attempts=8), _DIED),
-    "Finish the stack": (
-        _final(FinishFailed, AliasChangedByOthers, LockLost),
-        Retrier(_ALIASES),
-        _stack_busy(30),
-        _BY_ALL_MEANS,
-    ),
-    "Release the old capacity": _RECORD_AND_ALIASES,
-    "Restore traffic": (
-        _final(AliasChangedByOthers, LockLost, FinishFailed),
-        Retrier(_ALIASES, rate=1.5, longest=20, attempts=100),
-        _BY_ALL_MEANS,
-    ),
-    "Release the new capacity": _RECORD_AND_ALIASES,
-    "Restore the stack": (
-        Retrier(_ALIASES),
-        _stack_busy(60),
-        Retrier((StackFailed,), first=5, longest=60, attempts=4),
-        _BY_ALL_MEANS,
-    ),
-    "Declare the rollout stuck": (Retrier(_ALIASES), _BY_ALL_MEANS),
+    "Plan the release": (_BUSY, _DIED),
+    "Take the lock": (_BUSY, _DIED),
+    "Record the tests": (_BUSY, _DIED),
+    "Settle the release": (_BUSY, _ANYTHING),
+    "Begin the stage": (_BUSY, _DIED),
+    "Preview the changes": (_BUSY, _STACK_BUSY, _DIED),
+    "Review the changes": (_BUSY, _DIED),
+    "Wait for approval": (_BUSY, _DIED),
+    "Settle the stage": (_BUSY, _ANYTHING),
+    "Deploy the stack": (_BUSY, _STACK_BUSY, _DIED),
+    "Find the candidates": (_BUSY, _STACK_BUSY, _DIED),
+    "Warm the candidates": (_BUSY, _DIED),
+    "Run the pre-traffic hook": (_HOOK_RUNS, _BUSY, _DIED),
+    "Wait for the pre-traffic hook": (_BUSY, _DIED),
+    "Conclude the pre-traffic hook": (_BUSY, _DIED),
+    "Shift traffic": (_BUSY_UNDER_TRAFFIC, _DIED_UNDER_TRAFFIC),
+    "Watch the candidate": (_BUSY_UNDER_TRAFFIC,),
+    "Run the post-traffic hook": (_HOOK_RUNS, _BUSY_AFTER_TRAFFIC, _DIED),
+    "Wait for the post-traffic hook": (_BUSY_AFTER_TRAFFIC, _DIED),
+    "Conclude the post-traffic hook": (_BUSY_AFTER_TRAFFIC, _DIED),
+    "Finish the stack": (_NEVER, _BUSY, _STACK_BUSY, _ANYTHING),
+    "Release the old capacity": (_BUSY, _DIED),
+    "Restore traffic": (_NEVER, _BUSY_WHILE_RESTORING, _ANYTHING),
+    "Release the new capacity": (_BUSY, _DIED),
+    "Restore the stack": (_BUSY, _STACK_BUSY_WHILE_RESTORING, _STACK_REFUSED, _ANYTHING),
+    "Declare the rollout stuck": (_BUSY, _ANYTHING),
 }
 """The ``Retry`` of every task that is one of the controller's, by the name of its state.
 
 Whatever passes within ten minutes is waited for. Where users are on a candidate that nobody judges,
-a minute is enough, and the traffic goes back: the looks, their bakes, the hooks after the traffic.
+a minute is enough, and traffic is restored: evaluations, their bakes, the hooks after traffic.
 """

@@ -85,7 +85,7 @@ class MemoryStacks:
     looks: int = 1
     fail_next: list[str] = field(default_factory=list)  # reasons of operations that are to fail
     refuse_rollback: bool = False  # a failed update cannot be rolled back either
-    foreign_operation: bool = False  # somebody else works on every stack
+    operation_of_others: bool = False  # somebody else works on every stack
     images: dict[str, str] = field(default_factory=dict)  # what tags stand for: URI -> digest
 
     def __post_init__(self) -> None:
@@ -185,7 +185,7 @@ class MemoryStacks:
         return _name_aliases(template["Resources"], {**defaults, **spec.parameters})
 
     def _refuse_busy(self, stack_name: str) -> None:
-        if self.foreign_operation or stack_name in self._pending:
+        if self.operation_of_others or stack_name in self._pending:
             raise StackBusy(f"{stack_name} is being worked on.")
 
     def _operate(self, spec: StackSpec, token: str) -> None:

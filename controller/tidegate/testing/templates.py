@@ -15,10 +15,10 @@ from tidegate.build.package import PackageStore, package_code
 from tidegate.build.regions import aws_partitions
 from tidegate.build.source import source_root
 from tidegate.build.template import Template
-from tidegate.core.artifact import SOURCE_FILE, ArtifactContents, Commit, Revision
 from tidegate.core.errors import InputError
-from tidegate.core.manifest import Manifest, parse_manifest
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.artifact import SOURCE_FILE, ArtifactContents, Commit, Revision
+from tidegate.core.model.manifest import Manifest, parse_manifest
+from tidegate.core.model.plan import ArtifactRef
 from tidegate.testing.artifacts import packages_of, store_artifact
 from tidegate.testing.memory import MemoryArtifacts
 

@@ -89,7 +89,7 @@ class Turns:
         self._dice.choice(self._ready).gate.release()
 
 
-class Pace:
+class RateLimit:
     """Runs one actor as many calls at a time as it is told, and keeps it waiting in between."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from tidegate.core.ports import Ports
-from tidegate.core.workflow.later import Sender, hear_answer, hear_heartbeat
+from tidegate.core.workflow.hooks.asynchronous import Sender, on_answer, on_heartbeat
 from tidegate.hooks import Callback, using
 from tidegate.hooks.callback import HEARTBEAT
 from tidegate.testing.memory import MemoryWorld
@@ -37,9 +37,9 @@ class MemoryEvents:
             detail = json.loads(entry["Detail"])
             sender = Sender(detail["run"], detail["secret"])
             if entry["DetailType"] == HEARTBEAT:
-                hear_heartbeat(self._ports, sender)
+                on_heartbeat(self._ports, sender)
             else:
-                hear_answer(self._ports, sender, detail)
+                on_answer(self._ports, sender, detail)
         return {"FailedEntryCount": 0, "Entries": []}
 
 

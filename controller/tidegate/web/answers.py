@@ -14,18 +14,20 @@ from tidegate.cli.backend import Backend
 from tidegate.cli.reading import application_names, find_release, newest_releases, read_release
 from tidegate.cli.tree import next_words, reason, release_node, release_status
 from tidegate.core.errors import InputError
-from tidegate.core.ports import Ledger
-from tidegate.core.record import (
+from tidegate.core.insight.release_view import release_view
+from tidegate.core.insight.views import ReleaseView, RolloutView, Severity, StageView
+from tidegate.core.model.base import Model
+from tidegate.core.model.record import (
     Live,
+    OperatorRequest,
     Release,
     RolloutPhase,
     Tick,
     Verdict,
-    Wish,
     application_partition,
     release_partition,
 )
-from tidegate.core.view import Mood, ReleaseView, RolloutView, StageView, release_view
+from tidegate.core.ports import Ledger
 
 _NEWEST_RELEASES = 12  # of an application, in the overview
 _NEWEST_TICKS = 240  # of a rollout, in its course
@@ -60,19 +62,19 @@ def release(ledger: Ledger, name: str, now: datetime) -> dict[str, Any]:
 
 
 def operate(
-    backend: Backend, verb: str, release_id: str, wish: Mapping[str, Any]
+    backend: Backend, verb: str, release_id: str, request: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Ask it of the controller, under the identity of whoever serves the page.
 
     Raises ``InputError`` for what no button asks, ``NotFound``, and what the controller refuses.
     """
-    stage, why = (str(wish.get(key, "")).strip() for key in ("stage", "reason"))
+    stage, why = (str(request.get(key, "")).strip() for key in ("stage", "reason"))
     if verb not in _VERBS:
-        raise InputError(f"The page cannot ask for {verb!r}.", mend="Use the command line.")
+        raise InputError(f"The page cannot ask for {verb!r}.", remedy="Use the command line.")
     if verb in _NEED_A_REASON and not why:
-        raise InputError(f"To {verb} needs a reason.", mend="Say why: it is kept in the record.")
+        raise InputError(f"To {verb} needs a reason.", remedy="Say why: it is kept in the record.")
     found = find_release(backend.ledger, release_id)
-    shown = str(wish.get("shown", ""))
+    shown = str(request.get("shown", ""))
     return {"message": backend.operate(verb, found.id, stage, why, shown=shown)}
 
 
@@ -100,11 +102,15 @@ def _live(item: Live) -> dict[str, Any]:
     }
 
 
+def _fields(value: Model, *names: str) -> dict[str, Any]:
+    return value.model_dump(mode="json", include=set(names), by_alias=False)
+
+
 def _line(view: ReleaseView) -> dict[str, Any]:
     """A release in short. ``weight`` is that of its least advanced shift, None without one."""
     weights = [r.weight for r in _rollouts(view) if r.phase is RolloutPhase.SHIFTING]
     return {
-        **view.model_dump(mode="json", include={"id", "mood", "at", "started_at", "ended_at"}),
+        **_fields(view, "id", "severity", "at", "started_at", "ended_at"),
         **view.artifact.model_dump(
             include={"application", "commit", "subject", "author", "branch"}
         ),
@@ -133,10 +139,8 @@ def _course(
     return {
         "stage": stage.name,
         "strategy": stage.strategy,
-        **rollout.model_dump(
-            mode="json",
-            include={"target", "mood", "phase", "weight", "next_weight", "started_at", "ended_at"},
-        ),
+        **_fields(rollout, "target", "severity", "phase", "weight", "next_weight"),
+        **_fields(rollout, "started_at", "ended_at"),
         "versions": [f"{shift.stable} → {shift.candidate}" for shift in rollout.shifts],
         "health": _health(rollout.verdict) if rollout.verdict else None,
         "decisions": [_decision(tick) for tick in ticks if isinstance(tick, Tick)],
@@ -169,10 +173,10 @@ def _verbs(ledger: Ledger, view: ReleaseView) -> Iterator[dict[str, str]]:
         yield {"verb": "reject", "stage": stage.name}
     if view.phase.over:
         return
-    pause = ledger.get(Wish, release_partition(view.id), "WISH#pause")
+    pause = ledger.get(OperatorRequest, release_partition(view.id), "WISH#pause")
     if any(rollout.phase is RolloutPhase.SHIFTING for rollout in _rollouts(view)):
         yield {"verb": "promote"}
         yield {"verb": "promote-full"}
     yield {"verb": "resume" if pause and pause.active else "pause"}
-    if view.mood is not Mood.ALERT:
+    if view.severity is not Severity.ALERT:
         yield {"verb": "abort"}

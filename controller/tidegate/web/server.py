@@ -26,9 +26,8 @@ from urllib.parse import quote, unquote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate.cli.backend import Backend
-from tidegate.core import loopback
 from tidegate.core.errors import InputError, NotFound, TidegateError
-from tidegate.web import answers
+from tidegate.web import answers, loopback
 
 HOST: Final = "127.0.0.1"
 KEY_HEADER: Final = "X-Tidegate-Key"
@@ -210,9 +209,9 @@ def _parts(path: str) -> list[str]:
 
 def _wish(body: bytes) -> Mapping[str, Any]:
     try:
-        wish = json.loads(body or b"{}")
+        request = json.loads(body or b"{}")
     except ValueError:
-        wish = None
-    if not isinstance(wish, Mapping):
+        request = None
+    if not isinstance(request, Mapping):
         raise InputError("The body is not a JSON object.")
-    return wish
+    return request

@@ -13,17 +13,17 @@ from contract.ports.artifacts import ArtifactsContract, Overwrite
 from tidegate.aws.artifacts import S3Artifacts
 from tidegate.aws.session import Clients
 from tidegate.build.artifact import build_and_upload, build_artifact, upload
-from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import ArtifactError, InputError
-from tidegate.core.plan import ArtifactRef
-from tidegate.core.workflow.artifacts import (
+from tidegate.core.model.artifact import ArtifactContents
+from tidegate.core.model.plan import ArtifactRef
+from tidegate.core.workflow.release.artifacts import (
     check_packages,
     check_source,
     read_contents,
     read_template,
     require_versions,
 )
-from tidegate.local.cloud import DEFAULT_REGION
+from tidegate_embedded.cloud import DEFAULT_REGION
 
 pytestmark = pytest.mark.cloud
 

@@ -11,7 +11,7 @@ from contract.ports.callbacks import CallbacksContract
 from support.waiting import eventually
 from tidegate.aws.callbacks import StepFunctionsCallbacks
 from tidegate.aws.session import Clients
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

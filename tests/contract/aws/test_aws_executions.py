@@ -10,7 +10,7 @@ import pytest
 from contract.local.statemachines import StateMachines
 from contract.ports.executions import RELEASE, ExecutionsContract, Stop
 from tidegate.aws.executions import StepFunctionsExecutions
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

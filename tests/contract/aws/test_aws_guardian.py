@@ -15,14 +15,14 @@ import pytest
 
 from contract.local.lambda_functions import Function
 from support.story import CANARY, PROD, Story
-from tidegate.aws.guarding import Withheld, wire_guardian
+from tidegate.aws.guarding import NotGranted, wire_guardian
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.settings import Settings
 from tidegate.core.errors import ServiceRefused
-from tidegate.core.plan import Target
-from tidegate.core.record import Item, Rollout, RolloutPhase
-from tidegate.core.workflow.items import find
-from tidegate.local.cloud import EmbeddedAws
+from tidegate.core.model.plan import Target
+from tidegate.core.model.record import Item, Rollout, RolloutPhase
+from tidegate.core.workflow.records import find
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 
@@ -152,7 +152,9 @@ def test_has_no_way_to_what_it_does_not_need(clients: Any, session: Any) -> None
         stack_name="hello-prod",
     )
     opened = ports.targets.open(target)
-    withheld = [ports.artifacts, ports.callbacks, opened.metrics, opened.functions]
-    assert all(isinstance(port, Withheld) for port in [*withheld, opened.versions, opened.signals])
+    not_granted = [ports.artifacts, ports.callbacks, opened.metrics, opened.functions]
+    assert all(
+        isinstance(port, NotGranted) for port in [*not_granted, opened.versions, opened.signals]
+    )
     with pytest.raises(ServiceRefused, match=r"The guardian may not call functions\.invoke"):
         opened.functions.invoke("hello-prod-Hello", {}, 1)

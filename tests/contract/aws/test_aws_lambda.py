@@ -23,7 +23,7 @@ from tidegate.aws.session import Clients, invocation
 from tidegate.aws.versions import LambdaVersions
 from tidegate.core.errors import NotFound, ServiceRefused, WarmUpFailed
 from tidegate.core.ports import AliasRef
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

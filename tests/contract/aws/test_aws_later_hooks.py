@@ -19,17 +19,17 @@ from support.waiting import eventually
 from tidegate.aws.callbacks import StepFunctionsCallbacks
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.session import Clients
-from tidegate.core.plan import ReleaseRef
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import HookRun, Outcome, Rollout, RolloutPhase
 from tidegate.core.ports import Ports
-from tidegate.core.record import HookRun, Outcome, Rollout, RolloutPhase
-from tidegate.core.workflow.hook import digest_of
-from tidegate.core.workflow.later import await_answer
-from tidegate.core.workflow.scene import RolloutRef
-from tidegate.handlers.hear_hook import handler
-from tidegate.local.cloud import EmbeddedAws
+from tidegate.core.workflow.hooks.asynchronous import await_answer
+from tidegate.core.workflow.hooks.run import digest_of
+from tidegate.core.workflow.target.context import RolloutRef
+from tidegate.handlers.on_hook_answer import handler
 from tidegate.testing.code import Context
 from tidegate.testing.events import make_callback, make_hook_event
 from tidegate.testing.memory import MemoryWorld, SettableClock
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 
@@ -137,7 +137,7 @@ def worker(aws: EmbeddedAws, account: str) -> Function:
 def hear(
     ports: Ports, client: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], list[str]]:
-    """Gives what is on the bus to `tidegate-hear-hook`, until an answer is among it."""
+    """Gives what is on the bus to `tidegate-on-hook-answer`, until an answer is among it."""
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tidegate")
     task = dataclasses.replace(handler, ports=lambda: ports)
 
@@ -148,7 +148,7 @@ def hear(
             for message in eventually(lambda: sqs.receive_message(QueueUrl=queue).get("Messages")):
                 said = json.loads(message["Body"])
                 assert said["account"] == TARGET_ACCOUNT
-                assert task(said, Context("tidegate-hear-hook", "1")) == {"heard": True}
+                assert task(said, Context("tidegate-on-hook-answer", "1")) == {"heard": True}
                 heard.append(said["detail-type"])
         return heard
 

@@ -8,7 +8,7 @@ import pytest
 
 from contract.ports.ledger import LedgerContract, waiter
 from tidegate.aws.ledger import DynamoLedger
-from tidegate.core.record import Token, application_partition
+from tidegate.core.model.record import Token, application_partition
 
 pytestmark = pytest.mark.cloud
 

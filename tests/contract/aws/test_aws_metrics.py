@@ -11,7 +11,7 @@ from contract.ports.metrics import PAIR, Feed, MetricsContract, at, minutes
 from tidegate.aws.metrics import CloudWatchMetrics
 from tidegate.aws.session import Clients
 from tidegate.core.errors import ServiceRefused, ServiceUnavailable
-from tidegate.core.plan import MetricQuery, MetricStat
+from tidegate.core.model.plan import MetricQuery, MetricStat
 from tidegate.core.ports import AliasRef, Counts, Pair
 
 pytestmark = pytest.mark.cloud

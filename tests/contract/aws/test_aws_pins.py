@@ -10,10 +10,10 @@ from contract.ports.stacks import LOOKS, Wait
 from tidegate.aws.session import Clients
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.build.artifact import build_and_upload
-from tidegate.core.artifact import ArtifactContents
-from tidegate.core.plan import ArtifactRef, Target
+from tidegate.core.model.artifact import ArtifactContents
+from tidegate.core.model.plan import ArtifactRef, Target
 from tidegate.core.ports import StackState
-from tidegate.core.workflow.specs import stack_spec
+from tidegate.core.workflow.target.stack_spec import stack_spec
 
 pytestmark = pytest.mark.cloud
 

@@ -20,7 +20,7 @@ from contract.local.lambda_functions import Function
 from support.waiting import eventually
 from tidegate.aws.settings import Settings
 from tidegate.aws.wiring import wire
-from tidegate.core.plan import (
+from tidegate.core.model.plan import (
     ArtifactRef,
     Checks,
     ReleasePlan,
@@ -30,8 +30,7 @@ from tidegate.core.plan import (
     StrategyPlan,
     Target,
 )
-from tidegate.core.ports import AliasRef, AliasState, Ports
-from tidegate.core.record import (
+from tidegate.core.model.record import (
     Application,
     Lock,
     Plan,
@@ -41,9 +40,10 @@ from tidegate.core.record import (
     RolloutPhase,
     Shift,
 )
-from tidegate.core.workflow.scene import RolloutRef
-from tidegate.core.workflow.shift import tick
-from tidegate.local.cloud import EmbeddedAws
+from tidegate.core.ports import AliasRef, AliasState, Ports
+from tidegate.core.workflow.rollout.shift import tick
+from tidegate.core.workflow.target.context import RolloutRef
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 
@@ -61,8 +61,8 @@ def crossing(aws: EmbeddedAws, account: str) -> Crossing:
         aws,
         account,
         "import os, sys; sys.path += os.environ['SEARCH'].split(os.pathsep)\n"
-        "from tidegate.handlers.hear_alarm import handler\n",
-        name="hear-alarm",
+        "from tidegate.handlers.on_alarm import handler\n",
+        name="on-alarm",
         Timeout=60,
         Environment={
             "Variables": {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from support.shops import MakeShop, Shop
-from tidegate.core.workflow.operate import Operator
-from tidegate.core.workflow.retreat import rollback_now
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.operator.traffic_rollback import rollback_now
 
 pytestmark = pytest.mark.cloud
 

@@ -16,7 +16,7 @@ from support.applications import make_application
 from tidegate.build.artifact import build_and_upload
 from tidegate.build.signing import PackageSigner
 from tidegate.core.errors import ArtifactError
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.plan import ArtifactRef
 
 pytestmark = pytest.mark.cloud
 

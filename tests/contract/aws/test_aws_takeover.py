@@ -19,11 +19,11 @@ from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.build.artifact import build_and_upload
 from tidegate.build.loops import expand_loops
 from tidegate.build.template import read_template
-from tidegate.core.artifact import ArtifactContents
-from tidegate.core.plan import ArtifactRef, Target
+from tidegate.core.model.artifact import ArtifactContents
+from tidegate.core.model.plan import ArtifactRef, Target
 from tidegate.core.ports import AliasRef, StackState, Warmth
-from tidegate.core.workflow.specs import held_by_aliases, live_versions, stack_spec
-from tidegate.local.cloud import DEFAULT_REGION
+from tidegate.core.workflow.target.stack_spec import held_by_aliases, live_versions, stack_spec
+from tidegate_embedded.cloud import DEFAULT_REGION
 
 pytestmark = pytest.mark.cloud
 

@@ -19,10 +19,10 @@ from tidegate.aws.stacks import TemplateUrls
 from tidegate.aws.targets import AssumedTargets
 from tidegate.aws.wiring import adapters, connect, wire
 from tidegate.core.errors import InputError, NotFound, ServiceRefused, ServiceUnavailable
-from tidegate.core.plan import Target
+from tidegate.core.model.plan import Target
 from tidegate.core.ports import AliasRef
-from tidegate.local.cloud import EmbeddedAws
 from tidegate.testing.memory import SettableClock
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 
@@ -112,7 +112,7 @@ class TestTargets:
                 targets.open(target)
 
         assert f"act in {target.id} as {target.role_arn}: Not authorized" in str(refused.value)
-        assert "asks for its external id" in refused.value.mend
+        assert "asks for its external id" in refused.value.remedy
 
 
 class TestBus:

@@ -6,7 +6,7 @@ from typing import Any
 
 from support.own_templates import own_template
 from support.waiting import messages, stack_status
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 ROOT = Path(__file__).parents[3]
 BUS = "tidegate"
@@ -55,7 +55,7 @@ class Crossing:
     def tell(self, arn: str) -> None:
         """Let what hears alarms be this, by the pattern of template.yaml."""
         functions = own_template("template.yaml")["Resources"]
-        rule = functions["HearAlarmFunction"]["Properties"]["Events"]["AlarmFires"]["Properties"]
+        rule = functions["OnAlarmFunction"]["Properties"]["Events"]["AlarmFires"]["Properties"]
         events = self.aws.client("events", account=self.controller)
         events.put_rule(Name="heard", EventBusName=BUS, EventPattern=json.dumps(rule["Pattern"]))
         events.put_targets(Rule="heard", EventBusName=BUS, Targets=[{"Id": "hears", "Arn": arn}])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any, Self
 
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 MEETING = """
 import os, time

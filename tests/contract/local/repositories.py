@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tidegate.local import git
+from tidegate_embedded import git
 
 
 class WorkingCopy:

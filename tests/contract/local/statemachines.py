@@ -8,7 +8,7 @@ import zipfile
 from typing import Any
 
 from support.waiting import eventually
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 ROLE_POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"

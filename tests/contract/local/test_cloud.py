@@ -13,8 +13,8 @@ import boto3
 import pytest
 
 from support.waiting import eventually, wait_until
-from tidegate.local.cloud import EmbeddedAws
-from tidegate.local.credentials import read_secret
+from tidegate_embedded.cloud import EmbeddedAws
+from tidegate_embedded.credentials import read_secret
 
 pytestmark = pytest.mark.cloud
 
@@ -68,7 +68,7 @@ def test_an_assumed_role_acts_in_its_own_account(aws: EmbeddedAws, account: str)
 
 
 def test_serves_as_a_process_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tidegate.local", "--port", "0", "--state", str(tmp_path)]
+    command = [sys.executable, "-m", "tidegate_embedded", "--port", "0", "--state", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         endpoint = process.stdout.readline().strip()
@@ -91,7 +91,7 @@ def test_serves_as_a_process_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
 def test_takes_another_port_when_the_wanted_one_is_in_use(aws: EmbeddedAws) -> None:
     taken = aws.endpoint.rpartition(":")[2]
-    command = [sys.executable, "-m", "tidegate.local", "--port", taken]
+    command = [sys.executable, "-m", "tidegate_embedded", "--port", taken]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         endpoint = process.stdout.readline().strip()
@@ -117,7 +117,7 @@ def test_forgets_everything_when_it_stops_and_can_start_again() -> None:
     script = """
 import warnings
 warnings.simplefilter("error")
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 aws = EmbeddedAws()
 for _ in range(2):
@@ -137,7 +137,7 @@ def test_a_plug_in_that_cannot_be_installed_leaves_nothing_open(tmp_path: Path) 
     script = """
 import sys, pathlib, threading, warnings
 warnings.simplefilter("error")
-from tidegate.local.cloud import Cloud, EmbeddedAws
+from tidegate_embedded.cloud import Cloud, EmbeddedAws
 
 class Broken:
     def install(self, cloud: Cloud) -> None:
@@ -165,7 +165,7 @@ except ValueError as error:
 def test_stops_with_the_process_that_started_it_when_told_so() -> None:
     script = """
 import subprocess, sys
-command = [sys.executable, "-m", "tidegate.local", "--port", "0", "--exit-with-parent"]
+command = [sys.executable, "-m", "tidegate_embedded", "--port", "0", "--exit-with-parent"]
 process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 print(process.stdout.readline(), flush=True)
 """

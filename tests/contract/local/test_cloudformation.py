@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support.waiting import eventually
-from tidegate.local.cloud import EmbeddedAws
-from tidegate.local.cloudformation import Properties, Provisioned, Resource, register_type
+from tidegate_embedded.cloud import EmbeddedAws
+from tidegate_embedded.cloudformation.engine import Properties, Provisioned, Resource, register_type
 
 pytestmark = pytest.mark.cloud
 

@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 from ministack.core import responses
 
 from support.waiting import messages, stack_status, wait_until
-from tidegate.local.cloud import EmbeddedAws
-from tidegate.local.cloudwatch.api import get_metric_data
-from tidegate.local.cloudwatch.store import Metric, Recorder
+from tidegate_embedded.cloud import EmbeddedAws
+from tidegate_embedded.cloudwatch.api import get_metric_data
+from tidegate_embedded.cloudwatch.store import Metric, Recorder
 
 pytestmark = pytest.mark.cloud
 

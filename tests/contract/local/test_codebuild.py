@@ -17,8 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from support.waiting import alive, messages, wait_until
-from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
-from tidegate.local.git import CloneReference
+from tidegate_embedded.cloud import DEFAULT_REGION, EmbeddedAws
+from tidegate_embedded.git import CloneReference
 
 pytestmark = pytest.mark.cloud
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from repositories import WorkingCopy
 
 from support.waiting import messages, wait_until
-from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
+from tidegate_embedded.cloud import DEFAULT_REGION, EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

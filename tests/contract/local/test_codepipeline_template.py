@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 from repositories import WorkingCopy
 
 from support.waiting import wait_until
-from tidegate.core.artifact import ArtifactContents
-from tidegate.core.plan import ArtifactRef
-from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
+from tidegate.core.model.artifact import ArtifactContents
+from tidegate.core.model.plan import ArtifactRef
+from tidegate_embedded.cloud import DEFAULT_REGION, EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from crossing import Crossing
 
-from tidegate.local.cloud import EmbeddedAws
-from tidegate.local.eventbridge import allows
+from tidegate_embedded.cloud import EmbeddedAws
+from tidegate_embedded.eventbridge.crossing import allows
 
 pytestmark = pytest.mark.cloud
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.waiting import eventually
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from support.waiting import HANGS_AFTER_SECONDS
-from tidegate.local.cloud import EmbeddedAws
-from tidegate.local.gateway import Request, Response
+from tidegate_embedded.cloud import EmbeddedAws
+from tidegate_embedded.gateway import Request, Response
 
 pytestmark = pytest.mark.cloud
 

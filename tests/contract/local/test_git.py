@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from repositories import WorkingCopy
 
-from tidegate.local import git
-from tidegate.local.cloud import EmbeddedAws
-from tidegate.local.credentials import environment
+from tidegate_embedded import git
+from tidegate_embedded.cloud import EmbeddedAws
+from tidegate_embedded.credentials import environment
 
 pytestmark = pytest.mark.cloud
 

@@ -16,10 +16,10 @@ from lambda_functions import package
 
 from support.waiting import alive, wait_until
 from tidegate.core.errors import InputError, NotFound, TidegateError
-from tidegate.local.endpoint import engine
-from tidegate.local.endpoint.application import read_application
-from tidegate.local.endpoint.engine import Engine, NoEngineError
-from tidegate.local.endpoint.start import Choice, Endpoint, Kind, choose, running
+from tidegate_embedded.endpoint import engine
+from tidegate_embedded.endpoint.application import read_application
+from tidegate_embedded.endpoint.engine import Engine, NoEngineError
+from tidegate_embedded.endpoint.start import Choice, Endpoint, Kind, choose, running
 
 LOCAL = Choice(Kind.LOCAL, "the test")
 
@@ -287,6 +287,6 @@ def test_a_missing_base_image_comes_with_what_to_do(monkeypatch: pytest.MonkeyPa
         engine.require_images(found, ["python3.12"])
 
     image = "public.ecr.aws/lambda/python:3.12-x86_64"
-    assert f"docker pull {image}" in raised.value.mend
-    assert f"docker import - {image}" in raised.value.mend
-    assert "ENDPOINT=local" in raised.value.mend
+    assert f"docker pull {image}" in raised.value.remedy
+    assert f"docker import - {image}" in raised.value.remedy
+    assert "ENDPOINT=local" in raised.value.remedy

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from lambda_functions import ROLE, Function
 
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

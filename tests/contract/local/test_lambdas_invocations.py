@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from lambda_functions import MEETING, Function
 
 from support.waiting import messages, stack_status, wait_until
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

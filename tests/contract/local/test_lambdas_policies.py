@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from lambda_functions import Function
 
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

@@ -12,7 +12,7 @@ from ministack.services import lambda_svc
 
 from support.capacity_time import CapacityTime
 from support.waiting import wait_until
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

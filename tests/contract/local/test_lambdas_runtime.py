@@ -16,7 +16,7 @@ import pytest
 from lambda_functions import MEETING, Function, package
 
 from support.waiting import alive, wait_until
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 
@@ -403,8 +403,8 @@ def run_apart(ending: str, folder: Path) -> int:
         from pathlib import Path
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from lambda_functions import Function
-        from tidegate.local.cloud import EmbeddedAws
-        from tidegate.local.lambdas import LambdaDataPlane
+        from tidegate_embedded.cloud import EmbeddedAws
+        from tidegate_embedded.lambdas import LambdaDataPlane
 
         aws = EmbeddedAws([LambdaDataPlane()], state_dir=Path({str(folder)!r}))
         aws.start()

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support.waiting import stack_status
-from tidegate.local.cloud import DEFAULT_REGION, EmbeddedAws
+from tidegate_embedded.cloud import DEFAULT_REGION, EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

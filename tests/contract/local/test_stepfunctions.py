@@ -6,7 +6,7 @@ import time
 import pytest
 from statemachines import StateMachines
 
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from statemachines import StateMachines
 
 from support.waiting import eventually
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 pytestmark = pytest.mark.cloud
 

@@ -11,7 +11,7 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from statemachines import StateMachines, invoke
 
 from support.waiting import eventually
-from tidegate.local.cloud import EmbeddedAws
+from tidegate_embedded.cloud import EmbeddedAws
 
 LONG_SECONDS = 3600
 """A time limit that no test sees the end of."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.plan import ArtifactRef
 from tidegate.core.ports import Executions
 
 RELEASE = ArtifactRef(application="hello", digest="sha256:0", bucket="b", prefix="p", commit="c")

@@ -7,8 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from tidegate.core.errors import RecordConflict
+from tidegate.core.model.record import (
+    Call,
+    Lock,
+    OperatorRequest,
+    Waiter,
+    application_partition,
+    release_partition,
+)
 from tidegate.core.ports import Ledger
-from tidegate.core.record import Call, Lock, Waiter, Wish, application_partition, release_partition
 
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 
@@ -63,11 +70,13 @@ class LedgerContract:
         assert [item.number for item in found if isinstance(item, Waiter)] == [3, 2]
 
     def test_lists_items_of_all_kinds_as_what_they_are(self, ledger: Ledger) -> None:
-        wish = Wish(release_id="shop-1", verb="abort", who="ada", reason="why not", at=NOW)
+        request = OperatorRequest(
+            release_id="shop-1", verb="abort", who="ada", reason="why not", at=NOW
+        )
         alarm = Call(
             release_id="shop-1", stage="s", target="t", why="t/+=", at=NOW, expires_at=2**31
         )
-        items = [ledger.put(alarm), ledger.put(wish)]
+        items = [ledger.put(alarm), ledger.put(request)]
         assert ledger.query(release_partition("shop-1")) == items
 
     def test_deletes_an_item_at_the_version_that_was_read(self, ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from tidegate.core.errors import NotFound
-from tidegate.core.plan import MetricQuery, MetricStat
+from tidegate.core.model.plan import MetricQuery, MetricStat
 from tidegate.core.ports import (
     AliasRef,
     Baseline,

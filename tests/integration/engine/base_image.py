@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
-from tidegate.local.lambdas.packages import RUNTIME_PACKAGES
+from tidegate_embedded.lambdas.packages import RUNTIME_PACKAGES
 
 LANG = PurePosixPath("/var/lang")
 """Where Lambda's own images have the interpreter."""

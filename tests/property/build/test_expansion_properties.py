@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tidegate.build.expand import expand_template
 from tidegate.build.sam import transform
-from tidegate.core.artifact import configurations
+from tidegate.core.model.artifact import configurations
 
 Template = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from tidegate.core.plan import Checks, ErrorPolicy, TooFew
+from tidegate.core.model.plan import Checks, ErrorPolicy, TooFew
 
 policies = st.builds(
     ErrorPolicy,

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.approval import request, vote
-from tidegate.core.authors import Authorship
+from tidegate.core.approval.authors import Authorship
+from tidegate.core.approval.votes import request, vote
 from tidegate.core.errors import NotAllowedNow
-from tidegate.core.plan import ApprovalPlan
-from tidegate.core.record import Decision, Vote
+from tidegate.core.model.plan import ApprovalPlan
+from tidegate.core.model.record import Decision, Vote
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from core_values import json_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.failure import Failure, release_phase, root_cause
+from tidegate.core.model.failure import Failure, release_phase, root_cause
 
 failure_keys = st.sampled_from(
     ["Error", "Cause", "errorType", "errorMessage", "Status", "Name", "ExecutionArn", "other"]

@@ -7,10 +7,10 @@ from core_values import checks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.judge import judge, worst
-from tidegate.core.plan import Checks, ComparedPolicy, MetricStat
+from tidegate.core.analysis.judge import judge, worst
+from tidegate.core.model.plan import Checks, ComparedPolicy, MetricStat
+from tidegate.core.model.record import Judgement
 from tidegate.core.ports import AliasRef, Bin, Compared, Counts, Observation, Pair, PairBins
-from tidegate.core.record import Judgement
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

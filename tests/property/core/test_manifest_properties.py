@@ -11,8 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.core.errors import ManifestError
-from tidegate.core.manifest import Manifest, parse_manifest
-from tidegate.core.quantities import LONGEST, read_duration, read_share, write_duration, write_share
+from tidegate.core.model.manifest import Manifest, parse_manifest
+from tidegate.core.text.quantities import (
+    LONGEST,
+    read_duration,
+    read_share,
+    write_duration,
+    write_share,
+)
 
 manifest_keys = st.sampled_from(
     [

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from tidegate.core.identity import identify
-from tidegate.core.plan import Checks, StrategyPlan, TooFew
-from tidegate.core.record import Judgement, Rollout, RolloutPhase, Verdict, Wish
-from tidegate.core.rollout import Action, Hold, Promote, Restore, SetWeight, decide
-from tidegate.core.strategy import NAMED, StrategySpec, expand_strategy
+from tidegate.core.approval.identity import identify
+from tidegate.core.decision.next_move import Action, Hold, Promote, Restore, SetWeight, decide
+from tidegate.core.model.plan import Checks, StrategyPlan, TooFew
+from tidegate.core.model.record import Judgement, OperatorRequest, Rollout, RolloutPhase, Verdict
+from tidegate.core.model.strategy import NAMED, StrategySpec, expand_strategy
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SPEC: TypeAdapter[StrategySpec] = TypeAdapter(StrategySpec)
@@ -53,8 +53,8 @@ verdicts = st.builds(
     reasons=st.lists(st.text(max_size=5), max_size=2).map(tuple),
 )
 aborts = st.builds(
-    Wish, release_id=st.just("s-1"), verb=st.just("abort"), who=st.text(), reason=st.text(),
-    at=st.just(START),
+    OperatorRequest, release_id=st.just("s-1"), verb=st.just("abort"), who=st.text(),
+    reason=st.text(), at=st.just(START),
 )  # fmt: skip
 moments = st.integers(-(10**6), 10**7).map(lambda seconds: START + timedelta(seconds=seconds))
 
@@ -149,11 +149,11 @@ def test_a_move_is_never_to_a_lower_weight_and_never_skips_a_step(
     under_way: tuple[StrategyPlan, Rollout],
     limits: Checks,
     verdict: Verdict,
-    wishes: list[Wish],
+    operator_requests: list[OperatorRequest],
     now: datetime,
 ) -> None:
     strategy, record = under_way
-    action = decide(strategy, limits, record, verdict, wishes, now)
+    action = decide(strategy, limits, record, verdict, operator_requests, now)
     if isinstance(action, SetWeight):
         assert action.weight > record.weight
         assert action.step == record.step + 1
@@ -161,7 +161,7 @@ def test_a_move_is_never_to_a_lower_weight_and_never_skips_a_step(
         assert record.step == len(strategy.steps) - 1
     if isinstance(action, Hold):
         assert action.wait > timedelta(0)
-    assert action == decide(strategy, limits, record, verdict, wishes, now)
+    assert action == decide(strategy, limits, record, verdict, operator_requests, now)
 
 
 @given(rollouts_under_way(), checks, moments)
@@ -178,7 +178,7 @@ def test_an_abort_restores_at_any_moment(
     under_way: tuple[StrategyPlan, Rollout],
     limits: Checks,
     verdict: Verdict,
-    abort: Wish,
+    abort: OperatorRequest,
     now: datetime,
 ) -> None:
     action = decide(*_with(under_way, limits), verdict, (abort,), now)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
-from tidegate.core.sequential import (
+from tidegate.core.analysis.sequential import (
     ERROR_ODDS,
     HARMLESS_RATE,
     LATENCY_ODDS,

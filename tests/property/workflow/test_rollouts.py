@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from support.faults import crashes
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import NotAllowedNow, TidegateError
-from tidegate.core.plan import ReleaseRef
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import Lock, Tick
 from tidegate.core.ports import AliasRef
-from tidegate.core.record import Lock, Tick
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.lock import take_lock
-from tidegate.core.workflow.operate import Operator, abort
-from tidegate.core.workflow.release import plan_release, settle_release
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.release.lock import take_lock
+from tidegate.core.workflow.release.plan import plan_release
+from tidegate.core.workflow.release.settle import settle_release
+from tidegate.core.workflow.target.context import RolloutRef
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def test_leaves_all_other_errors_alone() -> None:
 def test_gives_the_mend_with_the_errors_that_it_names() -> None:
     with (
         pytest.raises(NotFound) as told,
-        calling("read it", {"Gone": NotFound}, mend="Make it first."),
+        calling("read it", {"Gone": NotFound}, remedy="Make it first."),
     ):
         raise refusal("Gone")
 

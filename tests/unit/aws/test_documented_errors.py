@@ -37,9 +37,9 @@ from tidegate.aws.topics import SnsTopics
 from tidegate.aws.versions import LambdaVersions
 from tidegate.aws.wiring import adapters
 from tidegate.core.errors import TidegateError
-from tidegate.core.plan import ArtifactRef, Target
+from tidegate.core.model.plan import ArtifactRef, Target
+from tidegate.core.model.record import Application
 from tidegate.core.ports import AliasRef, Pair, StackSpec
-from tidegate.core.record import Application
 from tidegate.testing.faults import RAISES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from support.applications import MakeApplication
 from tidegate.build.artifact import build_artifact
 from tidegate.build.bill import bill_of_materials
 from tidegate.build.provenance import provenance, statement_name
-from tidegate.core.artifact import Revision
+from tidegate.core.model.artifact import Revision
 
 BUILD = "arn:aws:codebuild:eu-west-1:111111111111:build/shop-build:0a1b"
 REVISION = Revision(commit="c" * 40, branch="main", author="Ada <ada@example.com>")

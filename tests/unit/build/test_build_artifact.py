@@ -9,8 +9,8 @@ import pytest
 from support.applications import MakeApplication
 from support.checkouts import git
 from tidegate.build.artifact import build_artifact
-from tidegate.core.artifact import ArtifactContents
 from tidegate.core.errors import InputError, TemplateError
+from tidegate.core.model.artifact import ArtifactContents
 
 
 def commit(folder: Path) -> None:

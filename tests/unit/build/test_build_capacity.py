@@ -9,7 +9,7 @@ from support.applications import Expand
 from tidegate.build.expand import Setting, expand_template
 from tidegate.build.template import parse_template
 from tidegate.core.errors import TemplateError
-from tidegate.core.plan import Provisioned
+from tidegate.core.model.plan import Provisioned
 
 SAM = """
 Transform: AWS::Serverless-2016-10-31
@@ -118,7 +118,7 @@ def test_names_the_scaling_that_cannot_be_kept(place: str) -> None:
     extra = SCALING.replace("PLACE", place).replace("SERVICE", "lambda")
     with pytest.raises(TemplateError, match=r"t\.yaml: Scaling scales .* FnAliaslive") as refused:
         expand_with(NUMBER % 3, extra)
-    assert refused.value.mend.startswith("Remove Scaling")
+    assert refused.value.remedy.startswith("Remove Scaling")
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from support.applications import Expand, MakeApplication
 from tidegate.build.expand import Setting, expand_template
 from tidegate.build.package import BUCKET_PARAMETER, PackageStore, package_code
 from tidegate.build.template import parse_template, read_template
-from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import TemplateError
+from tidegate.core.model.artifact import TemplateDefaults
 
 SAM = "Transform: AWS::Serverless-2016-10-31\n"
 
@@ -315,7 +315,7 @@ def test_says_what_to_write_where_functions_shift_differently(expand: Expand) ->
         expand("codedeploy", change)
 
     assert "(Orders AllAtOnce, Reports Canary10Percent5Minutes)" in caught.value.message
-    assert caught.value.mend == (
+    assert caught.value.remedy == (
         "Write one for all in tidegate.yaml, such as\n\n"
         "stages:\n"
         "  - name: prod\n"

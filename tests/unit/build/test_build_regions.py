@@ -10,8 +10,8 @@ from support.applications import MakeApplication
 from tidegate.build.artifact import build_artifact, region_buckets
 from tidegate.build.regions import aws_partitions
 from tidegate.core.errors import InputError, ManifestError
-from tidegate.core.planning import _partition
-from tidegate.core.regions import partition_of
+from tidegate.core.model.regions import partition_of
+from tidegate.core.planning.release_plan import _partition
 from tidegate.testing.templates import TemplateApplication
 
 

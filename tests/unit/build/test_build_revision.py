@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tidegate.build.source import find_revision
-from tidegate.core.artifact import Commit, Revision
 from tidegate.core.errors import InputError
+from tidegate.core.model.artifact import Commit, Revision
 
 AUTHOR = "Ada <ada@example.com>"
 

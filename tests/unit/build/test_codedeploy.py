@@ -10,10 +10,10 @@ from support.applications import Expand, MakeApplication, write
 from tidegate.build.artifact import build_and_upload, build_artifact
 from tidegate.build.expand import Expansion, Setting, expand_template
 from tidegate.build.template import parse_template
-from tidegate.core.artifact import TemplateDefaults
 from tidegate.core.errors import InputError, TemplateError
-from tidegate.core.plan import NotificationPlan, Occasion, ReleasePlan, ReleaseRef, Step
-from tidegate.core.planning import make_plan
+from tidegate.core.model.artifact import TemplateDefaults
+from tidegate.core.model.plan import NotificationPlan, ReleasePlan, ReleaseRef, Step, Trigger
+from tidegate.core.planning.release_plan import make_plan
 
 STAGES = """
 version: 1
@@ -27,7 +27,7 @@ stages:
 """
 
 
-DEPLOYMENTS = NotificationPlan(topic="Deployments", events=(Occasion.SUCCESS, Occasion.FAILURE))
+DEPLOYMENTS = NotificationPlan(topic="Deployments", events=(Trigger.SUCCESS, Trigger.FAILURE))
 
 
 def planned(folder: Path) -> ReleasePlan:
@@ -235,7 +235,7 @@ def test_a_trigger_becomes_a_notification_through_its_topic(topic: str, told: st
     expansion = triggered(f"[{trigger}, {trigger.replace('Start,', 'Stop,')}]", Topic=RELEASES)
 
     assert expansion.defaults["prod"].notifications == (
-        NotificationPlan(topic=told, events=(Occasion.START, Occasion.STOP)),
+        NotificationPlan(topic=told, events=(Trigger.START, Trigger.STOP)),
     )
     assert expansion.report.notices == []
 

@@ -7,7 +7,7 @@ import pytest
 from support.applications import Expand
 from tidegate.build.expand import Expansion, expand_template
 from tidegate.build.template import parse_template
-from tidegate.core.artifact import CONFIGURATIONS_PARAMETER, configurations
+from tidegate.core.model.artifact import CONFIGURATIONS_PARAMETER, configurations
 
 FUNCTION = """
 Parameters: {Stage: {Type: String, Default: test}, Size: {Type: Number, Default: 128}}

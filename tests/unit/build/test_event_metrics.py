@@ -8,7 +8,7 @@ from typing import Any
 from tidegate.build.events import event_metrics
 from tidegate.build.expand import expand_template
 from tidegate.build.template import parse_template, read_template
-from tidegate.core.plan import MetricPolicy
+from tidegate.core.model.plan import MetricPolicy
 
 CORPUS = Path(__file__).parents[2] / "templates"
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  # the table reads as a table
-"""What CloudFormation would refuse is said before it is asked, with its place and its mend."""
+"""What CloudFormation would refuse is said before it is asked, with its place and its remedy."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tidegate.cli.app import app
 from tidegate.cli.backend import Context
-from tidegate.core.record import Application, Item
+from tidegate.core.model.record import Application, Item
 
 
 class Shop:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tidegate.core.errors import TidegateError
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.plan import ArtifactRef
+from tidegate.core.model.record import Execution, Item, Pruning
 from tidegate.core.ports import Ledger
-from tidegate.core.record import Execution, Item, Pruning
-from tidegate.core.workflow.examine import Finding
+from tidegate.core.workflow.operator.doctor import Finding
 from tidegate.testing.memory import MemoryLedger
 
 EXECUTION = "arn:aws:states:eu-west-1:111111111111:execution:release:new"
@@ -59,8 +59,8 @@ class FakeBackend:
         self.asked.append(("prune", application, str(dry_run)))
         return self.prunings
 
-    def examine(self, application: str) -> list[Finding]:
-        self.asked.append(("examine", application))
+    def diagnose(self, application: str) -> list[Finding]:
+        self.asked.append(("diagnose", application))
         return self.findings
 
 

@@ -15,34 +15,34 @@ from doubles import FakeBackend, Time, fill
 
 from tidegate.cli.app import app
 from tidegate.cli.backend import Context
-from tidegate.core.record import (
+from tidegate.core.model.record import (
     Application,
     Item,
     Pruning,
     ReleasePhase,
-    Retreat,
     RolloutPhase,
     StagePhase,
+    TrafficRollback,
 )
-from tidegate.core.workflow.examine import Finding
+from tidegate.core.workflow.operator.doctor import Finding
 
-FOREIGN = "Größe \u2192 日本 \U0001f680"
+UNUSUAL = "Größe \u2192 日本 \U0001f680"
 
 
 def record() -> list[Item]:
-    """Releases with words in them that not every encoding has, in all their moods."""
-    live = {"author": f"Zoë <z@example.org> {FOREIGN}", "subject": FOREIGN}
-    foreign = shop.artifact().model_copy(update=live)
-    back = Retreat(of="shop-6", to="shop-4")
+    """Releases with words in them that not every encoding has, in all their states."""
+    live = {"author": f"Zoë <z@example.org> {UNUSUAL}", "subject": UNUSUAL}
+    unusual = shop.artifact().model_copy(update=live)
+    back = TrafficRollback(of="shop-6", to="shop-4")
     return [
         Application(name="shop", last_number=9),
-        shop.release(number=7).model_copy(update={"artifact": foreign}),
+        shop.release(number=7).model_copy(update={"artifact": unusual}),
         shop.release(ReleasePhase.SUCCEEDED, number=5, ended=5).model_copy(
-            update={"artifact": foreign, "retreat": back}
+            update={"artifact": unusual, "traffic_rollback": back}
         ),
-        shop.release(ReleasePhase.FAILED, number=6, error="HookFailed", cause=FOREIGN, ended=7),
+        shop.release(ReleasePhase.FAILED, number=6, error="HookFailed", cause=UNUSUAL, ended=7),
         *shop.asking(),
-        shop.hook(cause=FOREIGN),
+        shop.hook(cause=UNUSUAL),
         shop.rollout("test", RolloutPhase.SUCCEEDED, verdict=shop.UNHEALTHY, ended=9),
         shop.stage("test", StagePhase.SUCCEEDED, ended=2),
     ]
@@ -57,11 +57,11 @@ def context() -> Context:
                 stage="prod",
                 target=shop.PROD,
                 dry_run=True,
-                error=FOREIGN,
+                error=UNUSUAL,
             )
         ],
         findings=[
-            Finding(place=FOREIGN, what="role", well=well, says=FOREIGN) for well in (False, True)
+            Finding(place=UNUSUAL, what="role", well=well, says=UNUSUAL) for well in (False, True)
         ],
     )
     fill(backend.ledger, record())

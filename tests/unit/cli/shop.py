@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from tidegate.core.plan import (
+from tidegate.core.model.plan import (
     ApprovalPlan,
     ArtifactRef,
     ReleasePlan,
@@ -16,7 +16,7 @@ from tidegate.core.plan import (
     Target,
     TestPlan,
 )
-from tidegate.core.record import (
+from tidegate.core.model.record import (
     Approval,
     ChangeLine,
     Decision,

@@ -6,10 +6,9 @@ from typing import Any
 
 import shop
 
-from tidegate.core.advice import advise
-from tidegate.core.artifact import ArtifactContents
-from tidegate.core.manifest import Manifest
-from tidegate.core.plan import (
+from tidegate.core.model.artifact import ArtifactContents
+from tidegate.core.model.manifest import Manifest
+from tidegate.core.model.plan import (
     ApprovalPlan,
     HookPlan,
     ManagedAlias,
@@ -18,6 +17,7 @@ from tidegate.core.plan import (
     StrategyPlan,
     TestPlan,
 )
+from tidegate.core.planning.advice import advise
 
 ALIAS = ManagedAlias(
     function="Orders",

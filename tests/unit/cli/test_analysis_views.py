@@ -5,9 +5,10 @@ from rich.console import Console
 
 from tidegate.cli.planview import draw_plan
 from tidegate.cli.tree import next_words, release_node, walk
-from tidegate.core.plan import AdaptivePlan, LatencyPolicy, Step, StrategyPlan
-from tidegate.core.record import Evidence, Item, Judgement, Plan, Verdict
-from tidegate.core.view import ReleaseView, release_view
+from tidegate.core.insight.release_view import release_view
+from tidegate.core.insight.views import ReleaseView
+from tidegate.core.model.plan import AdaptivePlan, LatencyPolicy, Step, StrategyPlan
+from tidegate.core.model.record import Evidence, Item, Judgement, Plan, Verdict
 
 VERDICT = Verdict(
     judgement=Judgement.HEALTHY,

@@ -14,10 +14,10 @@ from botocore.stub import ANY, Stubber
 
 from tidegate.cli import backend
 from tidegate.cli.backend import AwsBackend, Settings, connect, refusal
+from tidegate.core.approval.identity import subject_of
 from tidegate.core.errors import NotAllowedNow, NotFound, TidegateError
-from tidegate.core.identity import subject_of
-from tidegate.core.record import Pruning
-from tidegate.core.workflow.examine import Finding
+from tidegate.core.model.record import Pruning
+from tidegate.core.workflow.operator.doctor import Finding
 
 OUTPUTS = {
     "TableName": "record",
@@ -25,7 +25,7 @@ OUTPUTS = {
     "OperateFunction": "tidegate-operate",
     "OperateFunctionArn": "arn:aws:lambda:eu-west-1:111111111111:function:tidegate-operate",
     "PruneFunction": "tidegate-prune",
-    "ExamineFunction": "tidegate-examine",
+    "DoctorFunction": "tidegate-examine",
 }
 LONGEST_SECONDS = 900  # that a function may run: until then nobody asks once more
 
@@ -163,7 +163,7 @@ def test_the_targets_are_looked_at_by_the_function_that_reaches_them(
             "Payload": json.dumps({"application": "shop"}).encode(),
         },
     )
-    assert AwsBackend(session, OUTPUTS).examine("shop") == [finding]
+    assert AwsBackend(session, OUTPUTS).diagnose("shop") == [finding]
 
 
 def test_a_refusal_is_raised_as_what_it_was(session: StubbedSession) -> None:

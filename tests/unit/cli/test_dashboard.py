@@ -14,7 +14,7 @@ import shop
 from doubles import FakeBackend
 
 from tidegate.core.errors import NotAllowedNow
-from tidegate.core.record import Evidence, Item, Live, ReleasePhase, Tick, Wish
+from tidegate.core.model.record import Evidence, Item, Live, OperatorRequest, ReleasePhase, Tick
 from tidegate.web.server import HOST, KEY_HEADER, Page, PageServer, serving
 
 KEY = "the-key"
@@ -45,8 +45,8 @@ class Browser:
         assert status == 200, body
         return dict(json.loads(body))
 
-    def click(self, verb: str, **wish: str) -> tuple[int, dict[str, str]]:
-        status, _, body = self.ask(f"/api/releases/shop-7/{verb}", json.dumps(wish))
+    def click(self, verb: str, **request: str) -> tuple[int, dict[str, str]]:
+        status, _, body = self.ask(f"/api/releases/shop-7/{verb}", json.dumps(request))
         return status, json.loads(body)
 
 
@@ -91,7 +91,7 @@ def tick(number: int, action: str, weight: float) -> Tick:
 
 
 def verbs(release: dict[str, Any]) -> list[str]:
-    return [wish["verb"] for wish in release["verbs"]]
+    return [request["verb"] for request in release["verbs"]]
 
 
 def test_tells_what_is_live_where_and_what_is_under_way(opened: Callable[..., Browser]) -> None:
@@ -123,7 +123,7 @@ def test_tells_the_course_of_a_shift_with_its_evidence(opened: Callable[..., Bro
 
 
 def test_offers_to_resume_what_is_paused(opened: Callable[..., Browser]) -> None:
-    paused = Wish(release_id="shop-7", verb="pause", who="ana", reason="", at=shop.at(9))
+    paused = OperatorRequest(release_id="shop-7", verb="pause", who="ana", reason="", at=shop.at(9))
     page = opened(shop.release(), *shop.shifting(), paused)
     assert "resume" in verbs(page.read("/api/releases/shop-7"))
 
@@ -135,10 +135,10 @@ def test_offers_nothing_when_a_release_is_over(opened: Callable[..., Browser]) -
 
 def test_asks_for_an_approval_as_the_command_line_does(opened: Callable[..., Browser]) -> None:
     page = opened(shop.release(), *shop.asking())
-    wishes = page.read("/api/releases/shop-7")["verbs"]
-    (wish,) = (wish for wish in wishes if wish["verb"] == "approve")
-    assert (wish["stage"], wish["shown"]) == ("prod", "sha256:2")
-    assert page.click("approve", stage="prod", reason=" fine ", shown=wish["shown"]) == (
+    operator_requests = page.read("/api/releases/shop-7")["verbs"]
+    (request,) = (request for request in operator_requests if request["verb"] == "approve")
+    assert (request["stage"], request["shown"]) == ("prod", "sha256:2")
+    assert page.click("approve", stage="prod", reason=" fine ", shown=request["shown"]) == (
         200,
         {"message": "approve: done"},
     )
@@ -148,7 +148,7 @@ def test_asks_for_an_approval_as_the_command_line_does(opened: Callable[..., Bro
 
 def test_says_why_the_controller_refuses(opened: Callable[..., Browser]) -> None:
     page = opened(shop.release(), *shop.shifting())
-    page.backend.refusal = NotAllowedNow("shop-7 is over.", mend="See `tidegate list`.")
+    page.backend.refusal = NotAllowedNow("shop-7 is over.", remedy="See `tidegate list`.")
     status, answer = page.click("pause")
     assert status == 400
     assert answer["error"] == "shop-7 is over. See `tidegate list`."

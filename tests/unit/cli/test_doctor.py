@@ -6,12 +6,16 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tidegate.core.workflow.examine import Finding
+from tidegate.core.workflow.operator.doctor import Finding
 
 OpenShop = Callable[..., Any]
 WELL = Finding(place="prod", what="role", well=True, says="it lets us in")
 ILL = Finding(
-    place="prod", what="stack", well=False, says="shop-prod is ROLLBACK_COMPLETE", mend="Delete it."
+    place="prod",
+    what="stack",
+    well=False,
+    says="shop-prod is ROLLBACK_COMPLETE",
+    remedy="Delete it.",
 )
 
 
@@ -22,7 +26,7 @@ def test_says_what_is_wrong_and_the_mend(the_shop: OpenShop) -> None:
     assert result.exit_code == 1
     assert "✔ role" in result.stdout
     assert "✖ stack  shop-prod is ROLLBACK_COMPLETE. Delete it." in result.stdout
-    assert here.backend.asked == [("examine", "shop")]
+    assert here.backend.asked == [("diagnose", "shop")]
 
 
 def test_all_well_is_exit_code_zero(the_shop: OpenShop) -> None:

@@ -14,27 +14,29 @@ from tidegate.cli import text
 from tidegate.cli.planview import draw_plan
 from tidegate.cli.tree import next_words
 from tidegate.cli.view import draw_history, draw_release, draw_releases
-from tidegate.core.plan import (
+from tidegate.core.insight.history import history
+from tidegate.core.insight.release_view import release_view
+from tidegate.core.insight.views import ReleaseView
+from tidegate.core.model.plan import (
     ApprovalPlan,
     HookPlan,
     ManagedAlias,
     NotificationPlan,
-    Occasion,
     Provisioned,
+    Trigger,
 )
-from tidegate.core.record import (
+from tidegate.core.model.record import (
     Decision,
     Item,
     Notification,
+    OperatorRequest,
     Outcome,
     ReleasePhase,
     Restored,
     RolloutPhase,
     StagePhase,
     Verdict,
-    Wish,
 )
-from tidegate.core.view import ReleaseView, history, release_view
 
 
 def drawn(renderable: RenderableType, width: int = 100) -> str:
@@ -203,8 +205,10 @@ def test_draws_who_refused_and_why() -> None:
 
 
 def test_draws_who_asked_to_abort() -> None:
-    wish = Wish(release_id="shop-7", verb="abort", who=shop.ANA, reason="x", at=shop.at(9))
-    picture = drawn(draw_release(seen([*shop.shifting(), wish])))
+    request = OperatorRequest(
+        release_id="shop-7", verb="abort", who=shop.ANA, reason="x", at=shop.at(9)
+    )
+    picture = drawn(draw_release(seen([*shop.shifting(), request])))
     assert "abort  asked by ana (Admin, 333333333333)" in picture
 
 
@@ -268,7 +272,7 @@ def test_plan_draws_steps_with_the_times_at_which_they_begin() -> None:
         update={
             "approval": ApprovalPlan(approvers=2, author_may_approve=False),
             "pre_traffic": (HookPlan(function="Smoke", timeout_seconds=60),),
-            "notifications": (NotificationPlan(topic="Releases", events=(Occasion.FAILURE,)),),
+            "notifications": (NotificationPlan(topic="Releases", events=(Trigger.FAILURE,)),),
             "provisioned": (
                 Provisioned(alias_logical_id="OrdersLive", executions=20, memory_mb=1024),
             ),
@@ -407,12 +411,12 @@ def test_draws_whom_nobody_could_tell() -> None:
         release_id="shop-7",
         stage="prod",
         target=shop.PROD,
-        occasion=Occasion.START,
+        trigger=Trigger.START,
         topic="Releases",
         at=shop.at(6),
         error="It is gone.",
     )
-    sent = unsent.model_copy(update={"occasion": Occasion.SUCCESS, "error": ""})
+    sent = unsent.model_copy(update={"trigger": Trigger.SUCCESS, "error": ""})
     picture = drawn(draw_release(seen([*shop.shifting(), unsent, sent])))
     assert re.search(r"notification start +✖ not sent +It is gone\.", picture)
     assert "notification success" not in picture

@@ -17,8 +17,8 @@ from tidegate.build.loops import expand_loops
 from tidegate.build.template import parse_template, read_template
 from tidegate.cli.app import app
 from tidegate.cli.checking import make_offline_plan
-from tidegate.core.advice import advise
-from tidegate.core.manifest import parse_manifest
+from tidegate.core.model.manifest import parse_manifest
+from tidegate.core.planning.advice import advise
 
 ROOT = Path(__file__).parents[3]
 TEMPLATES = ROOT / "tests" / "templates"

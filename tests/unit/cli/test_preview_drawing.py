@@ -12,8 +12,14 @@ from test_drawings import drawn, seen
 from tidegate.cli.terminal import PLAIN_SIGNS
 from tidegate.cli.tree import ICONS
 from tidegate.cli.view import STYLES, draw_release
-from tidegate.core.record import ChangeLine, FunctionLine, ParameterLine, SecurityLine, WarmLine
-from tidegate.core.view import Mood
+from tidegate.core.insight.views import Severity
+from tidegate.core.model.record import (
+    ChangeLine,
+    FunctionLine,
+    ParameterLine,
+    SecurityLine,
+    WarmLine,
+)
 
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -72,17 +78,17 @@ def test_draws_what_is_opened_under_a_heading_and_in_a_colour_of_its_own() -> No
     drawing = picture(security=(line,))
     assert re.search(r"security +◆ changes who may do what", drawing)
     assert re.search(r"Door +◆ look +lets everybody call Orders", drawing)
-    assert list(STYLES.values()).count(STYLES[Mood.SECURITY]) == 1
-    assert list(ICONS.values()).count(ICONS[Mood.SECURITY]) == 1
-    assert ICONS[Mood.SECURITY] in PLAIN_SIGNS
+    assert list(STYLES.values()).count(STYLES[Severity.SECURITY]) == 1
+    assert list(ICONS.values()).count(ICONS[Severity.SECURITY]) == 1
+    assert ICONS[Severity.SECURITY] in PLAIN_SIGNS
 
 
 def test_the_page_has_a_sign_and_a_colour_for_every_mood() -> None:
     page = files("tidegate.web") / "page"
     script, style = ((page / name).read_text("utf-8") for name in ("page.js", "page.css"))
-    for mood, icon in ICONS.items():
-        assert f"{mood}: '{icon}'" in script
-        assert re.search(rf"\.{mood}\b[^{{]*{{ color:", style)
+    for severity, icon in ICONS.items():
+        assert f"{severity}: '{icon}'" in script
+        assert re.search(rf"\.{severity}\b[^{{]*{{ color:", style)
 
 
 def test_draws_alarms_that_fire_before_anything_moves() -> None:

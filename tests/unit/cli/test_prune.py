@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import shop
 
-from tidegate.core.record import PrunedFunction, Pruning
+from tidegate.core.model.record import PrunedFunction, Pruning
 
 OpenShop = Callable[..., Any]
 ORDERS = PrunedFunction(function="orders", spare=(1, 2), kept=(3, 4))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 import shop
 
-from tidegate.core.record import (
+from tidegate.core.insight.history import history
+from tidegate.core.insight.release_view import error_rate, release_view
+from tidegate.core.insight.views import ReleaseView, Severity
+from tidegate.core.model.record import (
     Decision,
     Item,
+    OperatorRequest,
     Outcome,
     ReleasePhase,
     RolloutPhase,
     StagePhase,
-    Wish,
 )
-from tidegate.core.view import Mood, ReleaseView, error_rate, history, release_view
 
 
 def view(
@@ -25,43 +27,43 @@ def view(
 
 def test_shows_all_tests_as_running_until_their_results_are_in() -> None:
     testing = view([shop.plan()], phase=ReleasePhase.TESTING)
-    assert {test.mood for test in testing.tests} == {Mood.RUNNING}
+    assert {test.severity for test in testing.tests} == {Severity.RUNNING}
 
 
 def test_shows_planned_tests_and_stages_before_they_begin() -> None:
     planned = view([shop.plan()], phase=ReleasePhase.QUEUED)
-    assert [(test.name, test.mood) for test in planned.tests] == [
-        ("unit", Mood.PENDING),
-        ("scan", Mood.PENDING),
+    assert [(test.name, test.severity) for test in planned.tests] == [
+        ("unit", Severity.PENDING),
+        ("scan", Severity.PENDING),
     ]
-    assert [(stage.name, stage.mood, stage.phase) for stage in planned.stages] == [
-        ("test", Mood.PENDING, None),
-        ("prod", Mood.PENDING, None),
+    assert [(stage.name, stage.severity, stage.phase) for stage in planned.stages] == [
+        ("test", Severity.PENDING, None),
+        ("prod", Severity.PENDING, None),
     ]
-    assert planned.stages[1].rollouts[0].mood is Mood.PENDING
+    assert planned.stages[1].rollouts[0].severity is Severity.PENDING
 
 
 def test_shows_a_release_whose_plan_is_not_there_yet() -> None:
     bare = view([], phase=ReleasePhase.QUEUED)
-    assert (bare.tests, bare.stages, bare.mood) == ((), (), Mood.PENDING)
+    assert (bare.tests, bare.stages, bare.severity) == ((), (), Severity.PENDING)
 
 
 def test_says_of_what_will_not_begin_any_more_that_it_is_skipped() -> None:
     items = [shop.plan(), *shop.results(scan=Outcome.FAILED)]
     failed = view(items, phase=ReleasePhase.FAILED)
-    assert [test.mood for test in failed.tests] == [Mood.GOOD, Mood.BAD]
-    assert {stage.mood for stage in failed.stages} == {Mood.SKIPPED}
-    assert failed.stages[0].rollouts[0].mood is Mood.SKIPPED
+    assert [test.severity for test in failed.tests] == [Severity.GOOD, Severity.BAD]
+    assert {stage.severity for stage in failed.stages} == {Severity.SKIPPED}
+    assert failed.stages[0].rollouts[0].severity is Severity.SKIPPED
 
 
 def test_skips_a_target_of_a_stage_that_ended_without_it() -> None:
     items = [shop.plan(), shop.stage("test", StagePhase.SUCCEEDED, ended=2)]
-    assert view(items).stages[0].rollouts[0].mood is Mood.SKIPPED
+    assert view(items).stages[0].rollouts[0].severity is Severity.SKIPPED
 
 
 def test_waits_for_people_while_an_approval_is_pending() -> None:
     asking = view(shop.asking())
-    assert asking.mood is Mood.WAITING
+    assert asking.severity is Severity.WAITING
     assert [stage.name for stage in asking.awaiting] == ["prod"]
     prod = asking.stages[1]
     assert prod.approval is not None
@@ -76,7 +78,7 @@ def test_moves_again_once_people_have_decided() -> None:
         shop.approval(Decision.APPROVED, votes=[shop.yes()]),
     ]
     moving = view(decided)
-    assert (moving.mood, moving.awaiting) == (Mood.RUNNING, ())
+    assert (moving.severity, moving.awaiting) == (Severity.RUNNING, ())
     assert moving.stages[1].approval is not None
     assert moving.stages[1].approval.agreed == (shop.ANA,)
 
@@ -120,14 +122,16 @@ def test_a_stuck_rollout_makes_its_stage_a_matter_for_people() -> None:
     stuck = shop.rollout(phase=RolloutPhase.STUCK, error="RestoreFailed", cause="AccessDenied")
     items = [*shop.tested(), shop.stage("prod", StagePhase.FAILED, started=3), stuck]
     shown = view(items, phase=ReleasePhase.STUCK)
-    assert (shown.mood, shown.stages[1].mood) == (Mood.ALERT, Mood.ALERT)
+    assert (shown.severity, shown.stages[1].severity) == (Severity.ALERT, Severity.ALERT)
     assert shown.stages[1].rollouts[0].error == "RestoreFailed"
 
 
 def test_says_who_asked_to_abort_until_the_release_is_over() -> None:
-    wish = Wish(release_id="shop-7", verb="abort", who="ana", reason="prices", at=shop.at(9))
-    assert view([*shop.shifting(), wish]).abort_wanted_by == "ana"
-    ended = view([*shop.restored(), wish], phase=ReleasePhase.ABORTED)
+    request = OperatorRequest(
+        release_id="shop-7", verb="abort", who="ana", reason="prices", at=shop.at(9)
+    )
+    assert view([*shop.shifting(), request]).abort_wanted_by == "ana"
+    ended = view([*shop.restored(), request], phase=ReleasePhase.ABORTED)
     assert ended.abort_wanted_by == ""
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("boto3", "botocore", "pydantic", "samtranslator", "rich.live", "tidegate.core.record")
+HEAVY = (
+    "boto3",
+    "botocore",
+    "pydantic",
+    "samtranslator",
+    "rich.live",
+    "tidegate.core.model.record",
+)
 
 
 def test_help_imports_nothing_that_is_heavy() -> None:

@@ -14,7 +14,7 @@ from botocore.exceptions import NoCredentialsError
 
 from tidegate.cli.console import ExitCode, explain
 from tidegate.core.errors import NotAllowedNow, RecordConflict
-from tidegate.core.record import ReleasePhase, SecurityLine, StagePhase
+from tidegate.core.model.record import ReleasePhase, SecurityLine, StagePhase
 
 OpenShop = Callable[..., Any]
 
@@ -292,7 +292,7 @@ def test_release_refuses_a_file_that_no_build_wrote(the_shop: OpenShop, tmp_path
 
 def test_a_failure_is_one_message_with_the_name_of_the_error(the_shop: OpenShop) -> None:
     here = the_shop([shop.release()])
-    here.backend.refusal = RecordConflict("the record changed.", mend="Try again.")
+    here.backend.refusal = RecordConflict("the record changed.", remedy="Try again.")
     result = here.run("abort", "shop-7", "--reason", "x")
     assert result.exit_code == 1
     assert result.stderr == "error: RecordConflict: the record changed. Try again.\n"

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tidegate.cli.reading import read_releases
 from tidegate.cli.watch import Views, WatchTimeoutError, follow
-from tidegate.core.record import ReleasePhase
+from tidegate.core.model.record import ReleasePhase
 from tidegate.testing.memory import MemoryLedger
 
 

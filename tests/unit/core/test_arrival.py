@@ -4,8 +4,15 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.arrival import arrival
-from tidegate.core.plan import AdaptivePlan, Checks, ErrorPolicy, StagePlan, Step, StrategyPlan
+from tidegate.core.model.plan import (
+    AdaptivePlan,
+    Checks,
+    ErrorPolicy,
+    StagePlan,
+    Step,
+    StrategyPlan,
+)
+from tidegate.core.planning.arrival import arrival
 
 
 def stage(*steps: Step, adaptive: AdaptivePlan | None = None, **errors: Any) -> StagePlan:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tidegate.core.artifact import (
+from tidegate.core.model.artifact import (
     ArtifactContents,
     Commit,
     Package,
@@ -13,8 +13,8 @@ from tidegate.core.artifact import (
     TemplateDefaults,
     named_code,
 )
-from tidegate.core.manifest import Manifest
-from tidegate.core.plan import ManagedAlias
+from tidegate.core.model.manifest import Manifest
+from tidegate.core.model.plan import ManagedAlias
 
 
 def package(letter: str) -> Package:

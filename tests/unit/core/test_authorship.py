@@ -2,9 +2,9 @@
 
 import pytest
 
-from tidegate.core.artifact import Commit, Revision
-from tidegate.core.authors import Authorship, authorship, is_author, may_be_author
-from tidegate.core.identity import identify
+from tidegate.core.approval.authors import Authorship, authorship, is_author, may_be_author
+from tidegate.core.approval.identity import identify
+from tidegate.core.model.artifact import Commit, Revision
 
 ROLE = "arn:aws:sts::111111111111:assumed-role/Developer"
 ADA = "Ada Lovelace <ada@example.org>"

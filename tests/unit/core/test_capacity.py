@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.core.capacity import extra_usd, shift_seconds
-from tidegate.core.plan import AdaptivePlan, Provisioned, Step, StrategyPlan
+from tidegate.core.model.plan import AdaptivePlan, Provisioned, Step, StrategyPlan
+from tidegate.core.planning.capacity import extra_usd, shift_seconds
 
 AT_ONCE = StrategyPlan(name="all-at-once")
 STEPS = StrategyPlan(

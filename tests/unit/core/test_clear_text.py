@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.clear_text import is_not_echoed, perhaps_secrets, refuse_secrets
 from tidegate.core.errors import InputError
-from tidegate.core.manifest import Manifest, parse_manifest
+from tidegate.core.model.manifest import Manifest, parse_manifest
+from tidegate.core.template.clear_text import is_not_echoed, perhaps_secrets, refuse_secrets
 
 SECRET = {"Type": "String", "NoEcho": True}
 REFERENCE = "{{resolve:secretsmanager:shop/password}}"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.plan import AdaptivePlan, Checks, ErrorPolicy, Step, StrategyPlan, TooFew
-from tidegate.core.record import Judgement, Rollout, RolloutPhase, Verdict, Wish
-from tidegate.core.rollout import Action, Hold, Promote, Restore, SetWeight, decide
+from tidegate.core.decision.next_move import Action, Hold, Promote, Restore, SetWeight, decide
+from tidegate.core.model.plan import AdaptivePlan, Checks, ErrorPolicy, Step, StrategyPlan, TooFew
+from tidegate.core.model.record import Judgement, OperatorRequest, Rollout, RolloutPhase, Verdict
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -16,7 +16,9 @@ TWO_STEPS = StrategyPlan(
     steps=(Step(weight=0.1, bake_seconds=300), Step(weight=0.5, bake_seconds=600)),
 )
 CHECKS = Checks(errors=ErrorPolicy(extend_seconds=150))
-ABORT = Wish(release_id="shop-1", verb="abort", who="ada", reason="wrong commit", at=START)
+ABORT = OperatorRequest(
+    release_id="shop-1", verb="abort", who="ada", reason="wrong commit", at=START
+)
 
 
 def rollout(**changes: Any) -> Rollout:
@@ -45,9 +47,9 @@ def move(
     after: timedelta = timedelta(0),
     strategy: StrategyPlan = TWO_STEPS,
     checks: Checks = CHECKS,
-    wishes: tuple[Wish, ...] = (),
+    operator_requests: tuple[OperatorRequest, ...] = (),
 ) -> Action:
-    return decide(strategy, checks, record, says(judgement), wishes, START + after)
+    return decide(strategy, checks, record, says(judgement), operator_requests, START + after)
 
 
 class TestGoingForward:
@@ -84,12 +86,12 @@ class TestGoingForward:
 
 class TestGoingBack:
     def test_restores_when_an_operator_aborts(self) -> None:
-        action = move(at_step(0), wishes=(ABORT,))
+        action = move(at_step(0), operator_requests=(ABORT,))
         assert action == Restore("Aborted", "ada: wrong commit")
 
     def test_other_wishes_are_no_abort(self) -> None:
         pause = ABORT.model_copy(update={"verb": "pause"})
-        assert isinstance(move(at_step(0), wishes=(pause,)), Hold)
+        assert isinstance(move(at_step(0), operator_requests=(pause,)), Hold)
 
     def test_restores_in_the_middle_of_a_bake_when_the_candidate_is_unhealthy(self) -> None:
         action = move(at_step(1), Judgement.UNHEALTHY, after=MINUTE)
@@ -99,7 +101,7 @@ class TestGoingBack:
         assert isinstance(move(rollout(), Judgement.UNHEALTHY), Restore)
 
     def test_an_abort_is_named_before_an_unhealthy_verdict(self) -> None:
-        action = move(at_step(0), Judgement.UNHEALTHY, wishes=(ABORT,))
+        action = move(at_step(0), Judgement.UNHEALTHY, operator_requests=(ABORT,))
         assert isinstance(action, Restore)
         assert action.error == "Aborted"
 
@@ -262,8 +264,8 @@ class TestAdaptiveWeights:
 
     def test_take_the_weight_that_an_operator_wants_below_the_highest(self) -> None:
         record = rollout(step=2, weight=0.1, shifting_since=START)
-        wish = Wish(
+        request = OperatorRequest(
             release_id="shop-1", verb="set-weight", who="ada", reason="", at=START, weight=0.3
         )
-        action = decide(self.STRATEGY, CHECKS, record, says(Judgement.HEALTHY), (wish,), START)
+        action = decide(self.STRATEGY, CHECKS, record, says(Judgement.HEALTHY), (request,), START)
         assert action == SetWeight(0.3, MINUTE, "ada set the weight", 3)

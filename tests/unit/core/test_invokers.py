@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.invokers import template_bypasses
+from tidegate.core.template.bypasses import template_bypasses
 
 ARN = {"Fn::GetAtt": ["Hello", "Arn"]}
 MAPPING = "AWS::Lambda::EventSourceMapping"

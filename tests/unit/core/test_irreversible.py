@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.core.irreversible import irreversible, is_kept
 from tidegate.core.ports import Change, ResourceChange
+from tidegate.core.template.irreversible import irreversible, is_kept
 
 TABLE = "AWS::DynamoDB::Table"
 LOST = "it is deleted with what it holds"

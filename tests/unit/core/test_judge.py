@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.judge import judge, worst
-from tidegate.core.plan import Checks, ErrorPolicy, MetricPolicy, MetricQuery
+from tidegate.core.analysis.judge import judge, worst
+from tidegate.core.model.plan import Checks, ErrorPolicy, MetricPolicy, MetricQuery
+from tidegate.core.model.record import Judgement, Verdict
 from tidegate.core.ports import (
     AliasRef,
     Bin,
@@ -17,7 +18,6 @@ from tidegate.core.ports import (
     Pair,
     PairBins,
 )
-from tidegate.core.record import Judgement, Verdict
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CHECKS = Checks(errors=ErrorPolicy(max_increase=0.05, min_samples=50))

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.compare import compared_of, queries_of
-from tidegate.core.judge import judge
-from tidegate.core.plan import Checks, ComparedPolicy, MetricStat, WorseWhen
+from tidegate.core.analysis.judge import judge
+from tidegate.core.analysis.queries import compared_of, queries_of
+from tidegate.core.model.plan import Checks, ComparedPolicy, MetricStat, WorseWhen
+from tidegate.core.model.record import Judgement, Verdict
 from tidegate.core.ports import (
     AliasRef,
     Bin,
@@ -19,7 +20,6 @@ from tidegate.core.ports import (
     Pair,
     PairBins,
 )
-from tidegate.core.record import Judgement, Verdict
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAIR = Pair(AliasRef("shop-Checkout", "live"), stable="7", candidate="8")

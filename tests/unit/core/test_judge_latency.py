@@ -4,8 +4,9 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from tidegate.core.judge import judge
-from tidegate.core.plan import Checks, LatencyPolicy
+from tidegate.core.analysis.judge import judge
+from tidegate.core.model.plan import Checks, LatencyPolicy
+from tidegate.core.model.record import Judgement, Verdict
 from tidegate.core.ports import (
     AliasRef,
     Bin,
@@ -16,7 +17,6 @@ from tidegate.core.ports import (
     PairBins,
     Slower,
 )
-from tidegate.core.record import Judgement, Verdict
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EDGES_MS = (100.0, 150.0, 210.0, 260.0, 380.0)  # of the lognormal durations below

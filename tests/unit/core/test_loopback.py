@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.core.loopback import refusal
+from tidegate.web.loopback import refusal
 
 HERE = ("Host", "127.0.0.1:4566")
 NAVIGATION = [

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.advice import not_done
-from tidegate.core.artifact import ArtifactContents, TemplateDefaults
 from tidegate.core.errors import InputError
-from tidegate.core.manifest import parse_manifest
-from tidegate.core.plan import (
+from tidegate.core.model.artifact import ArtifactContents, TemplateDefaults
+from tidegate.core.model.manifest import parse_manifest
+from tidegate.core.model.plan import (
     ApprovalPlan,
     ArtifactRef,
     HookPlan,
@@ -19,16 +18,17 @@ from tidegate.core.plan import (
     MetricQuery,
     MetricStat,
     NotificationPlan,
-    Occasion,
     OnFirstFailure,
     ReleasePlan,
     ReleaseRef,
     StagePlan,
     Step,
     StrategyPlan,
+    Trigger,
     WhenNotCanaryable,
 )
-from tidegate.core.planning import make_plan
+from tidegate.core.planning.advice import not_done
+from tidegate.core.planning.release_plan import make_plan
 
 RELEASE = ReleaseRef(id="shop-4", application="shop", number=4)
 ARTIFACT = ArtifactRef(
@@ -182,11 +182,9 @@ class TestTemplateDefaults:
         told = stage(defaults=by_template).notifications
         assert told == by_template.notifications
         (told_by_top,) = stage(top=at_top, defaults=by_template).notifications
-        assert told_by_top == NotificationPlan(
-            topic="Top", events=(Occasion.FAILURE, Occasion.STOP)
-        )
+        assert told_by_top == NotificationPlan(topic="Top", events=(Trigger.FAILURE, Trigger.STOP))
         (told_by_stage,) = stage("notifications: [{topic: Own}]", top=at_top).notifications
-        assert told_by_stage == NotificationPlan(topic="Own", events=tuple(Occasion))
+        assert told_by_stage == NotificationPlan(topic="Own", events=tuple(Trigger))
         assert stage("notifications: []", top=at_top, defaults=by_template).notifications == ()
 
     def test_an_empty_list_means_none(self) -> None:
@@ -217,7 +215,7 @@ class TestTemplateDefaults:
         assert 'template.yaml: the DeploymentPreference has the type "OurOwnConfig"' in str(
             caught.value
         )
-        assert "Give the stage prod a `strategy`" in caught.value.mend
+        assert "Give the stage prod a `strategy`" in caught.value.remedy
 
     def test_a_manifest_with_a_strategy_needs_no_type_of_the_template(self) -> None:
         found = stage("strategy: all-at-once", defaults=TemplateDefaults(strategy="OurOwnConfig"))
@@ -233,20 +231,20 @@ class TestWhatCannotBePlanned:
         with pytest.raises(InputError) as caught:
             plan(aliases=())
         assert "functions: Shop, Smoke, Probe" in caught.value.message
-        assert "AutoPublishAlias" in caught.value.mend
+        assert "AutoPublishAlias" in caught.value.remedy
 
     def test_a_template_without_functions_says_so(self) -> None:
         with pytest.raises(InputError, match="it has none"):
             plan(aliases=(), functions=())
 
     @pytest.mark.parametrize(
-        ("hook", "mend"), [("Smoek", 'Did you mean "Smoke"?'), ("Zz", "Name a function")]
+        ("hook", "remedy"), [("Smoek", 'Did you mean "Smoke"?'), ("Zz", "Name a function")]
     )
-    def test_a_hook_that_the_template_does_not_have(self, hook: str, mend: str) -> None:
+    def test_a_hook_that_the_template_does_not_have(self, hook: str, remedy: str) -> None:
         with pytest.raises(InputError) as caught:
             plan(f"hooks: {{pre_traffic: [{hook}]}}")
         assert f'no function "{hook}"' in caught.value.message
-        assert caught.value.mend.startswith(mend)
+        assert caught.value.remedy.startswith(remedy)
 
     def test_a_hook_elsewhere_is_named_by_its_arn(self) -> None:
         arn = "arn:aws:lambda:eu-west-1:333333333333:function:probe"
@@ -377,7 +375,7 @@ class TestWhatTheTemplateAsksForAndIsNotDone:
 
     def test_each_part_is_said(self) -> None:
         asked = DEFAULTS.model_copy(
-            update={"notifications": (NotificationPlan(topic="T", events=(Occasion.STOP,)),)}
+            update={"notifications": (NotificationPlan(topic="T", events=(Trigger.STOP,)),)}
         )
         stage = """
             strategy: all-at-once

@@ -8,12 +8,12 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from tidegate.core.errors import ManifestError
-from tidegate.core.manifest import ChecksSpec, Manifest, parse_manifest
-from tidegate.core.manifest_errors import explain
-from tidegate.core.plan import OnFirstFailure, TooFew, WhenNotCanaryable
-from tidegate.core.quantities import write_duration
-from tidegate.core.strategy import Canary, CanaryStrategy
-from tidegate.core.yamltext import read_yaml
+from tidegate.core.model.manifest import ChecksSpec, Manifest, parse_manifest
+from tidegate.core.model.manifest.messages import explain
+from tidegate.core.model.plan import OnFirstFailure, TooFew, WhenNotCanaryable
+from tidegate.core.model.strategy import Canary, CanaryStrategy
+from tidegate.core.text.quantities import write_duration
+from tidegate.core.text.yaml_document import read_yaml
 
 WHOLE = """\
 version: 1
@@ -166,7 +166,7 @@ class TestWhatIsAccepted:
 
 
 class TestWhereAndWhatIsWrong:
-    """Line, key, what was found, and the mend."""
+    """Line, key, what was found, and the remedy."""
 
     @pytest.mark.parametrize(
         ("before", "after", "place", "words"),
@@ -307,7 +307,7 @@ class TestWhereAndWhatIsWrong:
     def test_proposes_the_account_in_quotes_with_its_leading_zeros(self) -> None:
         error = failure_with('"222222222222"', "012345678901")
         assert error.key == "stages[0].account"
-        assert 'Write "012345678901"' in error.mend
+        assert 'Write "012345678901"' in error.remedy
 
     def test_does_not_take_a_truth_value_for_an_account(self) -> None:
         assert "found true" in failure_with('"222222222222"', "true").message
@@ -316,7 +316,7 @@ class TestWhereAndWhatIsWrong:
         error = failure(SMALL.replace('    account: "222222222222"\n', ""))
         assert (error.line, error.key) == (4, "stages[0].account")
         assert "missing" in error.message
-        assert "Add `account: ...`" in error.mend
+        assert "Add `account: ...`" in error.remedy
 
     def test_misses_the_regions_of_a_stage(self) -> None:
         error = failure(SMALL.replace("    regions: [eu-west-1]\n", ""))
@@ -370,12 +370,12 @@ class TestWhereAndWhatIsWrong:
 
     def test_suggests_nothing_for_a_key_that_is_like_no_other(self) -> None:
         error = failure("zzzzzz: 1\n" + SMALL)
-        assert error.mend.startswith("Known keys here: version, application")
+        assert error.remedy.startswith("Known keys here: version, application")
 
     def test_knows_the_keys_of_the_strategy_that_is_used(self) -> None:
         error = failure(stage_with("strategy: {linear: {step: 10%, every: 1m, bake: 1m}}"))
         assert error.key == "stages[0].strategy.linear.bake"
-        assert error.mend == "Known keys here: step, every."
+        assert error.remedy == "Known keys here: step, every."
 
 
 class TestStrategies:
@@ -422,14 +422,14 @@ class TestStrategies:
         assert words in error.message
 
     def test_lists_the_strategies_there_are(self) -> None:
-        mend = failure(stage_with("strategy: blue-green")).mend
-        assert "canary, linear, exponential, steps" in mend
-        assert "Canary10Percent5Minutes" in mend
+        remedy = failure(stage_with("strategy: blue-green")).remedy
+        assert "canary, linear, exponential, steps" in remedy
+        assert "Canary10Percent5Minutes" in remedy
 
 
 class TestYaml:
     @pytest.mark.parametrize(
-        ("text", "line", "words", "mend"),
+        ("text", "line", "words", "remedy"),
         [
             ("", 1, "the file is empty", "version: 1"),
             ("# nothing\n", 1, "the file is empty", "version: 1"),
@@ -451,11 +451,11 @@ class TestYaml:
             ("version: " + "[" * 400, 1, "not YAML", "brackets"),
         ],
     )
-    def test_that_is_no_manifest(self, text: str, line: int, words: str, mend: str) -> None:
+    def test_that_is_no_manifest(self, text: str, line: int, words: str, remedy: str) -> None:
         error = failure(text)
         assert error.line == line
         assert words in error.message
-        assert mend in error.mend
+        assert remedy in error.remedy
 
     @pytest.mark.parametrize("number", ["0x" + "f" * 41, "9" * 5000, "1" * 41])
     def test_a_number_has_an_end(self, number: str) -> None:

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from tidegate.core.errors import ManifestError
-from tidegate.core.manifest import manifest_schema, parse_manifest
+from tidegate.core.model.manifest import manifest_schema, parse_manifest
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 

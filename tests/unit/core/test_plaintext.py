@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.errors import InputError
-from tidegate.core.plaintext import require_plain, visible
+from tidegate.core.text.plaintext import require_plain, visible
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ import pytest
 
 from tidegate.core import errors
 from tidegate.core.errors import ManifestError, StackFailed, TidegateError
-from tidegate.core.plan import ArtifactRef, ReleasePlan, ReleaseRef
-from tidegate.core.ports import Counts, StackState
-from tidegate.core.record import (
+from tidegate.core.model.plan import ArtifactRef, ReleasePlan, ReleaseRef
+from tidegate.core.model.record import (
     Approval,
     Decision,
     Item,
@@ -24,6 +23,7 @@ from tidegate.core.record import (
     release_partition,
     token_partition,
 )
+from tidegate.core.ports import Counts, StackState
 
 ARTIFACT = ArtifactRef(application="shop", digest="sha256:0", bucket="b", prefix="p", commit="c")
 RELEASE = Release(
@@ -111,7 +111,7 @@ def test_counts_add_up() -> None:
 
 
 def test_an_error_reads_as_cause_and_mend() -> None:
-    assert str(StackFailed("It failed.", mend="Fix it.")) == "It failed. Fix it."
+    assert str(StackFailed("It failed.", remedy="Fix it.")) == "It failed. Fix it."
     assert str(TidegateError("It failed.")) == "It failed."
 
 

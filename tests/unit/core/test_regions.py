@@ -3,8 +3,8 @@
 import pytest
 
 from tidegate.core.errors import ManifestError
-from tidegate.core.manifest import parse_manifest
-from tidegate.core.regions import Partition, unknown_region, unlisted_regions
+from tidegate.core.model.manifest import parse_manifest
+from tidegate.core.model.regions import Partition, unknown_region, unlisted_regions
 
 PARTITIONS = (
     Partition("aws", r"^(us|eu)-\w+-\d+$", frozenset({"eu-west-1", "us-east-1"})),
@@ -54,7 +54,7 @@ def test_names_a_region_where_none_is_near() -> None:
     error = refused(manifest(stage("prod", ONE, "waves: [[eu-west-1], [xx-nowhere-9]]")))
 
     assert (error.key, error.line) == ("stages[0].waves[1][0]", 4)
-    assert error.mend == "Write its code, such as eu-west-1."
+    assert error.remedy == "Write its code, such as eu-west-1."
 
 
 def test_lists_every_region_that_is_wrong() -> None:
@@ -107,7 +107,7 @@ def test_keeps_to_one_partition(stages: list[str], key: str, said: str) -> None:
     error = refused(manifest(*stages))
 
     assert (error.key, error.message) == (key, said)
-    assert error.mend.startswith("No role can be assumed across partitions.")
+    assert error.remedy.startswith("No role can be assumed across partitions.")
 
 
 ROLE = f"arn:aws-cn:iam::{ONE}:role/deploys"
@@ -139,7 +139,7 @@ def test_an_arn_of_a_stage_is_in_the_partition_of_its_regions(
     assert error.key.startswith(f"stages[0].{key}")
     assert (error.line, error.others) == (4, ())
     assert error.message.endswith(f" is in the partition {partition}, and eu-west-1 is in aws.")
-    assert error.mend == f"Name one that begins with `arn:aws:{service}:`."
+    assert error.remedy == f"Name one that begins with `arn:aws:{service}:`."
 
 
 def test_an_arn_for_all_stages_is_in_their_partition() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tidegate.core import errors
-from tidegate.core.failure import Failure, release_phase, root_cause
-from tidegate.core.record import ReleasePhase
+from tidegate.core.model.failure import Failure, release_phase, root_cause
+from tidegate.core.model.record import ReleasePhase
 
 HOOK_FAILED = {
     "Error": "HookFailed",

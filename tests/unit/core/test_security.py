@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.plan import Target
-from tidegate.core.security import Deployment, no_comparison, opened
+from tidegate.core.model.plan import Target
+from tidegate.core.template.security import Deployment, no_comparison, opened
 
 PROD = Target(
     account="333333333333",

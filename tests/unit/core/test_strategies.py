@@ -7,9 +7,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tidegate.core.errors import InputError
-from tidegate.core.plan import AdaptivePlan, Step, StrategyPlan
-from tidegate.core.quantities import read_duration
-from tidegate.core.strategy import StrategySpec, expand_strategy
+from tidegate.core.model.plan import AdaptivePlan, Step, StrategyPlan
+from tidegate.core.model.strategy import StrategySpec, expand_strategy
+from tidegate.core.text.quantities import read_duration
 
 SPEC: TypeAdapter[StrategySpec] = TypeAdapter(StrategySpec)
 

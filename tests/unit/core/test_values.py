@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tidegate.build.template import parse_template
-from tidegate.core.values import Values
+from tidegate.core.template.values import Values
 
 TEMPLATE = parse_template(
     """

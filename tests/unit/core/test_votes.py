@@ -5,12 +5,18 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.approval import bound_digest, recount, request, vote, why_one_more
-from tidegate.core.authors import Authorship
+from tidegate.core.approval.authors import Authorship
+from tidegate.core.approval.identity import (
+    check_account,
+    check_right,
+    check_voter,
+    identify,
+    subject_of,
+)
+from tidegate.core.approval.votes import bound_digest, recount, request, vote, why_one_more
 from tidegate.core.errors import ApprovalVoid, NotAllowedNow
-from tidegate.core.identity import check_account, check_right, check_voter, identify, subject_of
-from tidegate.core.plan import ApprovalPlan
-from tidegate.core.record import Approval, Decision, Preview, Vote
+from tidegate.core.model.plan import ApprovalPlan
+from tidegate.core.model.record import Approval, Decision, Preview, Vote
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROLE = "arn:aws:sts::111111111111:assumed-role/Developer"

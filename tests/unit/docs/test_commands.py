@@ -15,7 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from tidegate.cli.app import app
-from tidegate.core.commands import NEED_A_REASON, command
+from tidegate.core.text.commands import NEED_A_REASON, command
 from tidegate.web.answers import _NEED_A_REASON as NEED_A_REASON_ON_THE_PAGE
 
 ROOT = Path(__file__).parents[3]

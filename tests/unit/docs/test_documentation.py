@@ -11,7 +11,7 @@ from typer.main import get_command
 from tidegate.cli.app import app
 from tidegate.cli.console import ExitCode
 from tidegate.core import errors
-from tidegate.core.manifest import parse_manifest
+from tidegate.core.model.manifest import parse_manifest
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

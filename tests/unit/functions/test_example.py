@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tidegate.core.manifest import parse_manifest
+from tidegate.core.model.manifest import parse_manifest
 
 ROOT = Path(__file__).parents[3]
 UNIT = next(

@@ -19,11 +19,11 @@ from pydantic import ValidationError
 from support.lambda_context import CONTROLLER, Context
 from support.story import MANIFEST, PROD, TEST, Story
 from tidegate import handlers
-from tidegate.aws import once, settings
+from tidegate.aws import idempotency, settings
+from tidegate.core.approval.identity import subject_of
 from tidegate.core.errors import HookFailed, NotAllowedNow, RecordConflict, TestsFailed, Unhealthy
-from tidegate.core.identity import subject_of
-from tidegate.core.record import Approval, Deed, HookRun
-from tidegate.core.workflow.items import find
+from tidegate.core.model.record import Approval, AuditEntry, HookRun
+from tidegate.core.workflow.records import find
 from tidegate.handlers import operate
 from tidegate.handlers.task import Call, Event, Task, logger, task
 from tidegate.testing.application import BUCKET
@@ -47,7 +47,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     }.items():
         monkeypatch.setenv(name, value)
     settings.settings.cache_clear()
-    once._store.cache_clear()
+    idempotency._store.cache_clear()
     with mock_aws():
         boto3.client("dynamodb").create_table(
             TableName="tidegate",
@@ -63,7 +63,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         )
         yield
     settings.settings.cache_clear()
-    once._store.cache_clear()
+    idempotency._store.cache_clear()
 
 
 @pytest.fixture
@@ -287,15 +287,15 @@ def test_later_answer_of_a_hook_reaches_the_state_that_waits(
 
     said = {"run": callback["run"], "secret": callback["secret"]}
     told = {"source": "tidegate.hook", "account": "222222222222", "detail": said}
-    assert run(live, "hear_hook", {**told, "detail-type": "Hook Heartbeat"}) == {"heard": True}
+    assert run(live, "on_hook_answer", {**told, "detail-type": "Hook Heartbeat"}) == {"heard": True}
     no = {**told, "detail-type": "Hook Answer", "detail": {**said, "status": "Failed"}}
-    assert run(live, "hear_hook", no) == {"heard": True}
+    assert run(live, "on_hook_answer", no) == {"heard": True}
     assert live.world.callbacks.heartbeats == ["token-of-the-state"]
     assert live.world.callbacks.answers["token-of-the-state"]["Error"] == "HookFailed"
     with pytest.raises(HookFailed):
         run(live, "conclude_hook", event)
     strange = {**no, "detail": {**said, "secret": "guessed"}}
-    assert run(live, "hear_hook", strange) == {"heard": False}
+    assert run(live, "on_hook_answer", strange) == {"heard": False}
     assert callback["secret"] not in log.getvalue()
 
 
@@ -398,15 +398,15 @@ def test_a_step_that_is_asked_once_is_taken_once(live: Story) -> None:
     event = {"verb": "promote", "release_id": "hello-2", "identity_proof": {"signature": "1"}}
     said = run(live, "operate", event)
     assert run(live, "operate", event) == said
-    assert deeds(live) == ["promote"]
+    assert audit_entries(live) == ["promote"]
     live.world.clock.advance(1)
     run(live, "operate", {**event, "identity_proof": {"signature": "2"}})
-    assert deeds(live) == ["promote", "promote"]
+    assert audit_entries(live) == ["promote", "promote"]
 
 
-def deeds(story: Story) -> list[str]:
+def audit_entries(story: Story) -> list[str]:
     found = story.ports.ledger.query("RELEASE#hello-2", "DEED#")
-    return [item.verb for item in found if isinstance(item, Deed)]
+    return [item.verb for item in found if isinstance(item, AuditEntry)]
 
 
 def test_alarm_of_a_target_rings(live: Story) -> None:
@@ -420,7 +420,7 @@ def test_alarm_of_a_target_rings(live: Story) -> None:
             "state": {"value": "ALARM", "timestamp": "2026-01-01T00:00:00.250+0000"},
         },
     }
-    assert run(live, "hear_alarm", event) == {"rung": []}
+    assert run(live, "on_alarm", event) == {"rung": []}
 
 
 def test_the_guardian_takes_events_and_the_schedule(live: Story) -> None:
@@ -475,15 +475,15 @@ def test_notify_counts_what_nobody_was_told(
 
 def test_examine_says_what_it_found(live: Story) -> None:
     live.machines.release(live.application.build("one"), "execution-1")
-    findings = run(live, "examine", {"application": "hello"})["findings"]
+    findings = run(live, "doctor", {"application": "hello"})["findings"]
     assert {finding["what"] for finding in findings} == {"role", "stack", "alarm", "metrics"}
 
 
 def test_there_is_a_handler_for_every_task_of_the_contract() -> None:
     found = {module.name for module in pkgutil.iter_modules(handlers.__path__)} - {"task"}
     assert found == {
-        "await_hook", "begin_stage", "bake", "conclude_hook", "declare_stuck", "deploy", "examine",
-        "find_candidates", "finish", "guardian", "hear_alarm", "hear_hook", "notify", "operate",
+        "await_hook", "begin_stage", "bake", "conclude_hook", "declare_stuck", "deploy", "doctor",
+        "find_candidates", "finish", "guardian", "on_alarm", "on_hook_answer", "notify", "operate",
         "plan", "preview", "prune", "record_tests",
         "request_approval", "restore_stack",
         "restore_traffic", "review", "run_hook", "settle_capacity", "settle_release",

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from hook_lambdas import CART, Lambda, event
 
 from tidegate.core.ports import Invocation
-from tidegate.core.workflow.hook import _why_failed
+from tidegate.core.workflow.hooks.run import _why_failed
 from tidegate.hooks import Answer, Checks, HookEvent, hook, using
 
 CANDIDATE = f"{CART}:42"

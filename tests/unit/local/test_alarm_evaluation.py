@@ -7,9 +7,9 @@ import pytest
 from ministack.core import responses
 from ministack.services import cloudwatch
 
-from tidegate.local.cloudwatch.alarms import AlarmEvaluator
-from tidegate.local.cloudwatch.evaluation import AlarmState, Criterion, evaluate
-from tidegate.local.cloudwatch.store import Metric, Recorder
+from tidegate_embedded.cloudwatch.alarms import AlarmEvaluator
+from tidegate_embedded.cloudwatch.evaluation import AlarmState, Criterion, evaluate
+from tidegate_embedded.cloudwatch.store import Metric, Recorder
 
 OK, ALARM, INSUFFICIENT = AlarmState.OK, AlarmState.ALARM, AlarmState.INSUFFICIENT_DATA
 
@@ -70,7 +70,7 @@ def test_goes_off_when_enough_of_the_datapoints_breach() -> None:
     assert evaluate(criterion, [9.0, 0.0, 0.0]) == OK
 
 
-class Scene:
+class RolloutContext:
     """An alarm on a sum over ten seconds, its metric, and a clock."""
 
     def __init__(self) -> None:
@@ -104,45 +104,45 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
+def context() -> Iterator[RolloutContext]:
     with responses.request_scope("100000000001", "eu-west-1"):
-        yield Scene()
+        yield RolloutContext()
         cloudwatch.reset()
 
 
-def test_a_new_alarm_is_judged_at_once(scene: Scene) -> None:
-    assert scene.state_after(0) == "OK"
+def test_a_new_alarm_is_judged_at_once(context: RolloutContext) -> None:
+    assert context.state_after(0) == "OK"
 
 
-def test_a_breach_that_lasts_shows_before_its_period_is_over(scene: Scene) -> None:
-    assert scene.state_after(0) == "OK"
-    scene.record(6)
+def test_a_breach_that_lasts_shows_before_its_period_is_over(context: RolloutContext) -> None:
+    assert context.state_after(0) == "OK"
+    context.record(6)
 
-    assert scene.state_after(1) == "ALARM"
-
-
-def test_an_average_may_still_change_until_its_period_is_over(scene: Scene) -> None:
-    scene.alarm["Statistic"] = "Average"
-    assert scene.state_after(0) == "OK"
-    scene.record(6)
-
-    assert scene.state_after(1) == "OK"
-    assert scene.state_after(9) == "ALARM"
+    assert context.state_after(1) == "ALARM"
 
 
-def test_recovers_at_the_end_of_a_period_within_the_threshold(scene: Scene) -> None:
-    scene.record(6)
-    assert scene.state_after(0) == "ALARM"
-    scene.now += 10
-    scene.record(1)
+def test_an_average_may_still_change_until_its_period_is_over(context: RolloutContext) -> None:
+    context.alarm["Statistic"] = "Average"
+    assert context.state_after(0) == "OK"
+    context.record(6)
 
-    assert scene.state_after(9) == "ALARM"
-    assert scene.state_after(1) == "OK"
+    assert context.state_after(1) == "OK"
+    assert context.state_after(9) == "ALARM"
 
 
-def test_a_state_set_by_hand_stays_for_a_period(scene: Scene) -> None:
-    assert scene.state_after(9) == "OK"
-    scene.alarm |= {"StateValue": "ALARM", "StateUpdatedTimestamp": scene.now}
+def test_recovers_at_the_end_of_a_period_within_the_threshold(context: RolloutContext) -> None:
+    context.record(6)
+    assert context.state_after(0) == "ALARM"
+    context.now += 10
+    context.record(1)
 
-    assert scene.state_after(1) == "ALARM"
-    assert scene.state_after(10) == "OK"
+    assert context.state_after(9) == "ALARM"
+    assert context.state_after(1) == "OK"
+
+
+def test_a_state_set_by_hand_stays_for_a_period(context: RolloutContext) -> None:
+    assert context.state_after(9) == "OK"
+    context.alarm |= {"StateValue": "ALARM", "StateUpdatedTimestamp": context.now}
+
+    assert context.state_after(1) == "ALARM"
+    assert context.state_after(10) == "OK"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.local.codebuild.buildspec import (
+from tidegate_embedded.codebuild.buildspec import (
     BuildspecError,
     Files,
     OnFailure,

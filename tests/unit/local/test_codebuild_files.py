@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.local.codebuild.buildspec import Files
-from tidegate.local.codebuild.files import FilesError, pack, select, unpack
+from tidegate_embedded.codebuild.buildspec import Files
+from tidegate_embedded.codebuild.files import FilesError, pack, select, unpack
 
 
 @pytest.fixture

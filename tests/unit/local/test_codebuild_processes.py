@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from support.waiting import alive, wait_until
-from tidegate.local.codebuild.processes import ProcessGroup
+from tidegate_embedded.codebuild.processes import ProcessGroup
 
 pytestmark = pytest.mark.timed
 
 OWNER = """
 import os, sys
 from pathlib import Path
-from tidegate.local.codebuild.processes import ProcessGroup
+from tidegate_embedded.codebuild.processes import ProcessGroup
 command = f"sleep 60 & echo $! > {sys.argv[1]}; wait"
 shell = ["/bin/sh", "-c", command]
 ProcessGroup().run(shell, cwd=Path("/"), env={"PATH": "/usr/bin:/bin"}, output=1)

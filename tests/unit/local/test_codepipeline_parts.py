@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tidegate.local.codepipeline.definition import from_cloudformation, normalize
-from tidegate.local.codepipeline.triggers import triggered_source
-from tidegate.local.codepipeline.variables import UnknownVariableError, resolve
-from tidegate.local.git import Push
+from tidegate_embedded.codepipeline.definition import from_cloudformation, normalize
+from tidegate_embedded.codepipeline.triggers import triggered_source
+from tidegate_embedded.codepipeline.variables import UnknownVariableError, resolve
+from tidegate_embedded.git import Push
 
 
 def test_a_declaration_is_read_from_a_template() -> None:

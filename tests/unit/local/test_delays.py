@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tidegate.core.errors import InputError
-from tidegate.local.delays import Delays
+from tidegate_embedded.delays import Delays
 
 
 def values(delays: Delays) -> dict[str, float | tuple[float, ...]]:

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.ports import Counts
-from tidegate.local.demo.summary import Served
+from tidegate_embedded.demo.summary import Served
 
 
 @pytest.mark.parametrize(

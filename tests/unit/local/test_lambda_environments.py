@@ -12,10 +12,10 @@ from typing import Any, cast
 import pytest
 
 from support.waiting import HANGS_AFTER_SECONDS
-from tidegate.local.lambdas.functions import FunctionVersion, pick
-from tidegate.local.lambdas.packages import InvalidPackageError, PackageStore
-from tidegate.local.lambdas.pool import EnvironmentPool, NoEnvironmentError
-from tidegate.local.lambdas.runtime import Environment, RuntimeFactory, UnsupportedPlatformError
+from tidegate_embedded.lambdas.functions import FunctionVersion, pick
+from tidegate_embedded.lambdas.packages import InvalidPackageError, PackageStore
+from tidegate_embedded.lambdas.pool import EnvironmentPool, NoEnvironmentError
+from tidegate_embedded.lambdas.runtime import Environment, RuntimeFactory, UnsupportedPlatformError
 
 pytestmark = pytest.mark.timed
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.aws.pace import Pace
+from tidegate.aws.rate_limit import RateLimit
 from tidegate.aws.targets import CALLS_AT_ONCE, CALLS_PER_SECOND
-from tidegate.local.gateway import Request
-from tidegate.local.lambdas.limits import LambdaRateLimit
+from tidegate_embedded.gateway import Request
+from tidegate_embedded.lambdas.limits import LambdaRateLimit
 
 ALIAS = "/2015-03-31/functions/hello/aliases/live"
 
@@ -81,10 +81,10 @@ def test_nothing_is_refused_before_it_is_enforced() -> None:
 
 
 def test_tidegates_own_pace_is_never_refused(limit: LambdaRateLimit, world: World) -> None:
-    pace = Pace(CALLS_PER_SECOND, CALLS_AT_ONCE, now=world.now, sleep=world.sleep)
+    rate_limit = RateLimit(CALLS_PER_SECOND, CALLS_AT_ONCE, now=world.now, sleep=world.sleep)
     for number in range(500):
         world.time += (number % 50 == 0) * 3.0  # between ticks
-        pace.wait()
+        rate_limit.wait()
         limit.matches(request("PUT"))
     assert (limit.calls, limit.refused) == (500, 0)
     assert world.time < 500 / CALLS_PER_SECOND + 31

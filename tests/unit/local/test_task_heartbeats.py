@@ -8,7 +8,7 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
     HeartbeatTimedOut,
 )
 
-from tidegate.local.stepfunctions.tasks import heed_both_clocks
+from tidegate_embedded.stepfunctions.tasks import heed_both_clocks
 
 
 class Wait:

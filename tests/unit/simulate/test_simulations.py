@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tidegate.core.look import Policy
-from tidegate.core.plan import (
+from tidegate.core.decision.evaluation import Policy
+from tidegate.core.model.plan import (
     AdaptivePlan,
     Checks,
     ComparedPolicy,
@@ -24,7 +24,7 @@ from tidegate.core.plan import (
 )
 from tidegate.simulate.codedeploy import ALARMS, PRESETS, Alarm, Scope, run_preset
 from tidegate.simulate.picture import draw_picture
-from tidegate.simulate.rollouts import Course, Ending, Run, run_rollout
+from tidegate.simulate.rollouts import Ending, Run, Scenario, run_rollout
 from tidegate.simulate.traffic import Profile, Regression
 from tidegate.simulate.trial import Report, Trial, simulate
 
@@ -38,8 +38,8 @@ def policy(**errors: object) -> Policy:
 
 
 def runs(of: Policy, rate: float, profile: Profile = TEN, count: int = 60) -> list[Run]:
-    course = Course(profile, rate)
-    return [run_rollout(of, course, random.Random(f"run {number}")) for number in range(count)]
+    scenario = Scenario(profile, rate)
+    return [run_rollout(of, scenario, random.Random(f"run {number}")) for number in range(count)]
 
 
 def mean_harm(found: list[Run]) -> float:
@@ -95,38 +95,38 @@ class TestRollouts:
 
 
 class TestPresets:
-    def shifted(self, name: str, course: Course, seed: int) -> dict[Alarm, Run]:
+    def shifted(self, name: str, scenario: Scenario, seed: int) -> dict[Alarm, Run]:
         preset = next(preset for preset in PRESETS if preset.name == name)
-        return dict(zip(ALARMS, run_preset(preset, course, random.Random(seed)), strict=True))
+        return dict(zip(ALARMS, run_preset(preset, scenario, random.Random(seed)), strict=True))
 
     def test_all_presets_of_codedeploy_that_shift_are_there_once(self) -> None:
         assert len(PRESETS) == len({preset.name for preset in PRESETS}) == 8
 
     def test_an_alarm_that_never_fires_lets_all_traffic_go_there(self) -> None:
-        course = Course(TEN, 0.0)
-        found = self.shifted("Canary10Percent5Minutes", course, 1)
+        scenario = Scenario(TEN, 0.0)
+        found = self.shifted("Canary10Percent5Minutes", scenario, 1)
         never = found[Alarm(Scope.VERSION, 0.1, 5)]
         assert (never.ending, never.seconds, never.harmed) == (Ending.PROMOTED, 300, 0)
 
     def test_harm_without_an_alarm_is_the_closed_form(self) -> None:
-        course = Course(TEN, 0.011)
-        found = self.shifted("Linear10PercentEvery1Minute", course, 1)
+        scenario = Scenario(TEN, 0.011)
+        found = self.shifted("Linear10PercentEvery1Minute", scenario, 1)
         late = found[Alarm(Scope.ALIAS, 0.1, 5)]
         weights = sum(tenth / 10 for tenth in range(1, 10))
         assert late.harmed == pytest.approx(0.01 * 10 * (60 * weights + 3600 - 540))
 
     def test_a_total_failure_fires_an_alarm_on_the_version_a_minute_after_it_closed(self) -> None:
         for number in range(20):
-            course = Course(TEN, 1.0)
-            found = self.shifted("Canary10Percent5Minutes", course, number)
+            scenario = Scenario(TEN, 1.0)
+            found = self.shifted("Canary10Percent5Minutes", scenario, number)
             first = found[Alarm(Scope.VERSION, 0.1, 1)]
             assert first.ending is Ending.CAUGHT
             assert 60 <= first.seconds <= 180
 
     def test_a_stricter_alarm_is_never_later(self) -> None:
         for number in range(30):
-            course = Course(TEN, 0.03)
-            found = self.shifted("Canary10Percent15Minutes", course, number)
+            scenario = Scenario(TEN, 0.03)
+            found = self.shifted("Canary10Percent15Minutes", scenario, number)
             for scope in Scope:
                 for minutes in (1, 2, 3, 5):
                     times = [found[Alarm(scope, rate, minutes)] for rate in (0.0, 0.01, 0.05)]

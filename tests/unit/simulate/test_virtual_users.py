@@ -9,13 +9,7 @@ import pytest
 
 from tidegate.core.errors import InputError
 from tidegate.core.ports import Counts
-from tidegate.simulate.traffic import (
-    Profile,
-    Regression,
-    poisson,
-    profile_of_counts,
-    read_profile,
-)
+from tidegate.simulate.traffic import Profile, Regression, poisson, profile_of_counts, read_profile
 
 DRAWS = 20_000
 

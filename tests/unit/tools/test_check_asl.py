@@ -1,27 +1,16 @@
 """The checker of state machines finds what each broken example has wrong."""
 
-import importlib.util
 import math
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from support.scripts import load
+
 ROOT = Path(__file__).parents[3]
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 asl_safety = load("asl_safety")
@@ -202,7 +191,7 @@ States:
     Next: All?
   All?:
     Type: Choice
-    Choices: [{{Condition: "{{% $looks >= ${{MaxLooks}} %}}", Next: Go on elsewhere}}]
+    Choices: [{{Condition: "{{% $evaluations >= ${{MaxEvaluations}} %}}", Next: Go on elsewhere}}]
     Default: Watch
   Watch:
     Type: Wait
@@ -280,26 +269,26 @@ def test_no_execution_of_a_rollout_can_fill_its_history_even_when_every_call_is_
     assert worst < asl_safety.EVENTS_IN_A_HISTORY
 
 
-def test_a_rollout_of_48_hours_with_a_look_each_minute_takes_five_executions() -> None:
-    looks = substitutions("RolloutStateMachine")["MaxLooks"]
-    assert math.ceil(48 * 60 / looks) == 5
+def test_a_rollout_of_48_hours_with_an_evaluation_each_minute_takes_five_executions() -> None:
+    evaluations = substitutions("RolloutStateMachine")["MaxEvaluations"]
+    assert math.ceil(48 * 60 / evaluations) == 5
     rollout = parse((ROOT / "statemachine" / "rollout.asl.yaml").read_text("utf-8"))
     go_on = rollout["States"]["Go on in a fresh execution"]
-    hours = looks / 60
+    hours = evaluations / 60
     assert hours * 3600 + go_on["TimeoutSeconds"] < rollout["TimeoutSeconds"]
     assert go_on["TimeoutSeconds"] > 48 * 3600
 
 
 def test_a_loop_without_a_bound_is_refused() -> None:
-    endless = SAFE.replace("$looks >= ${MaxLooks}", "$tired")
+    endless = SAFE.replace("$evaluations >= ${MaxEvaluations}", "$tired")
     with pytest.raises(ValueError, match="Nothing bounds the loop of All"):
         asl_safety.most_events(parse(endless), {}, items=1)
 
 
 def test_events_are_counted_as_step_functions_writes_them() -> None:
-    one_look = asl_safety.most_events(parse(SAFE), {"MaxLooks": 1}, items=1)
-    two_looks = asl_safety.most_events(parse(SAFE), {"MaxLooks": 2}, items=1)
-    assert two_looks - one_look == 9  # task 5, choice 2, wait 2
+    one_round = asl_safety.most_events(parse(SAFE), {"MaxEvaluations": 1}, items=1)
+    two_rounds = asl_safety.most_events(parse(SAFE), {"MaxEvaluations": 2}, items=1)
+    assert two_rounds - one_round == 9  # task 5, choice 2, wait 2
 
 
 def substitutions(resource: str) -> dict[str, int]:

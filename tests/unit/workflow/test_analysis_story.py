@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from support.story import CANARY, PROD, Story
-from tidegate.core.compare import physical_name
+from tidegate.core.model.placeholders import physical_name
+from tidegate.core.model.record import RolloutPhase, Tick
 from tidegate.core.ports import MetricValue
-from tidegate.core.record import RolloutPhase, Tick
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.workflow.target.context import RolloutRef
 
 ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}

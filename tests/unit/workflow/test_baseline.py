@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from support.story import CANARY, MANIFEST, PROD, Story
-from tidegate.core.explain import explain_release
-from tidegate.core.look import policy_of
-from tidegate.core.plan import WhenFiringBefore
-from tidegate.core.record import Preview, RolloutPhase
-from tidegate.core.retro import look_back
-from tidegate.core.view import release_view
-from tidegate.core.workflow.items import find, plan_of
-from tidegate.core.workflow.operate import Operator, approve
+from tidegate.core.decision.evaluation import policy_of
+from tidegate.core.insight.explain import explain_release
+from tidegate.core.insight.release_view import release_view
+from tidegate.core.insight.retro import replay_rollout
+from tidegate.core.model.plan import WhenFiringBefore
+from tidegate.core.model.record import Preview, RolloutPhase
+from tidegate.core.workflow.operator.approvals import approve
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find, plan_of
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 REFUSING = MANIFEST.replace(
@@ -153,7 +154,7 @@ def test_hindsight_tells_them_and_what_a_stricter_manifest_would_have_done(live:
     strict = stage.checks.model_copy(update={"when_firing_before": WhenFiringBefore.REFUSE})
     rollout = live.rollout(2)
     policy = policy_of(stage.model_copy(update={"checks": strict}), rollout)
-    past = look_back(policy, rollout, items)
+    past = replay_rollout(policy, rollout, items)
     assert past
     assert past.replayed
     assert (past.recorded.ending, past.replayed.ending) == ("promoted", "restored")
@@ -166,7 +167,7 @@ def test_a_strict_manifest_is_told_as_such(refusing: Story) -> None:
     prod = next(rollout for rollout in told.rollouts if rollout.stage == "prod")
     assert prod.policy[-1] == "alarms: HelloErrors; while one fires already, no traffic moves"
     stage = plan_of(refusing.world.ledger, "hello-2").stage("prod")
-    past = look_back(policy_of(stage, refusing.rollout(2)), refusing.rollout(2),
+    past = replay_rollout(policy_of(stage, refusing.rollout(2)), refusing.rollout(2),
                      refusing.items(2, ""))  # fmt: skip
     assert past
     assert past.replayed

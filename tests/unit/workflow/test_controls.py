@@ -8,20 +8,14 @@ import pytest
 
 from support.story import PROD, Story
 from tidegate.core.errors import NotAllowedNow
-from tidegate.core.record import Application, Deed, Lock, Tick, Wish
-from tidegate.core.workflow.alarm import Alarm, hear_alarm
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.operate import (
-    Operator,
-    abort,
-    pause,
-    promote,
-    resume,
-    retry,
-    rollback,
-    set_weight,
-)
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.model.record import Application, AuditEntry, Lock, OperatorRequest, Tick
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.controls import pause, promote, resume, set_weight
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.operator.starts import retry, rollback
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.rollout.on_alarm import Alarm, on_alarm
+from tidegate.core.workflow.target.context import RolloutRef
 
 ADA = Operator("ada", "cli")
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
@@ -96,7 +90,10 @@ def test_promotion_does_not_save_an_unhealthy_candidate(live: Story) -> None:
 def test_paused_release_stays_where_it_is_until_it_is_resumed(live: Story) -> None:
     def again() -> None:
         assert pause(live.ports, ADA, "hello-2") == said[0]
-        assert find(live.world.ledger, Wish, release_id="hello-2", verb="pause").reason == "lunch"
+        assert (
+            find(live.world.ledger, OperatorRequest, release_id="hello-2", verb="pause").reason
+            == "lunch"
+        )
 
     said: list[str] = []
     nothing = [lambda: None] * 9
@@ -165,8 +162,8 @@ def test_who_did_what_and_why_is_kept_and_told(live: Story) -> None:
         lambda: (live.world.clock.advance(1), promote(live.ports, ADA, "hello-2", full=True)),
     )
     assert live.release("two") == "succeeded"
-    deeds = [item for item in live.items(2, "DEED#") if isinstance(item, Deed)]
-    assert [(d.verb, d.who, d.reason, d.source) for d in deeds] == [
+    audit_entries = [item for item in live.items(2, "DEED#") if isinstance(item, AuditEntry)]
+    assert [(d.verb, d.who, d.reason, d.source) for d in audit_entries] == [
         ("pause", "ada", "lunch", "cli"),
         ("resume", "ada", "back", "cli"),
         ("promote-full", "ada", "", "cli"),
@@ -185,7 +182,7 @@ def alarm(story: Story, name: str = "HelloErrors", target: str = PROD) -> Alarm:
 
 def ring(story: Story) -> list[str]:
     story.at(PROD).metrics.alarms["HelloErrors"] = True
-    return hear_alarm(story.ports, alarm(story))
+    return on_alarm(story.ports, alarm(story))
 
 
 def test_alarm_takes_the_traffic_back_without_waiting_for_the_next_look(live: Story) -> None:
@@ -199,7 +196,7 @@ def test_alarm_takes_the_traffic_back_without_waiting_for_the_next_look(live: St
 
 
 def test_alarm_that_rings_between_two_bakes_is_not_lost(live: Story) -> None:
-    """No token waits, and the look that was under way did not see it."""
+    """No token waits, and the evaluation that was under way did not see it."""
     calls: list[list[str]] = []
     metrics = live.at(PROD).metrics
     firing = metrics.firing
@@ -220,11 +217,11 @@ def test_alarm_that_rings_between_two_bakes_is_not_lost(live: Story) -> None:
 def test_alarms_of_others_ring_for_nobody(live: Story) -> None:
     live.world.ledger.put(Application(name="gone", last_number=1))
     live.world.ledger.put(Lock(application="gone", owner="x", release_number=1))
-    assert hear_alarm(live.ports, alarm(live)) == []
+    assert on_alarm(live.ports, alarm(live)) == []
 
     def others() -> None:
-        assert hear_alarm(live.ports, alarm(live, "Other")) == []
-        assert hear_alarm(live.ports, alarm(live, target="333333333333/us-east-1")) == []
+        assert on_alarm(live.ports, alarm(live, "Other")) == []
+        assert on_alarm(live.ports, alarm(live, target="333333333333/us-east-1")) == []
 
     when_baking(live, others)
     assert live.release("two") == "succeeded"
@@ -233,7 +230,7 @@ def test_alarms_of_others_ring_for_nobody(live: Story) -> None:
 def test_alarm_that_fired_before_does_not_hurry_the_looks(live: Story) -> None:
     live.at(PROD).metrics.alarms["HelloErrors"] = True
     rung: list[list[str]] = []
-    when_baking(live, lambda: rung.append(hear_alarm(live.ports, alarm(live))))
+    when_baking(live, lambda: rung.append(on_alarm(live.ports, alarm(live))))
     assert live.release("two") == "succeeded"
     assert rung == [[]]
 

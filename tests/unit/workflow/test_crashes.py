@@ -9,8 +9,8 @@ import pytest
 
 from support.faults import crashes
 from support.story import CANARY, PROD, Story
-from tidegate.core.record import Execution, HookRun, Live, Lock, RolloutPhase, Tick
-from tidegate.core.workflow.items import find
+from tidegate.core.model.record import Execution, HookRun, Live, Lock, RolloutPhase, Tick
+from tidegate.core.workflow.records import find
 from tidegate.testing.faults import Faults
 from tidegate.testing.functions import MemoryAliases
 from tidegate.testing.retries import Crash

@@ -8,27 +8,22 @@ import json
 import pytest
 
 from support.story import MANIFEST, PROD, TEST, Story
-from tidegate.core.artifact import contents_digest
-from tidegate.core.errors import (
-    ArtifactError,
-    ChangeSetStale,
-    NotFound,
-    StackBusy,
-    Unhealthy,
-)
-from tidegate.core.plan import ArtifactRef, ReleaseRef
+from tidegate.core.errors import ArtifactError, ChangeSetStale, NotFound, StackBusy, Unhealthy
+from tidegate.core.model.artifact import contents_digest
+from tidegate.core.model.plan import ArtifactRef, ReleaseRef
+from tidegate.core.model.record import Live, RolloutPhase
 from tidegate.core.ports import StackSpec, StackState
-from tidegate.core.record import Live, RolloutPhase
-from tidegate.core.workflow.artifacts import read_contents, read_template
-from tidegate.core.workflow.code import candidate_version
-from tidegate.core.workflow.deploy import deploy, find_candidates, finish
-from tidegate.core.workflow.hook import Terms, run_hook
-from tidegate.core.workflow.items import find, plan_of
-from tidegate.core.workflow.release import settle_release
-from tidegate.core.workflow.restore import declare_stuck, restore_stack, restore_traffic
-from tidegate.core.workflow.scene import open_scene
-from tidegate.core.workflow.shift import tick
-from tidegate.core.workflow.stage import preview, settle_stage, stage_plan
+from tidegate.core.workflow.hooks.run import Terms, run_hook
+from tidegate.core.workflow.records import find, plan_of, stage_plan
+from tidegate.core.workflow.release.artifacts import read_contents, read_template
+from tidegate.core.workflow.release.settle import settle_release
+from tidegate.core.workflow.rollout.deploy import deploy, find_candidates, finish
+from tidegate.core.workflow.rollout.restore import declare_stuck, restore_stack, restore_traffic
+from tidegate.core.workflow.rollout.shift import tick
+from tidegate.core.workflow.stage.preview import preview
+from tidegate.core.workflow.stage.settle import settle_stage
+from tidegate.core.workflow.target.code import candidate_version
+from tidegate.core.workflow.target.context import open_context
 from tidegate.testing.application import BUCKET
 from tidegate.testing.retries import Crash
 
@@ -114,7 +109,7 @@ def prod_of_second(live: Story, *, previewed: bool = True) -> None:
 def test_rollout_cannot_begin_without_a_preview(live: Story) -> None:
     prod_of_second(live, previewed=False)
     with pytest.raises(NotFound, match="Nothing was previewed"):
-        open_scene(live.ports, live.ref(2)).require_preview()
+        open_context(live.ports, live.ref(2)).require_preview()
     with pytest.raises(NotFound, match="No rollout of hello-2 has begun at prod"):
         tick(live.ports, live.ref(2))
 
@@ -258,7 +253,7 @@ def test_version_that_the_stack_does_not_show_yet_is_waited_for(live: Story) -> 
 
 
 def test_stack_that_others_work_on_is_waited_for(live: Story) -> None:
-    live.at(TEST).stacks.foreign_operation = True
+    live.at(TEST).stacks.operation_of_others = True
     assert live.release("two") == "failed"
     assert live.get(2).error == "StackBusy"
 
@@ -279,7 +274,7 @@ def test_managed_alias_counts_as_a_change_when_more_than_its_pin_changes(live: S
 
     world.stacks.preview = more
     assert preview(live.ports, live.ref(2).release, "prod", PROD) == {"ready": True}
-    found = open_scene(live.ports, live.ref(2)).require_preview()
+    found = open_context(live.ports, live.ref(2)).require_preview()
     assert [change.logical_id for change in found.changes] == ["HelloAliaslive"]
     assert found.change_set
 

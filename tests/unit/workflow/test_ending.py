@@ -5,11 +5,18 @@ from __future__ import annotations
 import pytest
 
 from support.story import PROD, Story
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import Approval, Decision, ReleasePhase, Rollout, RolloutPhase, StagePhase
-from tidegate.core.workflow.guard import GRACE, guard
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.release import settle_release
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import (
+    Approval,
+    Decision,
+    ReleasePhase,
+    Rollout,
+    RolloutPhase,
+    StagePhase,
+)
+from tidegate.core.workflow.guardian.guard import GRACE, guard
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.release.settle import settle_release
 
 
 class Stopped(BaseException):

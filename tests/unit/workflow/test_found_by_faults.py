@@ -10,13 +10,14 @@ import pytest
 
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import AliasConflict, FinishFailed, ServiceRefused, ServiceUnavailable
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import ReleasePhase, RolloutPhase
-from tidegate.core.workflow.deploy import deploy
-from tidegate.core.workflow.guard import guard
-from tidegate.core.workflow.release import plan_release, settle_release
-from tidegate.core.workflow.restore import restore_traffic
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import ReleasePhase, RolloutPhase
+from tidegate.core.workflow.guardian.guard import guard
+from tidegate.core.workflow.release.plan import plan_release
+from tidegate.core.workflow.release.settle import settle_release
+from tidegate.core.workflow.rollout.deploy import deploy
+from tidegate.core.workflow.rollout.restore import restore_traffic
+from tidegate.core.workflow.target.context import RolloutRef
 from tidegate.testing.functions import MemoryAliases
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}

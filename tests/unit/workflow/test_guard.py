@@ -11,13 +11,20 @@ import pytest
 
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import LockLost, RecordConflict, RestoreFailed, ServiceRefused
+from tidegate.core.model.record import (
+    Application,
+    Lock,
+    ReleasePhase,
+    RolloutPhase,
+    StagePhase,
+    Waiter,
+)
 from tidegate.core.ports import AliasRef, AliasState, TargetPorts
-from tidegate.core.record import Application, Lock, ReleasePhase, RolloutPhase, StagePhase, Waiter
-from tidegate.core.workflow import deploy, restore, shift
-from tidegate.core.workflow.guard import GRACE, PATIENCE, guard
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.lock import read_lock, take_lock
-from tidegate.core.workflow.release import plan_release
+from tidegate.core.workflow.guardian.guard import GRACE, PATIENCE, guard
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.release.lock import read_lock, take_lock
+from tidegate.core.workflow.release.plan import plan_release
+from tidegate.core.workflow.rollout import deploy, restore, shift
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
@@ -112,9 +119,9 @@ def test_task_that_outlives_its_execution_cannot_split_the_traffic_again(split: 
 def test_task_that_has_read_the_record_before_is_refused_at_its_write(split: Story) -> None:
     rollout = split.rollout(2)
     split.world.ledger.put(rollout)
-    scene = shift.open_scene(split.ports, split.ref(2))
+    context = shift.open_context(split.ports, split.ref(2))
     with pytest.raises(RecordConflict, match="The rollout at prod"):
-        shift.check_fence(scene, rollout)
+        shift.check_fence(context, rollout)
 
 
 def test_stopped_rollout_of_a_release_that_runs_is_secured_and_its_siblings_are_not_fenced(
@@ -189,21 +196,21 @@ def refuse(story: Story) -> Callable[[], None]:
 
     story.world.targets.open = closed  # type: ignore[method-assign, assignment]
 
-    def mend() -> None:
+    def remedy() -> None:
         story.world.targets.open = opened  # type: ignore[method-assign]
 
-    return mend
+    return remedy
 
 
 def test_calls_nobody_for_what_passes_within_minutes(split: Story) -> None:
     ended(split)
-    mend = refuse(split)
+    remedy = refuse(split)
     until = split.world.clock.now() + PATIENCE
     while split.world.clock.now() < until:
         with pytest.raises(RestoreFailed, match="The role does not let us in"):
             guard(split.ports)
         split.world.clock.advance(60)
-    mend()
+    remedy()
     for _ in range(3):
         guard(split.ports)
         later(split)
@@ -213,14 +220,14 @@ def test_calls_nobody_for_what_passes_within_minutes(split: Story) -> None:
 
 def test_says_stuck_once_when_it_cannot_help_and_heals_when_it_can(split: Story) -> None:
     ended(split)
-    mend = refuse(split)
+    remedy = refuse(split)
     for _ in range(3):
         with pytest.raises(RestoreFailed, match="The role does not let us in"):
             guard(split.ports)
         split.world.clock.advance(PATIENCE.total_seconds())
     assert split.get(2).phase is ReleasePhase.STUCK
     assert split.events("Release State Change").count(("hello-2", "stuck")) == 1
-    mend()
+    remedy()
     later(split)
     guard(split.ports)
     assert split.serves() == ALL_ON_1
@@ -236,10 +243,10 @@ def test_trouble_with_one_application_does_not_keep_it_from_the_others(split: St
     split.world.ledger.put(Lock(application="another", owner="execution-9", release_number=9))
     split.world.ledger.put(Application(name="a-third", last_number=1))
     split.world.ledger.put(Waiter(application="a-third", number=1, since=split.world.clock.now()))
-    mend = refuse(split)
+    remedy = refuse(split)
     with pytest.raises(RestoreFailed):
         guard(split.ports)
-    mend()
+    remedy()
     assert guard(split.ports)["secured"]
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from support.story import PROD, Story
-from tidegate.core.counterfactual import Counterfactual
-from tidegate.core.explain import DecisionExplained, ReleaseExplained, explain_release
-from tidegate.core.look import Policy, policy_of
-from tidegate.core.memory import looks_again
-from tidegate.core.plan import (
+from tidegate.core.decision.evaluation import Policy, policy_of
+from tidegate.core.decision.evidence_history import recorded_evaluations
+from tidegate.core.insight.counterfactual import Counterfactual
+from tidegate.core.insight.explain import DecisionExplained, ReleaseExplained, explain_release
+from tidegate.core.insight.retro import Hindsight, replay_rollout
+from tidegate.core.model.plan import (
     AdaptivePlan,
     Checks,
     ComparedPolicy,
@@ -24,14 +25,15 @@ from tidegate.core.plan import (
     StrategyPlan,
     TooFew,
 )
+from tidegate.core.model.record import Item, Plan, Rollout, Tick
 from tidegate.core.ports import MetricValue
-from tidegate.core.record import Item, Plan, Rollout, Tick
-from tidegate.core.retro import Hindsight, look_back
-from tidegate.core.workflow import operate
-from tidegate.core.workflow.items import put_over
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.controls import pause, promote, resume, set_weight
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import put_over
+from tidegate.core.workflow.target.context import RolloutRef
 
-ANA = operate.Operator("arn:aws:iam::111111111111:user/ana")
+ANA = Operator("arn:aws:iam::111111111111:user/ana")
 
 
 def items_of(story: Story, number: int) -> list[Item]:
@@ -142,36 +144,36 @@ class TestExplain:
         assert silent.words == "would have held with alarm HelloErrors silent instead of firing"
 
     def test_names_an_operator_who_ended_it(self, live: Story) -> None:
-        def abort(ref: object, seconds: int) -> None:
-            operate.abort(live.ports, ANA, "hello-2", "wrong prices")
+        def abort_first(ref: object, seconds: int) -> None:
+            abort(live.ports, ANA, "hello-2", "wrong prices")
             live.serve(ref, seconds)  # type: ignore[arg-type]
 
-        live.machines.while_baking = abort
+        live.machines.while_baking = abort_first
         live.release("two")
         last = decisions(live)[-1]
         assert last.rule == "an operator's abort ends a rollout at any time"
-        assert setting(last, "operators' wishes")
+        assert setting(last, "operator requests")
 
     def test_names_an_operator_who_promoted_it(self, live: Story) -> None:
-        when_baking(live, lambda: operate.promote(live.ports, ANA, "hello-2", "looks good"))
+        when_baking(live, lambda: promote(live.ports, ANA, "hello-2", "looks good"))
         assert live.release("two") == "succeeded"
         told = decisions(live)
         assert told[1].rule == (
             "an operator's promotion goes on to the next step, whatever the bake"
         )
-        assert setting(told[1], "operators' wishes")[0].action == "hold"
-        assert not setting(told[2], "operators' wishes")  # heard once
+        assert setting(told[1], "operator requests")[0].action == "hold"
+        assert not setting(told[2], "operator requests")  # heard once
         assert all(one.repeated for one in told)
 
     def test_names_an_operator_who_promoted_it_fully(self, live: Story) -> None:
-        when_baking(live, lambda: operate.promote(live.ports, ANA, "hello-2", full=True))
+        when_baking(live, lambda: promote(live.ports, ANA, "hello-2", full=True))
         assert live.release("two") == "succeeded"
         told = decisions(live)
         assert told[-1].rule == "an operator's full promotion skips all steps that are left"
         assert all(one.repeated for one in told)
 
     def test_names_an_operator_who_set_the_weight(self, live: Story) -> None:
-        when_baking(live, lambda: operate.set_weight(live.ports, ANA, "hello-2", 0.3))
+        when_baking(live, lambda: set_weight(live.ports, ANA, "hello-2", 0.3))
         assert live.release("two") == "succeeded"
         told = decisions(live)
         assert (told[1].weight_before, told[1].weight) == (0.1, 0.3)
@@ -183,9 +185,9 @@ class TestExplain:
     def test_names_an_operator_who_paused_it(self, live: Story) -> None:
         when_baking(
             live,
-            lambda: operate.pause(live.ports, ANA, "hello-2", "lunch"),
+            lambda: pause(live.ports, ANA, "hello-2", "lunch"),
             *[lambda: None] * 3,
-            lambda: operate.resume(live.ports, ANA, "hello-2", "back"),
+            lambda: resume(live.ports, ANA, "hello-2", "back"),
         )
         assert live.release("two") == "succeeded"
         told = decisions(live)
@@ -278,7 +280,7 @@ class TestHold:
 
         def silence(ref: object, seconds: int) -> None:
             if next(looks) == 50:
-                operate.abort(live.ports, ANA, "hello-2", "nobody comes")
+                abort(live.ports, ANA, "hello-2", "nobody comes")
 
         live.machines.while_baking = silence
         assert live.release("two") == "aborted"
@@ -305,7 +307,7 @@ class TestRetro:
         items = items_of(story, number)
         rollout = next(i for i in items if isinstance(i, Rollout) and i.stage == "prod")
         plan = next(i.plan for i in items if isinstance(i, Plan))
-        found = look_back(policy or policy_of(plan.stage("prod"), rollout), rollout, items)
+        found = replay_rollout(policy or policy_of(plan.stage("prod"), rollout), rollout, items)
         assert found
         return found
 
@@ -347,7 +349,9 @@ class TestRetro:
     def test_a_rollout_without_decisions_has_no_past(self, live: Story) -> None:
         live.release("two")
         rollout = live.rollout(2)
-        assert look_back(Policy(StrategyPlan(name="all-at-once"), Checks()), rollout, []) is None
+        assert (
+            replay_rollout(Policy(StrategyPlan(name="all-at-once"), Checks()), rollout, []) is None
+        )
 
 
 EMPTY = ComparedPolicy(
@@ -399,7 +403,7 @@ class TestMetricsByVersion:
         rollout = next(i for i in items if isinstance(i, Rollout) and i.stage == "prod")
         plan = next(i.plan for i in items if isinstance(i, Plan)).stage("prod")
         lax = Policy(plan.strategy, plan.checks.model_copy(update={"alpha": 1e-9}))
-        found = look_back(lax, rollout, items)
+        found = replay_rollout(lax, rollout, items)
         assert found
         assert found.replayed
         assert found.replayed.ending == "under-way"
@@ -469,7 +473,7 @@ class TestMemory:
         ticks = [item for item in live.items(2, "TICK#prod") if isinstance(item, Tick)]
         kept = [len(tick.seen.pairs[0].bins) for tick in ticks if tick.seen and tick.seen.pairs]
         assert max(kept) <= 12
-        (_, last) = list(looks_again(live.rollout(2), ticks))[-1]
+        (_, last) = list(recorded_evaluations(live.rollout(2), ticks))[-1]
         assert last
         assert len(last.observation.pairs[0].bins) >= 55
 
@@ -489,7 +493,7 @@ class TestMemory:
             }
         )
         ticks[-1] = last.model_copy(update={"seen": seen})
-        (_, look) = list(looks_again(live.rollout(2), ticks))[-1]
+        (_, look) = list(recorded_evaluations(live.rollout(2), ticks))[-1]
         assert look
         latest = look.observation.pairs[0].bins[-1]
         assert (latest.stable.invocations, latest.candidate.errors) == (7, 2)

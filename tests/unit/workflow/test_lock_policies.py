@@ -6,12 +6,14 @@ import pytest
 
 from support.story import MANIFEST, PROD, TEST, Story
 from tidegate.core.errors import Locked, Superseded
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import ReleasePhase
-from tidegate.core.workflow.lock import take_lock
-from tidegate.core.workflow.release import TestResult, plan_release, record_tests, settle_release
-from tidegate.core.workflow.scene import RolloutRef
-from tidegate.core.workflow.stage import begin_stage
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import ReleasePhase
+from tidegate.core.workflow.release.lock import take_lock
+from tidegate.core.workflow.release.plan import plan_release
+from tidegate.core.workflow.release.settle import settle_release
+from tidegate.core.workflow.release.tests import TestResult, record_tests
+from tidegate.core.workflow.stage.begin import begin_stage
+from tidegate.core.workflow.target.context import RolloutRef
 
 
 def story_with(policy: str) -> Story:

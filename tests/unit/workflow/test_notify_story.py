@@ -1,4 +1,4 @@
-"""People are told of a rollout through topics, once for each occasion."""
+"""People are told of a rollout through topics, once for each trigger."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pytest
 
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import ServiceRefused, ServiceUnavailable, TidegateError
-from tidegate.core.plan import Occasion, ReleaseRef
-from tidegate.core.record import Notification, RolloutPhase
-from tidegate.core.workflow.notify import Told, notify
-from tidegate.core.workflow.operate import Operator, abort
+from tidegate.core.model.plan import ReleaseRef, Trigger
+from tidegate.core.model.record import Notification, RolloutPhase
+from tidegate.core.workflow.notify import PublishedEvent, notify
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.requests import Operator
 from tidegate.testing.faults import Fault, Faults, Stopped, Way, possible_faults
 from tidegate.testing.retries import Crash
 
@@ -29,8 +30,8 @@ def story_with(*notifications: str) -> Story:
     return story
 
 
-def told_of(story: Story, detail: dict[str, Any]) -> Told:
-    return Told(
+def told_of(story: Story, detail: dict[str, Any]) -> PublishedEvent:
+    return PublishedEvent(
         release=ReleaseRef(id=detail["release"], application="hello", number=detail["number"]),
         stage=detail["stage"],
         target=detail["target"],
@@ -54,9 +55,9 @@ def kept(story: Story, number: int = 1) -> list[Notification]:
     return [i for i in story.items(number, "NOTICE#") if isinstance(i, Notification)]
 
 
-def succeeded(number: int = 1) -> Told:
+def succeeded(number: int = 1) -> PublishedEvent:
     release = ReleaseRef(id=f"hello-{number}", application="hello", number=number)
-    return Told(release=release, stage="prod", target=PROD, phase=RolloutPhase.SUCCEEDED)
+    return PublishedEvent(release=release, stage="prod", target=PROD, phase=RolloutPhase.SUCCEEDED)
 
 
 def test_start_and_success_of_a_release() -> None:
@@ -78,7 +79,7 @@ def test_start_and_success_of_a_release() -> None:
 def test_an_event_that_comes_twice_is_told_once() -> None:
     story = story_with(f"{{topic: '{HERE}', events: [DeploymentSuccess]}}")
     assert story.release("one") == "succeeded"
-    assert [n.occasion for n in notify(story.ports, succeeded())] == [Occasion.SUCCESS]
+    assert [n.trigger for n in notify(story.ports, succeeded())] == [Trigger.SUCCESS]
     assert notify(story.ports, succeeded()) == []
     assert len(subjects(story)) == 1
 
@@ -162,8 +163,8 @@ def test_a_topic_that_refuses_is_kept_with_the_reason(monkeypatch: pytest.Monkey
 def test_a_request_for_approval_is_told_at_every_target_of_the_stage() -> None:
     story = story_with(f"{{topic: '{HERE}', events: [ready]}}")
     assert story.release("one") == "succeeded"
-    (one,) = notify(story.ports, Told(release=succeeded().release, stage="prod"))
-    assert (one.occasion, one.target) == (Occasion.READY, PROD)
+    (one,) = notify(story.ports, PublishedEvent(release=succeeded().release, stage="prod"))
+    assert (one.trigger, one.target) == (Trigger.READY, PROD)
     _, text = story.at(PROD).topics.messages[HERE][0]
     assert text.endswith("Next: tidegate approve hello-1 --stage prod")
 
@@ -171,7 +172,7 @@ def test_a_request_for_approval_is_told_at_every_target_of_the_stage() -> None:
 def test_phases_that_nobody_is_told_of_tell_nobody() -> None:
     story = story_with(f"{{topic: '{HERE}'}}")
     assert story.release("one") == "succeeded"
-    shifting = Told(
+    shifting = PublishedEvent(
         release=succeeded().release, stage="prod", target=PROD, phase=RolloutPhase.SHIFTING
     )
     assert notify(story.ports, shifting) == []

@@ -6,13 +6,23 @@ import pytest
 
 from support.story import PROD, TEST, Story
 from tidegate.core.errors import ApprovalVoid, NotAllowedNow, NotFound
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import Approval, Decision, Preview, RolloutPhase, StagePhase, Wish
-from tidegate.core.workflow.deploy import deploy
-from tidegate.core.workflow.items import find, wishes
-from tidegate.core.workflow.operate import Operator, abort, approve, reject
-from tidegate.core.workflow.scene import RolloutRef
-from tidegate.core.workflow.stage import begin_stage, request_approval
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import (
+    Approval,
+    Decision,
+    OperatorRequest,
+    Preview,
+    RolloutPhase,
+    StagePhase,
+)
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.approvals import approve, reject
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find, operator_requests
+from tidegate.core.workflow.rollout.deploy import deploy
+from tidegate.core.workflow.stage.approval import request_approval
+from tidegate.core.workflow.stage.begin import begin_stage
+from tidegate.core.workflow.target.context import RolloutRef
 
 ADA = Operator("arn:aws:sts::111111111111:assumed-role/Admin/ada", "cli")
 BEN = Operator("arn:aws:sts::111111111111:assumed-role/Admin/ben", "cli")
@@ -174,7 +184,9 @@ def test_abort_before_the_request_answers_it_at_once(asking: Story) -> None:
 
     def abort_first(ref: ReleaseRef, stage: str) -> None:
         asking.world.ledger.put(
-            Wish(release_id=ref.id, verb="abort", who="ada", reason="", at=asking.world.clock.now())
+            OperatorRequest(
+                release_id=ref.id, verb="abort", who="ada", reason="", at=asking.world.clock.now()
+            )
         )
         asking.world.callbacks.waiting.add("next")
         request_approval(asking.ports, ref, stage, "next")
@@ -197,8 +209,8 @@ def test_abort_while_baking_puts_traffic_back_within_seconds(live: Story) -> Non
     assert (live.world.clock.now() - began).total_seconds() < 120
     assert live.serves() == ALL_ON_1
     assert "customers complain" in live.get(2).cause
-    (wish,) = wishes(live.ports, "hello-2")
-    assert (wish.who, wish.reason) == (ADA.who, "customers complain")
+    (request,) = operator_requests(live.ports, "hello-2")
+    assert (request.who, request.reason) == (ADA.who, "customers complain")
 
 
 def test_abort_before_a_hook_keeps_it_from_running(live: Story) -> None:
@@ -213,10 +225,10 @@ def test_abort_before_a_hook_keeps_it_from_running(live: Story) -> None:
 
 
 def test_wish_of_another_kind_ends_no_release(live: Story) -> None:
-    def wish(ref: RolloutRef, seconds: int) -> None:
+    def request(ref: RolloutRef, seconds: int) -> None:
         live.serve(ref, seconds)
-        if not wishes(live.ports, ref.release.id):
-            item = Wish(
+        if not operator_requests(live.ports, ref.release.id):
+            item = OperatorRequest(
                 release_id=ref.release.id,
                 verb="applaud",
                 who="ada",
@@ -225,7 +237,7 @@ def test_wish_of_another_kind_ends_no_release(live: Story) -> None:
             )
             live.world.ledger.put(item)
 
-    live.machines.while_baking = wish
+    live.machines.while_baking = request
     assert live.release("two") == "succeeded"
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from support.story import CANARY, Story
-from tidegate.core.workflow import release
+from tidegate.core.workflow.release.tests import record_tests
+from tidegate.testing import machines
 from tidegate.testing.application import MemoryApplication
 
 MOST_BYTES_OF_A_PAYLOAD = 256 * 1024
@@ -44,7 +45,7 @@ def test_every_payload_and_item_of_a_large_release_fits(
         sizes.append(len(json.dumps(answer, default=str).encode()))
         return answer
 
-    record = release.record_tests
+    record = record_tests
 
     def measure_results(ports: Any, ref: Any, results: Any) -> None:
         reports = [
@@ -53,7 +54,7 @@ def test_every_payload_and_item_of_a_large_release_fits(
         sizes.append(len(json.dumps(reports).encode()))
         record(ports, ref, results)
 
-    monkeypatch.setattr(release, "record_tests", measure_results)
+    monkeypatch.setattr(machines, "record_tests", measure_results)
     large.machines.invoke = measure
     assert large.release("one") == "succeeded"
     assert large.release("two") == "succeeded"

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from support.story import CANARY, MANIFEST, PROD, TEST, Story
-from tidegate.core.artifact import Package
-from tidegate.core.plan import ArtifactRef
+from tidegate.core.model.artifact import Package
+from tidegate.core.model.plan import ArtifactRef
+from tidegate.core.model.record import Preview
 from tidegate.core.ports import Change, ChangeSet, ResourceChange, StackSpec, StackState
-from tidegate.core.record import Preview
-from tidegate.core.workflow.artifacts import read_contents
-from tidegate.core.workflow.items import find, plan_of
-from tidegate.core.workflow.previewing import Prospect, _is_new, _new_code, make_preview
+from tidegate.core.workflow.records import find, plan_of
+from tidegate.core.workflow.release.artifacts import read_contents
+from tidegate.core.workflow.stage.change_preview import Prospect, _is_new, _new_code, make_preview
 from tidegate.testing.application import BUCKET, MemoryApplication
 
 REFERENCE = "{{resolve:secretsmanager:stage}}"

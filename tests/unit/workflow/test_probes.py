@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from support.story import MANIFEST, PROD, Story
-from tidegate.core.explain import explain_rollout
-from tidegate.core.look import policy_of
-from tidegate.core.record import Plan, RolloutPhase, Tick
-from tidegate.core.workflow.shift import tick
+from tidegate.core.decision.evaluation import policy_of
+from tidegate.core.insight.explain import explain_rollout
+from tidegate.core.model.record import Plan, RolloutPhase, Tick
+from tidegate.core.workflow.rollout.shift import tick
 
 CHECKS = "errors: {max_increase: 5%, min_samples: 20, extend: 5m}"
 PROBED = MANIFEST.replace(

@@ -12,21 +12,22 @@ from hypothesis import strategies as st
 
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import NotAllowedNow, ServiceRefused
-from tidegate.core.plan import Target
-from tidegate.core.ports import AliasRef
-from tidegate.core.record import (
+from tidegate.core.model.plan import Target
+from tidegate.core.model.record import (
     Live,
     Pruning,
     ReleasePhase,
-    Retreat,
     Rollout,
     RolloutPhase,
     Shift,
+    TrafficRollback,
 )
-from tidegate.core.workflow.items import find, put_over
-from tidegate.core.workflow.operate import Operator
-from tidegate.core.workflow.prune import prune
-from tidegate.core.workflow.retreat import rollback_now, served_before
+from tidegate.core.ports import AliasRef
+from tidegate.core.workflow.operator.prune import prune
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.operator.served_before import served_before
+from tidegate.core.workflow.operator.traffic_rollback import rollback_now
+from tidegate.core.workflow.records import find, put_over
 
 HELLO = "hello-prod-Hello"
 
@@ -280,7 +281,7 @@ def test_a_rollback_that_moved_nothing_takes_no_good_name_away() -> None:
             "number": 4,
             "version": 0,
             "phase": ReleasePhase.ABORTED,
-            "retreat": Retreat(of="hello-3", to="hello-2"),
+            "traffic_rollback": TrafficRollback(of="hello-3", to="hello-2"),
         }
     )
     story.world.ledger.put(lost)

@@ -6,16 +6,20 @@ import pytest
 
 from support.story import Story
 from tidegate.core.errors import Aborted, LockLost, NotAllowedNow, Superseded
-from tidegate.core.plan import ReleaseRef
-from tidegate.core.record import Lock, ReleasePhase, Waiter, application_partition
-from tidegate.core.workflow.deploy import deploy
-from tidegate.core.workflow.guard import GRACE, guard
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.lock import read_lock, take_lock
-from tidegate.core.workflow.operate import Operator, abort, pause, promote, unlock
-from tidegate.core.workflow.release import plan_release, settle_release
-from tidegate.core.workflow.restore import restore_traffic
-from tidegate.core.workflow.stage import begin_stage
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import Lock, ReleasePhase, Waiter, application_partition
+from tidegate.core.workflow.guardian.guard import GRACE, guard
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.controls import pause, promote
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.operator.unlock import unlock
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.release.lock import read_lock, take_lock
+from tidegate.core.workflow.release.plan import plan_release
+from tidegate.core.workflow.release.settle import settle_release
+from tidegate.core.workflow.rollout.deploy import deploy
+from tidegate.core.workflow.rollout.restore import restore_traffic
+from tidegate.core.workflow.stage.begin import begin_stage
 
 
 def plan(story: Story, code: str, execution: str) -> ReleaseRef:

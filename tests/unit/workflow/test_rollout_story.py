@@ -7,8 +7,7 @@ from datetime import timedelta
 import pytest
 
 from support.story import PROD, TEST, Story
-from tidegate.core.ports import AliasRef
-from tidegate.core.record import (
+from tidegate.core.model.record import (
     ChangeLine,
     HookLog,
     Item,
@@ -19,9 +18,10 @@ from tidegate.core.record import (
     TestRun,
     Tick,
 )
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.retrying import PAUSES
-from tidegate.core.workflow.scene import RolloutRef
+from tidegate.core.ports import AliasRef
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.target.context import RolloutRef
+from tidegate.core.workflow.target.stack_retries import PAUSES
 
 ALL_ON_1 = {"Hello": ("1", {}), "Bye": ("1", {})}
 ALL_ON_2 = {"Hello": ("2", {}), "Bye": ("2", {})}
@@ -276,9 +276,9 @@ def test_bad_first_deployment_is_kept_when_the_manifest_wants_it(story: Story) -
     assert "stays, as the manifest wants" in story.rollout(1, "test", TEST).restored[-1].how
 
 
-@pytest.mark.parametrize("wish", ["delete", "keep"])
-def test_stack_that_could_not_be_created_is_removed(story: Story, wish: str) -> None:
-    story.application.manifest += f"on_first_failure: {wish}\n"
+@pytest.mark.parametrize("policy", ["delete", "keep"])
+def test_stack_that_could_not_be_created_is_removed(story: Story, policy: str) -> None:
+    story.application.manifest += f"on_first_failure: {policy}\n"
     story.at(TEST).stacks.fail_next.append("no such role")
     assert story.release("one") == "failed"
     assert not story.at(TEST).stacks.state("hello-test").exists
@@ -466,7 +466,7 @@ def test_weights_that_aws_shows_for_a_moment_are_no_reason_to_stop(live: Story) 
             try:
                 return task()
             finally:
-                if live.rollout(2).foreign:
+                if live.rollout(2).changed_by_others:
                     aliases.set("hello-prod-Hello", "live", "1", {"2": 0.1})
 
         live.machines.do = do
@@ -475,7 +475,7 @@ def test_weights_that_aws_shows_for_a_moment_are_no_reason_to_stop(live: Story) 
 
     live.machines.while_baking = pass_by
     assert live.release("two") == "succeeded"
-    assert live.rollout(2).foreign == ""
+    assert live.rollout(2).changed_by_others == ""
     assert live.serves() == ALL_ON_2
 
 

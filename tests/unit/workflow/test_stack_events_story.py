@@ -8,12 +8,13 @@ import pytest
 
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import ServiceRefused, ServiceUnavailable
+from tidegate.core.insight.release_view import release_view
+from tidegate.core.insight.views import OperationView
+from tidegate.core.model.record import StackLog
 from tidegate.core.ports import StackEvent
-from tidegate.core.record import StackLog
-from tidegate.core.view import OperationView, release_view
-from tidegate.core.workflow import follow as following
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.scene import open_scene
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.target import stack_log as following
+from tidegate.core.workflow.target.context import open_context
 
 STACK_EVENTS = "Stack State Change"
 
@@ -102,7 +103,7 @@ def test_a_look_that_sees_nothing_new_writes_nothing(canary: Story) -> None:
     assert canary.release("two") == "succeeded"
     before, count = log(canary, 2, "deploy"), len(canary.world.bus.events)
 
-    following.follow(open_scene(canary.ports, canary.ref(2)), "deploy")
+    following.follow(open_context(canary.ports, canary.ref(2)), "deploy")
 
     assert log(canary, 2, "deploy") == before
     assert len(canary.world.bus.events) == count
@@ -144,7 +145,7 @@ def test_the_log_of_a_large_stack_stays_small(
     begun = [replace(event, id=f"new-{event.id}", status=statuses[0]) for event in crowd[:500]]
     monkeypatch.setattr(canary.at(PROD).stacks, "events", lambda *_: [*crowd, *begun])
 
-    following.follow(open_scene(canary.ports, canary.ref(2)), "deploy")
+    following.follow(open_context(canary.ports, canary.ref(2)), "deploy")
 
     kept = log(canary, 2, "deploy")
     assert kept.seen > 1500

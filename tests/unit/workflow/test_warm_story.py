@@ -6,12 +6,13 @@ import pytest
 
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import LockLost, ServiceUnavailable
+from tidegate.core.model.record import Live, Lock, Preview, RolloutPhase
 from tidegate.core.ports import AliasRef, Allocation, Warmth
-from tidegate.core.record import Live, Lock, Preview, RolloutPhase
-from tidegate.core.workflow import warm
-from tidegate.core.workflow.guard import GRACE, guard
-from tidegate.core.workflow.items import find
-from tidegate.core.workflow.operate import Operator, abort
+from tidegate.core.workflow.guardian.guard import GRACE, guard
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import find
+from tidegate.core.workflow.rollout import warm
 from tidegate.testing.capacity import MemoryCapacity
 
 HELLO, BYE = "hello-prod-Hello", "hello-prod-Bye"

@@ -23,19 +23,21 @@ from tidegate.core.errors import (
     ReleaseStopped,
     TidegateError,
 )
+from tidegate.core.model.record import Live, ReleasePhase, RolloutPhase
 from tidegate.core.ports import Ports
-from tidegate.core.record import Live, ReleasePhase, RolloutPhase
-from tidegate.core.workflow.alarm import Alarm, hear_alarm
-from tidegate.core.workflow.deploy import finish
-from tidegate.core.workflow.guard import GRACE, guard
-from tidegate.core.workflow.items import again_when, find
-from tidegate.core.workflow.lock import read_lock
-from tidegate.core.workflow.operate import Operator, abort, set_weight
-from tidegate.core.workflow.release import settle_release
-from tidegate.core.workflow.restore import restore_traffic
-from tidegate.core.workflow.scene import RolloutRef
-from tidegate.core.workflow.shift import tick
-from tidegate.core.workflow.stage import settle_stage
+from tidegate.core.workflow.guardian.guard import GRACE, guard
+from tidegate.core.workflow.operator.aborts import abort
+from tidegate.core.workflow.operator.controls import set_weight
+from tidegate.core.workflow.operator.requests import Operator
+from tidegate.core.workflow.records import again_when, find
+from tidegate.core.workflow.release.lock import read_lock
+from tidegate.core.workflow.release.settle import settle_release
+from tidegate.core.workflow.rollout.deploy import finish
+from tidegate.core.workflow.rollout.on_alarm import Alarm, on_alarm
+from tidegate.core.workflow.rollout.restore import restore_traffic
+from tidegate.core.workflow.rollout.shift import tick
+from tidegate.core.workflow.stage.settle import settle_stage
+from tidegate.core.workflow.target.context import RolloutRef
 from tidegate.testing.faults import Faults
 from tidegate.testing.machines import failed
 from tidegate.testing.retries import Crash
@@ -71,7 +73,7 @@ class Meeting:
             )
 
     def alarm(self, ports: Ports) -> None:
-        hear_alarm(ports, Alarm("HelloErrors", PROD, self.story.world.clock.now()))
+        on_alarm(ports, Alarm("HelloErrors", PROD, self.story.world.clock.now()))
 
     def abort(self, ports: Ports) -> None:
         said = abort(ports, Operator("ada"), "hello-2", "wrong prices")

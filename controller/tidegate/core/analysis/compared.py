@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tidegate.core.analysis.errors import (
-    Weighed,
-    chance_of,
-    comparison,
-    perhaps_chance,
-    weigh,
-)
-from tidegate.core.analysis.words import plain, rated, standing
-from tidegate.core.plan import ComparedPolicy, WorseWhen
+from tidegate.core.analysis.errors import Weighed, chance_of, comparison, perhaps_chance, weigh
+from tidegate.core.analysis.phrasing import plain, rated, standing
+from tidegate.core.model.plan import ComparedPolicy, WorseWhen
+from tidegate.core.model.record import Evidence, Judgement
 from tidegate.core.ports import Bin, Compared, Counts, PairBins
-from tidegate.core.record import Evidence, Judgement
 
 _DOES = {WorseWhen.MORE: "has", WorseWhen.FEWER: "lacks"}
 

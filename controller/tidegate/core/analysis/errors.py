@@ -6,11 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tidegate.core.analysis.words import odds, plain, rated, standing
-from tidegate.core.plan import ErrorPolicy
-from tidegate.core.ports import Counts, PairBins
-from tidegate.core.record import Evidence, Judgement
-from tidegate.core.sequential import (
+from tidegate.core.analysis.phrasing import odds, plain, rated, standing
+from tidegate.core.analysis.sequential import (
     EXACT_BINS,
     HARMLESS_RATE,
     HARMLESS_RATIO,
@@ -23,6 +20,9 @@ from tidegate.core.sequential import (
     merged_stakes_of,
     stakes_of,
 )
+from tidegate.core.model.plan import ErrorPolicy
+from tidegate.core.model.record import Evidence, Judgement
+from tidegate.core.ports import Counts, PairBins
 
 FEWEST_ERRORS = 2
 """One failure is never proof, however small the weight was."""

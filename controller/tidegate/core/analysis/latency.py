@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tidegate.core.analysis.words import odds, standing
-from tidegate.core.plan import LatencyPolicy
-from tidegate.core.ports import LatencyBin, Observation, PairBins
-from tidegate.core.record import Evidence, Judgement
-from tidegate.core.sequential import (
+from tidegate.core.analysis.phrasing import odds, standing
+from tidegate.core.analysis.sequential import (
     EXACT_BINS,
     LATENCY_ODDS,
     Cell,
@@ -20,6 +17,9 @@ from tidegate.core.sequential import (
     merged_stakes_of,
     stakes_of,
 )
+from tidegate.core.model.plan import LatencyPolicy
+from tidegate.core.model.record import Evidence, Judgement
+from tidegate.core.ports import LatencyBin, Observation, PairBins
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tidegate.core.plan import MetricPolicy
+from tidegate.core.model.plan import MetricPolicy
+from tidegate.core.model.record import Judgement
 from tidegate.core.ports import MetricSeries, Observation
-from tidegate.core.record import Judgement
 
 _LATE = timedelta(minutes=3)  # so much later than Lambda's may the metrics of others come
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.core.plan import ReleaseRef
+from tidegate.core.model.plan import ReleaseRef
+from tidegate.core.model.record import Approval, AuditEntry, Release, Rollout, StackLog, Stage
 from tidegate.core.ports import Bus, StackEvent
-from tidegate.core.record import Approval, Deed, Release, Rollout, StackLog, Stage
 
 VERSION = "1"
 RELEASE = "Release State Change"
@@ -19,7 +19,7 @@ APPROVAL_DECIDED = "Approval Decided"
 OPERATOR = "Operator Asked"
 
 
-def tell_release(bus: Bus, release: Release) -> None:
+def publish_release(bus: Bus, release: Release) -> None:
     """The release has entered its phase."""
     detail = {
         "version": VERSION,
@@ -36,13 +36,13 @@ def tell_release(bus: Bus, release: Release) -> None:
     bus.publish(RELEASE, detail)
 
 
-def tell_stage(bus: Bus, release: ReleaseRef, stage: Stage) -> None:
+def publish_stage(bus: Bus, release: ReleaseRef, stage: Stage) -> None:
     """The stage has entered its phase."""
     said = {"phase": stage.phase, "error": stage.error, "cause": stage.cause}
     bus.publish(STAGE, {**_common(release, stage.name), **said})
 
 
-def tell_rollout(bus: Bus, release: ReleaseRef, rollout: Rollout) -> None:
+def publish_rollout(bus: Bus, release: ReleaseRef, rollout: Rollout) -> None:
     """The rollout has entered its phase, or the candidates have another weight."""
     detail = {
         **_common(release, rollout.stage),
@@ -57,7 +57,7 @@ def tell_rollout(bus: Bus, release: ReleaseRef, rollout: Rollout) -> None:
     bus.publish(ROLLOUT, detail)
 
 
-def tell_stack(bus: Bus, release: ReleaseRef, log: StackLog, event: StackEvent) -> None:
+def publish_stack(bus: Bus, release: ReleaseRef, log: StackLog, event: StackEvent) -> None:
     """CloudFormation has brought the stack into another status."""
     detail = {
         **_common(release, log.stage),
@@ -71,12 +71,12 @@ def tell_stack(bus: Bus, release: ReleaseRef, log: StackLog, event: StackEvent) 
     bus.publish(STACK, detail)
 
 
-def tell_approval_requested(bus: Bus, release: ReleaseRef, approval: Approval) -> None:
+def publish_approval_requested(bus: Bus, release: ReleaseRef, approval: Approval) -> None:
     """People are asked to decide on a stage."""
     bus.publish(APPROVAL_REQUESTED, {**_common(release, approval.stage), **_approval(approval)})
 
 
-def tell_approval_decided(bus: Bus, release: ReleaseRef, approval: Approval) -> None:
+def publish_approval_decided(bus: Bus, release: ReleaseRef, approval: Approval) -> None:
     """The request is decided, or nobody decided in time."""
     votes = [v.model_dump(mode="json", exclude={"proof", "seal"}) for v in approval.votes]
     detail = {
@@ -88,17 +88,17 @@ def tell_approval_decided(bus: Bus, release: ReleaseRef, approval: Approval) -> 
     bus.publish(APPROVAL_DECIDED, detail)
 
 
-def tell_operator(bus: Bus, deed: Deed) -> None:
+def publish_operator(bus: Bus, entry: AuditEntry) -> None:
     """An operator has asked something of a release."""
-    application, _, number = deed.release_id.rpartition("-")
+    application, _, number = entry.release_id.rpartition("-")
     detail = {
         "version": VERSION,
         "application": application,
-        "release": deed.release_id,
+        "release": entry.release_id,
         "number": int(number),
-        "verb": deed.verb,
-        "who": deed.who,
-        "reason": deed.reason,
+        "verb": entry.verb,
+        "who": entry.who,
+        "reason": entry.reason,
     }
     bus.publish(OPERATOR, detail)
 

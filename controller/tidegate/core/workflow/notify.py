@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegate.core.errors import NotFound, ServiceRefused, Transient
-from tidegate.core.notice import occasion_of, write_notice
-from tidegate.core.plan import Occasion, ReleaseRef, Target
+from tidegate.core.insight.notice import trigger_of, write_notice
+from tidegate.core.model.plan import ReleaseRef, Target, Trigger
+from tidegate.core.model.record import Approval, Notification, Preview, Rollout, RolloutPhase
 from tidegate.core.ports import Ports, Stacks
-from tidegate.core.record import Approval, Notification, Preview, Rollout, RolloutPhase
-from tidegate.core.workflow.items import find, plan_of, release_of, stage_plan
+from tidegate.core.workflow.records import find, plan_of, release_of, stage_plan
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PublishedEvent:
     """What an event of the bus says happened."""
 
     release: ReleaseRef
@@ -23,24 +23,24 @@ class Told:
     error: str = ""
 
     @property
-    def occasion(self) -> Occasion | None:
-        """What it is an occasion for."""
-        return Occasion.READY if self.phase is None else occasion_of(self.phase, self.error)
+    def trigger(self) -> Trigger | None:
+        """What it is a trigger of."""
+        return Trigger.READY if self.phase is None else trigger_of(self.phase, self.error)
 
 
-def notify(ports: Ports, told: Told) -> list[Notification]:
+def notify(ports: Ports, told: PublishedEvent) -> list[Notification]:
     """Send what the plan wants people to be told of this; what was sent is not sent again.
 
     A topic that refuses is recorded, and no obstacle for the others. Raises ``Transient`` when one
     may take the message later, after all were tried.
     """
-    occasion = told.occasion
-    if occasion is None:
+    trigger = told.trigger
+    if trigger is None:
         return []
     stage = stage_plan(plan_of(ports.ledger, told.release.id), told.stage)
     targets = [t for wave in stage.waves for t in wave if told.target in {"", t.id}]
-    wanted = [wanted for wanted in stage.notifications if occasion in wanted.events]
-    news = [_Message(told, occasion, target, w.topic) for target in targets for w in wanted]
+    wanted = [wanted for wanted in stage.notifications if trigger in wanted.events]
+    news = [_Message(told, trigger, target, w.topic) for target in targets for w in wanted]
     sent: list[Notification] = []
     later: list[Transient] = []
     for message in news:
@@ -57,8 +57,8 @@ def notify(ports: Ports, told: Told) -> list[Notification]:
 class _Message:
     """One message to one topic."""
 
-    told: Told
-    occasion: Occasion
+    told: PublishedEvent
+    trigger: Trigger
     target: Target
     topic: str
 
@@ -69,7 +69,7 @@ def _send_once(ports: Ports, message: _Message) -> list[Notification]:
         release_id=message.told.release.id,
         stage=message.told.stage,
         target=message.target.id,
-        occasion=message.occasion,
+        trigger=message.trigger,
         topic=message.topic,
         at=ports.clock.now(),
     )
@@ -86,10 +86,10 @@ def _send(ports: Ports, message: _Message) -> None:
     told, target = message.told, message.target
     here = {"release_id": told.release.id, "stage": told.stage, "target": target.id}
     rollout = find(ports.ledger, Rollout, **here)
-    ready = message.occasion is Occasion.READY
+    ready = message.trigger is Trigger.READY
     preview = find(ports.ledger, Preview, **here) if ready else None
     notice = write_notice(
-        message.occasion,
+        message.trigger,
         release_of(ports.ledger, told.release),
         told.stage,
         target,

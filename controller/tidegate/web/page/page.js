@@ -1,4 +1,4 @@
-// Shows the record, once a second; words and moods come from the server, which has them from the
+// Shows the record, once a second; words and severities come from the server, which has them from the
 // same place as the command line. All text goes in as text nodes, never as markup.
 
 const ICONS = {
@@ -38,16 +38,16 @@ function fill(element, attributes, children) {
   return element;
 }
 
-function bar(share, mood, wide = false) {
+function bar(share, severity, wide = false) {
   const full = h('i');
   full.style.width = `${share * 100}%`;
   return h('span', {
-    class: `bar ${mood} ${wide ? 'wide' : ''}`, role: 'meter',
+    class: `bar ${severity} ${wide ? 'wide' : ''}`, role: 'meter',
     'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(share * 100),
   }, full);
 }
 
-const mark = (mood, words) => h('span', { class: mood }, `${ICONS[mood]} ${words}`);
+const mark = (severity, words) => h('span', { class: severity }, `${ICONS[severity]} ${words}`);
 const card = (...children) => h('section', { class: 'card' }, ...children);
 
 // ---------------------------------------------------------------------------------------- words
@@ -96,8 +96,8 @@ function overview({ applications }) {
 }
 
 function underWay(release) {
-  return h('p', { class: `note ${release.mood}` },
-    h('a', { href: `#/releases/${release.id}` }, release.id), ' ', mark(release.mood, release.status),
+  return h('p', { class: `note ${release.severity}` },
+    h('a', { href: `#/releases/${release.id}` }, release.id), ' ', mark(release.severity, release.status),
     release.weight === null ? null
       : [' ', bar(release.weight, 'running'), ` ${percent(release.weight)}`],
     h('br'), h('span', { class: 'body' }, commit(release)));
@@ -119,7 +119,7 @@ function liveTable({ live, releases }) {
 function releaseTable(releases) {
   return h('div', { class: 'scroll' }, h('table', {}, releases.map((one) => h('tr', {},
     h('td', { class: 'tight' }, h('a', { href: `#/releases/${one.id}` }, one.id)),
-    h('td', { class: 'tight' }, mark(one.mood, one.status)),
+    h('td', { class: 'tight' }, mark(one.severity, one.status)),
     h('td', {}, commit(one)),
     h('td', { class: 'right faint' },
       one.over ? `${duration(seconds(one.started_at, one.at))} ago` : 'now')))));
@@ -128,16 +128,16 @@ function releaseTable(releases) {
 // -------------------------------------------------------------------------------------- release
 
 function release(one) {
-  document.title = `${ICONS[one.mood]} ${one.id} · Tidegate`;
+  document.title = `${ICONS[one.severity]} ${one.id} · Tidegate`;
   return [
     card(
       h('div', { class: 'head' },
-        h('h1', {}, `${one.id} `, mark(one.mood, one.status)),
+        h('h1', {}, `${one.id} `, mark(one.severity, one.status)),
         h('span', { class: 'faint' }, duration(seconds(one.started_at, one.ended_at || one.at)))),
       h('p', {}, commit(one), one.branch ? h('span', { class: 'faint' }, ` on ${one.branch}`) : null),
       path(one.tree),
-      one.next ? h('p', { class: `note ${one.mood}` }, h('span', { class: 'body' }, one.next)) : null,
-      one.why ? h('p', { class: `note ${one.mood}` }, h('span', { class: 'body' }, one.why)) : null,
+      one.next ? h('p', { class: `note ${one.severity}` }, h('span', { class: 'body' }, one.next)) : null,
+      one.why ? h('p', { class: `note ${one.severity}` }, h('span', { class: 'body' }, one.why)) : null,
       one.verbs.length
         ? h('div', { class: 'buttons' }, one.verbs.map((wish) => button(one, wish))) : null,
     ),
@@ -148,7 +148,7 @@ function release(one) {
 
 function path(root) {
   return h('ul', { class: 'path' },
-    root.children.map((node) => h('li', { class: node.mood }, `${ICONS[node.mood]} ${node.name}`)));
+    root.children.map((node) => h('li', { class: node.severity }, `${ICONS[node.severity]} ${node.name}`)));
 }
 
 function button(one, { verb, stage, shown }) {
@@ -162,7 +162,7 @@ function shift(rollout) {
     h('div', { class: 'head' },
       h('strong', {}, `${rollout.stage} ${rollout.target}`),
       h('span', { class: 'faint' }, `${rollout.strategy}, version ${rollout.versions.join(', ')}`)),
-    bar(rollout.weight, rollout.mood, true),
+    bar(rollout.weight, rollout.severity, true),
     h('p', {}, `${percent(rollout.weight)} of the live traffic goes to the candidate`),
     rollout.decisions.length > 1 ? h('div', { class: 'two' },
       h('div', {}, h('h2', {}, 'Weight, and share of requests that fail'), chart(rollout.decisions)),
@@ -172,13 +172,13 @@ function shift(rollout) {
 }
 
 function health(one) {
-  const mood = { healthy: 'good', unhealthy: 'bad' }[one.judgement] || 'waiting';
+  const severity = { healthy: 'good', unhealthy: 'bad' }[one.judgement] || 'waiting';
   const row = (name, look, failed, all) => h('tr', {},
     h('td', { class: look }, name), h('td', { class: 'right' }, count(all)),
     h('td', { class: 'right' }, count(failed)),
     h('td', { class: 'right' }, all ? percent(rate(failed, all)) : '–'));
   return [
-    h('h2', {}, 'Health ', mark(mood, one.judgement)),
+    h('h2', {}, 'Health ', mark(severity, one.judgement)),
     h('table', {},
       h('tr', {}, h('th', {}, ''), ['Requests', 'Failed', 'Share'].map(
         (name) => h('th', { class: 'right' }, name))),
@@ -207,7 +207,7 @@ function tree(root) {
   const walk = (node, before, own) => {
     rows.push(h('tr', {},
       h('td', {}, h('span', { class: 'kin' }, before + own), node.name),
-      h('td', {}, mark(node.mood, node.status)),
+      h('td', {}, mark(node.severity, node.status)),
       h('td', { class: 'faint' }, node.age_seconds === null ? '' : duration(node.age_seconds)),
       h('td', {}, [node.info, node.clock].filter(Boolean).join('  '))));
     const below = before + { '': '', '├─ ': '│  ', '└─ ': '   ' }[own];
@@ -243,7 +243,7 @@ function chart(newestFirst) {
   const line = (which) => rates
     .map((pair, index) => (pair[which] === null ? null : `${x(index)},${z(pair[which])}`))
     .filter(Boolean).join(' ');
-  const moods = { restore: 'bad', promote: 'good', 'set-weight': 'running' };
+  const severities = { restore: 'bad', promote: 'good', 'set-weight': 'running' };
   const label = (words, at, row, anchor = 'end') => s('text', { x: at, y: row, 'text-anchor': anchor }, words);
   return s('svg', { class: 'chart', viewBox: `0 0 ${width} ${top + bottom}`, role: 'img',
     'aria-label': 'The weight of the candidate and the failing share of both versions over time' },
@@ -257,8 +257,8 @@ function chart(newestFirst) {
   s('path', { class: 'weight', d: stairs }),
   s('polyline', { class: 'stable', points: line(1) }),
   s('polyline', { class: 'candidate', points: line(0) }),
-  points.map((one, index) => (moods[one.action]
-    ? s('circle', { class: `mark ${moods[one.action]}`, cx: x(index), cy: y(one.weight), r: 5 },
+  points.map((one, index) => (severities[one.action]
+    ? s('circle', { class: `mark ${severities[one.action]}`, cx: x(index), cy: y(one.weight), r: 5 },
       s('title', {}, `${one.action}: ${one.why}`)) : null)),
   label('0s', left, top + bottom - 2, 'start'),
   label(duration(span / 1000), width - 8, top + bottom - 2),

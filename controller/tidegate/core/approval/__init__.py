@@ -1,0 +1,1 @@
+"""Who somebody is, who wrote what a release brings, and whose votes count."""

@@ -1,0 +1,1 @@
+"""The guardian: makes traffic safe where an execution ended before its work did."""

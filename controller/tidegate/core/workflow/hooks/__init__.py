@@ -1,0 +1,1 @@
+"""Validation hooks: run at once, or answered later by an event."""

@@ -1,8 +1,0 @@
-"""CodeBuild of the embedded AWS: builds run as processes of this machine.
-
-Projects stay with ministack; what concerns builds and their reports is answered here.
-"""
-
-from tidegate.local.codebuild.service import CodeBuild
-
-__all__ = ["CodeBuild"]

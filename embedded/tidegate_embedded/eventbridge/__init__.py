@@ -1,0 +1,1 @@
+"""EventBridge: ministack's buses, with the services' own events and buses of other accounts."""
