@@ -67,7 +67,7 @@ fix: $(STAMP) ## Format, and mend what the linter can mend
 
 .PHONY: test
 test: $(STAMP) ## All tests, with coverage; the core must be at 100 %
-	pytest --numprocesses 2 --cov --cov-report=
+	pytest --numprocesses 3 --cov --cov-report=
 	coverage report --include 'controller/tidegate/core/*' --fail-under 100
 	coverage report --format total | xargs printf 'Coverage of everything, branches included: %s %%\n'
 

@@ -72,7 +72,9 @@ def concerns(statement: Mapping[str, Any], action: str, resource: str) -> bool:
     named = [matches(action, one.lower()) for one in listed(statement.get("Action", []))]
     others = listed(statement.get("NotAction", []))
     meant = any(named) or (bool(others) and not any(matches(action, o.lower()) for o in others))
-    return meant and any(matches(resource, one) for one in listed(statement["Resource"]))
+    # What is known only in a stack names resources of the stack, and none of these.
+    places = [one for one in listed(statement["Resource"]) if isinstance(one, str)]
+    return meant and any(matches(resource, one) for one in places)
 
 
 def passes(statements: list[Mapping[str, Any]], action: str, resource: str = "any") -> bool:
@@ -86,7 +88,8 @@ def named(statements: list[Mapping[str, Any]]) -> set[str]:
     return {action for one in allowed for action in listed(one["Action"])}
 
 
-PASSING = {action for action in PUBLISHED if passes(boundary(), action)}
+BOUNDARY = boundary()
+PASSING = {action for action in PUBLISHED if passes(BOUNDARY, action)}
 
 GOT_THROUGH = (
     "cloudtrail:StopLogging",

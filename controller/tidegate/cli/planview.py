@@ -18,10 +18,12 @@ from tidegate.core.model.plan import (
     AdaptivePlan,
     ApprovalPlan,
     Checks,
+    ErrorPolicy,
     HookPlan,
     ManagedAlias,
     ReleasePlan,
     StagePlan,
+    TooFew,
     WhenFiringBefore,
 )
 from tidegate.core.model.record import SecurityLine
@@ -29,6 +31,12 @@ from tidegate.core.planning.arrival import Arrival, StepArrival
 from tidegate.core.planning.capacity import planned_warmth
 
 _SECURITY = STYLES[Severity.SECURITY]
+_AFTERWARDS = {
+    TooFew.PROMOTE: "then it is promoted",
+    TooFew.RESTORE: "then it is restored",
+    TooFew.PROBE: "probes are sent meanwhile, and then it is restored",
+    TooFew.HOLD: "then it waits for traffic, or for a person",
+}
 
 
 def draw_plan(
@@ -111,7 +119,8 @@ def _shift(stage: StagePlan, expected: Arrival | None) -> Iterator[tuple[str, st
     if expected and stage.strategy.splits:
         yield "", f"expected at {expected.requests_per_second:.3g} requests/s"
     if stage.strategy.splits:
-        yield "   goes back", _checks(stage.checks)
+        yield "   restores", _restores(stage.checks)
+        yield "   extends", _extends(stage.checks.errors)
         for number, policy in enumerate(stage.checks.metrics):
             before = ", or as before the shift" if policy.or_before else ""
             label = "" if number else "   watches"
@@ -148,33 +157,38 @@ def _share(weight: float) -> str:
     return text.percent(weight).rjust(6)
 
 
-def _checks(checks: Checks) -> str:
-    errors = checks.errors
-    words = [
-        f"when it is proven to fail more than stable (a false alarm: {text.percent(checks.alpha)})"
+def _restores(checks: Checks) -> str:
+    """What takes the traffic from the candidate."""
+    false_alarms = text.percent(checks.alpha)
+    reasons = [
+        f"the candidate is proven to fail more often than stable (false alarms: {false_alarms})"
     ]
     if checks.latency:
-        words.append(f"or to be slower by {text.percent(checks.latency.tolerance)}")
-    words += [
-        f"or to have {one.worse_when} of {one.name} than stable, by proof"
+        reasons.append(f"it is proven to be {text.percent(checks.latency.tolerance)} slower")
+    reasons += [
+        f"it is proven to have {one.worse_when} of {one.name} than stable"
         for one in checks.compared
     ]
     if checks.metrics:
-        words.append("or a metric is beyond its bounds")
+        reasons.append("a metric is out of its bounds")
     if checks.alarms:
-        words.append(f"or on alarm {', '.join(checks.alarms)}{_before(checks)}")
-    waits = (
-        f"it waits below {errors.min_samples} requests, or above"
-        f" {text.percent(errors.max_increase)} over stable,"
-        f" for {text.span(errors.extend_seconds)} more, and then: {errors.when_too_few}"
+        reasons.append(f"alarm {' or '.join(checks.alarms)} fires{_before(checks)}")
+    return f"when {', or '.join(reasons)}"
+
+
+def _extends(errors: ErrorPolicy) -> str:
+    """What makes a bake longer, and what follows when that does not help."""
+    return (
+        f"a bake by {text.span(errors.extend_seconds)} at most while the candidate has fewer than"
+        f" {errors.min_samples} requests, or fails {text.percent(errors.max_increase)} more often"
+        f" without proof; {_AFTERWARDS[errors.when_too_few]}"
     )
-    return f"{', '.join(words)}; {waits}"
 
 
 def _before(checks: Checks) -> str:
     if checks.when_firing_before is WhenFiringBefore.REFUSE:
-        return " (it does not begin while one fires)"
-    return " (unless it fired before)"
+        return " (no rollout begins while one does)"
+    return " and did not before"
 
 
 def _security(lines: Sequence[SecurityLine]) -> Group:

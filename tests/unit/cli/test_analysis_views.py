@@ -69,4 +69,4 @@ def test_plans_adaptive_weights_in_words() -> None:
     console.print(draw_plan(planned.model_copy(update={"stages": (prod,)}), ()))
     text = console.export_text()
     assert "from the weight that harms 10 requests at most (10 % or less)" in text
-    assert "or to be slower by 10 %" in text
+    assert "or it is proven to be 10 % slower" in text

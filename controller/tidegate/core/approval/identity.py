@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tidegate.core.errors import NotAllowedNow
 
@@ -86,8 +87,13 @@ def check_right(identity: Identity, rights: Iterable[str], application: str, ver
 
 def matches(name: str, pattern: str) -> bool:
     """Whether IAM takes the name for one that is meant: ``*`` is any text, ``?`` one character."""
+    return _compiled(pattern).fullmatch(name) is not None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
     signs = (_WILD.get(sign) or re.escape(sign) for sign in pattern)
-    return re.fullmatch("".join(signs), name, re.DOTALL) is not None
+    return re.compile("".join(signs), re.DOTALL)
 
 
 def subject_of(
