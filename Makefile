@@ -112,6 +112,10 @@ bench: $(STAMP) ## Measure the reaction and the Lambda endpoints; writes their s
 asl: $(STAMP) ## Build the state machines from statemachine/source
 	python tools/build_asl.py
 
+.PHONY: distribution
+distribution: $(STAMP) ## Wheels, checksums and notes in dist; TAG=v1.2.3 for a release
+	python tools/distribute.py $(if $(TAG),--tag $(TAG))
+
 .PHONY: schema
 schema: $(STAMP) ## Write the manifest's JSON Schema anew
 	python -c 'import json; from tidegate.core.model.manifest import manifest_schema; print(json.dumps(manifest_schema(), indent=2))' > docs/reference/tidegate.schema.json
