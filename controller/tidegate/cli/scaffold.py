@@ -20,6 +20,7 @@ from tidegate.build.template import Template, of_type, parse_template
 from tidegate.cli.insertion import Insertion, TemplateText
 from tidegate.core.errors import InputError
 from tidegate.core.model.artifact import TemplateDefaults
+from tidegate.core.model.manifest import manifest_schema
 from tidegate.core.model.strategy import NAMED
 from tidegate.core.template.clear_text import is_not_echoed
 
@@ -28,6 +29,7 @@ _HOOK: Final = "PreTrafficHook"
 _HOOK_FOLDER: Final = Path("hooks/pre_traffic")
 _TEST_FILE: Final = Path("tests/test_release.py")
 _LOCK_FILE: Final = Path("tests/requirements-release.txt")
+_SCHEMA_FILE: Final = "tidegate.schema.json"  # editors complete and check the manifest by it
 _RUNTIME: Final = "python3.12"
 _REFERENCE: Final = "{{resolve:secretsmanager:set-me}}"
 _STAGE_PARAMETERS: Final = ("Stage", "StageName", "Environment", "Env")
@@ -82,6 +84,7 @@ def scaffold(folder: Path, template: Path, application: str, places: list[Place]
     project = _Project(application, template, sam, expansion, hook)
     files = {
         Path("tidegate.yaml"): _manifest(project, places),
+        Path(_SCHEMA_FILE): f"{json.dumps(manifest_schema(), indent=2)}\n",
         _TEST_FILE: _tests(project, places),
         _LOCK_FILE: _lock(),
     }
@@ -148,6 +151,7 @@ def _manifest(project: _Project, places: list[Place]) -> str:
     hooks = f"hooks:\n  pre_traffic: [{project.hook}]\n\n" if project.hook else ""
     stages = "\n".join(_stage(project, place, last=place is places[-1]) for place in places)
     return (
+        f"# yaml-language-server: $schema={_SCHEMA_FILE}\n"
         "# How this application is released. `tidegate plan` shows what comes of it.\n"
         f"version: 1\napplication: {project.application}\ntemplate: {project.template.as_posix()}\n"
         f"\n{_MANIFEST_TESTS.replace('LOCK', _LOCK_FILE.as_posix())}\n{hooks}stages:\n{stages}"

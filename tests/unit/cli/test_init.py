@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import subprocess
@@ -17,7 +18,7 @@ from tidegate.build.loops import expand_loops
 from tidegate.build.template import parse_template, read_template
 from tidegate.cli.app import app
 from tidegate.cli.checking import make_offline_plan
-from tidegate.core.model.manifest import parse_manifest
+from tidegate.core.model.manifest import manifest_schema, parse_manifest
 from tidegate.core.planning.advice import advise
 
 ROOT = Path(__file__).parents[3]
@@ -219,6 +220,14 @@ def test_manifest_says_where_and_how(project: Project) -> None:
     assert prod.parameters["Environment"] == "prod"
     assert prod.approval
     assert prod.strategy
+
+
+def test_an_editor_finds_the_schema_that_the_manifest_announces(project: Project) -> None:
+    folder = project("plain")
+    assert init(folder).exit_code == 0
+    first = (folder / "tidegate.yaml").read_text("utf-8").splitlines()[0]
+    schema = folder / first.removeprefix("# yaml-language-server: $schema=")
+    assert json.loads(schema.read_text("utf-8")) == manifest_schema()
 
 
 def test_what_is_not_echoed_gets_a_reference(project: Project) -> None:
