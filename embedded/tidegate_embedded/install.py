@@ -30,11 +30,11 @@ class Installer:
     log: Path
 
     def controller(
-        self, target_accounts: Sequence[str], *, look_seconds: int = 1
+        self, target_accounts: Sequence[str], *, evaluation_seconds: int = 1
     ) -> dict[str, str]:
         """Build and deploy the controller. Returns the outputs of its stack.
 
-        ``look_seconds`` is the period of the metrics and the pause between two evaluations;
+        ``evaluation_seconds`` is the period of the metrics and the pause between two evaluations;
         it is a minute on AWS.
         """
         self._client("s3").create_bucket(
@@ -45,7 +45,7 @@ class Installer:
         parameters = {
             "TargetAccounts": ",".join(target_accounts),
             "ExternalId": _EXTERNAL_ID,
-            "ObservationPeriod": str(look_seconds),
+            "ObservationPeriod": str(evaluation_seconds),
             "PollSeconds": "1",
             "SlowPollSeconds": "5",
             "QueuePollSeconds": "5",

@@ -41,10 +41,10 @@ def test_many_runs_at_once_are_judged_as_the_product_judges_each(rate: float) ->
     seen = traffic(runs=5, minutes=60, rate=rate)
     vectorised = log_e(*(seen[..., column] for column in range(4)))
     for number, rows in enumerate(seen):
-        for look in (1, 7, 60):
-            verdict = judge(Observation((pair("f", rows[:look]),)), Checks())
+        for evaluation in (1, 7, 60):
+            verdict = judge(Observation((pair("f", rows[:evaluation]),)), Checks())
             expected = verdict.evidence[0].log_e
-            assert vectorised[number, look - 1] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+            assert vectorised[number, evaluation - 1] == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("cell", [c for c in CELLS if c.name == "all fail"], ids=str)

@@ -112,15 +112,15 @@ def ask(request: Callable[[], object]) -> None:
         return
 
 
-def at_look(number: int, act: Callable[[Story, RolloutRef], None]) -> Prepare:
+def at_evaluation(number: int, act: Callable[[Story, RolloutRef], None]) -> Prepare:
     """Something happens while the candidate bakes for this time, in prod."""
 
     def prepare(story: Story) -> None:
-        looks = count(1)
+        evaluations = count(1)
 
         def bake(ref: RolloutRef, seconds: int) -> None:
             story.serve(ref, seconds)
-            if ref.stage == "prod" and next(looks) == number:
+            if ref.stage == "prod" and next(evaluations) == number:
                 act(story, ref)
 
         story.machines.while_baking = bake
@@ -186,10 +186,10 @@ def finish_fails(story: Story) -> None:
 
 def metrics_stop(story: Story) -> None:
     """After the first evaluation nobody knows any more how requests end."""
-    looks = count(1)
+    evaluations = count(1)
 
     def bake(ref: RolloutRef, seconds: int) -> None:
-        if ref.stage != "prod" or next(looks) == 1:
+        if ref.stage != "prod" or next(evaluations) == 1:
             story.serve(ref, seconds // 10)
 
     story.machines.while_baking = bake
@@ -220,7 +220,7 @@ def go_back_now(story: Story) -> None:
 
 def watched_twice(story: Story) -> None:
     """Two looks fill the history of an execution: fresh ones go on."""
-    story.machines.looks = 2
+    story.machines.evaluations = 2
 
 
 def _alarm(story: Story, ref: RolloutRef) -> None:
@@ -266,7 +266,7 @@ def _break_the_stack_of_a_bad_candidate(story: Story, ref: RolloutRef) -> None:
 
 def jump(seconds: float) -> Prepare:
     """The clock jumps while traffic is split."""
-    return at_look(1, lambda story, ref: story.world.clock.advance(seconds))
+    return at_evaluation(1, lambda story, ref: story.world.clock.advance(seconds))
 
 
 def rejected(story: Story) -> None:
@@ -318,9 +318,11 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "first-deployment-refused": Scenario(nothing_live, hook_fails("Pre")),
     "nothing-to-deploy": Scenario(canary, good, code="one"),
     "unhealthy": Scenario(canary, unhealthy),
-    "alarm-fires": Scenario(two_stages, at_look(2, _alarm)),
-    "alarm-rings": Scenario(two_stages, at_look(2, _ring)),
-    "alarm-rings-at-touched-aliases": Scenario(two_stages, at_look(2, _ring_at_touched_aliases)),
+    "alarm-fires": Scenario(two_stages, at_evaluation(2, _alarm)),
+    "alarm-rings": Scenario(two_stages, at_evaluation(2, _ring)),
+    "alarm-rings-at-touched-aliases": Scenario(
+        two_stages, at_evaluation(2, _ring_at_touched_aliases)
+    ),
     "alarm-flaps": Scenario(two_stages, alarm_flaps),
     "metrics-stop": Scenario(two_stages, metrics_stop),
     "refused-before-traffic": Scenario(canary, hook_fails("Pre")),
@@ -333,12 +335,14 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "warm-by-its-alias-refused-after-traffic": Scenario(held_by_an_alias, hook_fails("Post")),
     "stack-fails": Scenario(canary, stack_fails),
     "finish-fails": Scenario(canary, finish_fails),
-    "stack-breaks-while-split": Scenario(canary, at_look(1, _break_the_stack), needs_a_person=True),
-    "stack-breaks-while-split-unhealthy": Scenario(
-        canary, at_look(1, _break_the_stack_of_a_bad_candidate), needs_a_person=True
+    "stack-breaks-while-split": Scenario(
+        canary, at_evaluation(1, _break_the_stack), needs_a_person=True
     ),
-    "aborted": Scenario(canary, at_look(1, _abort)),
-    "aborted-at-the-second-step": Scenario(two_stages, at_look(4, _abort)),
+    "stack-breaks-while-split-unhealthy": Scenario(
+        canary, at_evaluation(1, _break_the_stack_of_a_bad_candidate), needs_a_person=True
+    ),
+    "aborted": Scenario(canary, at_evaluation(1, _abort)),
+    "aborted-at-the-second-step": Scenario(two_stages, at_evaluation(4, _abort)),
     "rejected": Scenario(two_stages, rejected),
     "nobody-decides": Scenario(two_stages, nobody_decides),
     "traffic-goes-back": Scenario(two_stages, two_live, act=go_back_now),

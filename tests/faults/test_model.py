@@ -71,7 +71,7 @@ class World(RuleBasedStateMachine):
             while_waiting=lambda ref, stage: self._wait(rate_limit),
             while_baking=self.story.serve,
             polls=300,
-            looks=5,
+            evaluations=5,
         )
         artifact = self.story.application.build(f"code {self.started}")
         arn = self.story.next_execution()

@@ -85,7 +85,7 @@ def wire(settings: Settings, session: boto3.Session) -> Ports:
         clock=clock,
         executions=StepFunctionsExecutions(states, settings.release_machine),
         seals=KmsSeals(lambda: clients.make("kms"), settings.seal_key),
-        look_seconds=settings.observation_seconds,
+        evaluation_seconds=settings.observation_seconds,
     )
 
 

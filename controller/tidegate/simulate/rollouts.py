@@ -19,7 +19,7 @@ from tidegate.core.ports import AliasRef, Bin, Counts, Observation, Pair, PairBi
 from tidegate.simulate.traffic import Profile, poisson
 
 MINUTE = 60
-LOOK_SECONDS = 60
+EVALUATION_SECONDS = 60
 BASELINE_SECONDS = 60 * MINUTE  # of traffic that is known before the shift
 PUBLISHED_AFTER_SECONDS = 60  # from the end of a minute
 
@@ -148,8 +148,8 @@ def run_rollout(policy: Policy, scenario: Scenario, chance: random.Random) -> Ru
     passed = 0.0
     while passed < scenario.longest_seconds:
         now = _BEGIN + timedelta(seconds=passed)
-        look = Evaluation(rollout, users.observe(passed), (), now)
-        verdict, action = evaluate(policy, look)
+        evaluation = Evaluation(rollout, users.observe(passed), (), now)
+        verdict, action = evaluate(policy, evaluation)
         match action:
             case Promote():
                 users.promote()
@@ -157,7 +157,7 @@ def run_rollout(policy: Policy, scenario: Scenario, chance: random.Random) -> Ru
             case Restore():
                 worse = verdict.judgement is Judgement.UNHEALTHY
                 return Run(Ending.CAUGHT if worse else Ending.GIVEN_UP, passed, users.harmed)
-        rollout = rollout.model_copy(update=moved(look, verdict, action))
+        rollout = rollout.model_copy(update=moved(evaluation, verdict, action))
         probes = policy.checks.errors.probe
         if isinstance(action, Hold) and action.probe and probes:
             users.probe(passed, probes)
@@ -168,4 +168,4 @@ def run_rollout(policy: Policy, scenario: Scenario, chance: random.Random) -> Ru
 
 def _wait(action: SetWeight | Hold) -> float:
     wait = action.bake if isinstance(action, SetWeight) else action.wait
-    return max(1.0, min(wait.total_seconds(), LOOK_SECONDS))
+    return max(1.0, min(wait.total_seconds(), EVALUATION_SECONDS))

@@ -14,15 +14,15 @@ _Place = tuple[str, str]  # function, and version or name of the alias
 
 @dataclass
 class MemoryCapacity:
-    """Allocations that are in progress for ``looks`` looks; versions that are active, or not yet.
+    """Allocations that are in progress for ``polls`` polls; versions that are active, or not yet.
 
     ``failing`` maps versions to why what is allocated to them fails, ``limits`` functions to what
-    they may have in all, ``sleeping`` versions to how many looks they take to become active, and
+    they may have in all, ``sleeping`` versions to how many polls they take to become active, and
     ``broken`` to why they never will.
     """
 
     functions: MemoryFunctions
-    looks: int = 1
+    polls: int = 1
     failing: dict[_Place, str] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     sleeping: dict[_Place, int] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class MemoryCapacity:
 
     def __post_init__(self) -> None:
         self._asked: dict[_Place, int] = {}
-        self._looks_left: dict[_Place, int] = {}
+        self._polls_left: dict[_Place, int] = {}
 
     def allocations(self, function: str) -> Mapping[str, Allocation]:
         """Each look brings what is in progress nearer to its end."""
@@ -47,7 +47,7 @@ class MemoryCapacity:
             raise WarmUpFailed(f"{function} may have {self.limits[function]} in all.")
         if self._asked.get(place) != executions:
             self._asked[place] = executions
-            self._looks_left[place] = self.looks
+            self._polls_left[place] = self.polls
         self.most[function] = max(self.most.get(function, 0), others + executions)
 
     def release(self, function: str, qualifier: str) -> None:
@@ -75,8 +75,8 @@ class MemoryCapacity:
         executions = self._asked[place]
         if place in self.failing:
             return Allocation(executions, Warmth.FAILED, self.failing[place])
-        left = self._looks_left[place]
-        self._looks_left[place] = left - 1
+        left = self._polls_left[place]
+        self._polls_left[place] = left - 1
         return Allocation(executions, Warmth.IN_PROGRESS if left > 0 else Warmth.READY)
 
     def _check(self, function: str, qualifier: str) -> None:

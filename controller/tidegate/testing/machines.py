@@ -46,7 +46,7 @@ _FailureOutput = Mapping[str, str]
 _POLLS = 220
 _FIRST_POLLS = 20
 _SLOW_POLL_SECONDS = 30.0
-_LOOKS = 660
+_EVALUATIONS = 660
 _BUS = "arn:aws:events:eu-west-1:111111111111:event-bus/tidegate"
 
 
@@ -76,9 +76,9 @@ class Machines:
     while_baking: Callable[[RolloutRef, int], None] = _nothing
     while_a_hook_works: Callable[[RolloutRef, str, str], None] = _nothing
     tests: Callable[[str], str] = _pass
-    poll_seconds: float = 5.0  # of the first looks; then it is looked every now and then
+    poll_seconds: float = 5.0  # of the first polls; later ones come now and then
     polls: int = _POLLS
-    looks: int = _LOOKS  # of one execution of the rollout machine
+    evaluations: int = _EVALUATIONS  # of one execution of the rollout machine
     invoke: Callable[[Callable[[], Any]], Any] = _call  # runs one invocation of a task
     _secrets: Iterator[int] = field(default_factory=count)
 
@@ -217,7 +217,7 @@ class Machines:
         return True
 
     def _shift_until_promoted(self, ref: RolloutRef) -> bool:
-        for _ in range(self.looks):
+        for _ in range(self.evaluations):
             tick_result = self.do("Shift traffic", lambda: shift.tick(self.ports, ref))
             if tick_result["promoted"]:
                 return True
@@ -308,7 +308,7 @@ class Machines:
                 return
             seconds = self.poll_seconds if number < _FIRST_POLLS else _SLOW_POLL_SECONDS
             self.world.clock.advance(seconds)
-        raise TookTooLong(f"Not done after {self.polls} looks.")
+        raise TookTooLong(f"Not done after {self.polls} polls.")
 
 
 class _AnsweredError(TidegateError):

@@ -285,7 +285,7 @@ class MemoryWorld:
     clock: SettableClock = field(default_factory=SettableClock)
     executions: MemoryExecutions = field(default_factory=MemoryExecutions)
     seals: MemorySeals = field(default_factory=MemorySeals)
-    look_seconds: int = 60
+    evaluation_seconds: int = 60
 
     def __post_init__(self) -> None:
         self.targets = MemoryTargets(self.artifacts)
@@ -301,5 +301,5 @@ class MemoryWorld:
             clock=self.clock,
             executions=self.executions,
             seals=self.seals,
-            look_seconds=self.look_seconds,
+            evaluation_seconds=self.evaluation_seconds,
         )

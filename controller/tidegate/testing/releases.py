@@ -82,7 +82,7 @@ class ReleaseRun:
     error: str
     cause: str
     plan: ReleasePlan
-    looks: tuple[Evaluation, ...]
+    evaluations: tuple[Evaluation, ...]
     hooks: tuple[HookOutcome, ...]
     serving: Mapping[str, Mapping[str, str]]  # stage -> logical id -> "stable" or "candidate"
     took: timedelta
@@ -95,7 +95,7 @@ class ReleaseRun:
 
     def weights(self, stage: str) -> list[float]:
         """The weights that the candidate had in a stage, each once, in their order."""
-        seen = [look.weight for look in self.looks if look.stage == stage]
+        seen = [evaluation.weight for evaluation in self.evaluations if evaluation.stage == stage]
         return list(dict.fromkeys(seen))
 
 
@@ -341,7 +341,7 @@ class _Rehearsal:
             error=release.error,
             cause=release.cause,
             plan=self.plan,
-            looks=tuple(
+            evaluations=tuple(
                 Evaluation(i.at, i.stage, i.target, i.action, i.weight)
                 for i in items
                 if isinstance(i, Tick)

@@ -78,11 +78,11 @@ class _Made:
 
 @dataclass
 class MemoryStacks:
-    """Stacks whose operations end when they are looked at ``looks`` times."""
+    """Stacks whose operations end when they were polled ``polls`` times."""
 
     artifacts: Artifacts
     functions: MemoryFunctions
-    looks: int = 1
+    polls: int = 1
     fail_next: list[str] = field(default_factory=list)  # reasons of operations that are to fail
     refuse_rollback: bool = False  # a failed update cannot be rolled back either
     operation_of_others: bool = False  # somebody else works on every stack
@@ -92,7 +92,7 @@ class MemoryStacks:
         self._stacks: dict[str, _Stack] = {}
         self._made: dict[str, _Made] = {}
         self._tokens: set[str] = set()
-        self._pending: dict[str, tuple[int, str]] = {}  # looks left, status to come
+        self._pending: dict[str, tuple[int, str]] = {}  # polls left, status to come
 
     def preview(self, spec: StackSpec, token: str) -> ChangeSet | None:
         """Computed at the second call with the same token."""
@@ -164,7 +164,7 @@ class MemoryStacks:
         stack.reason = self.fail_next.pop(0) if failing else ""
         stack.status, stack.token = "DELETE_IN_PROGRESS", token
         stack.tell(stack_name, _STACK, stack.status)
-        self._pending[stack_name] = (self.looks, "DELETE_FAILED" if failing else "DELETE_COMPLETE")
+        self._pending[stack_name] = (self.polls, "DELETE_FAILED" if failing else "DELETE_COMPLETE")
 
     def overtake(self, stack_name: str, status: str, reason: str) -> None:
         """Somebody else worked on the stack, and left it so."""
@@ -209,7 +209,7 @@ class MemoryStacks:
             ended = f"{verb}_COMPLETE"
             stack.resources = self._make(stack, template, spec.parameters)
             stack.template, stack.spec = template, spec
-        self._pending[spec.stack_name] = (self.looks, ended)
+        self._pending[spec.stack_name] = (self.polls, ended)
 
     def _progress(self, stack_name: str) -> None:
         if stack_name not in self._pending:

@@ -254,11 +254,11 @@ class ChangeEvents:
 def evaluate_alarms(patches: Patches, evaluator: AlarmEvaluator, events: ChangeEvents) -> None:
     """Let `evaluator` decide in ministack's place, and `events` hear of every change."""
 
-    def look_soon(*_: object) -> None:
+    def evaluate_soon(*_: object) -> None:
         evaluator.wake()
 
-    patches.replace(cloudwatch, "_evaluate_alarm", lambda _: look_soon)
-    patches.replace(cloudwatch, "_evaluate_all_alarms", lambda _: look_soon)
+    patches.replace(cloudwatch, "_evaluate_alarm", lambda _: evaluate_soon)
+    patches.replace(cloudwatch, "_evaluate_all_alarms", lambda _: evaluate_soon)
     patches.replace(cloudwatch, "_record_history", lambda own: _recording(own, events))
     patches.replace(cloudwatch, "_put_metric_alarm", _putting)
     patches.replace(provisioners, "_cw_metric_alarm_record", _reading_template)

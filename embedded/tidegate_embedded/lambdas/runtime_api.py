@@ -19,7 +19,7 @@ from tidegate.web import loopback
 _HOST: Final = "127.0.0.1"
 _CHUNK_BYTES: Final = 1 << 16
 _MAX_OUTPUT_BYTES: Final = 8 << 20
-_LOOK_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.02
 
 
 class RuntimeGoneError(Exception):
@@ -92,17 +92,17 @@ class RuntimeApi:
         RuntimeGoneError
             The process ended.
         """
-        next_look = time.monotonic() + _LOOK_SECONDS
+        next_poll = time.monotonic() + _POLL_SECONDS
         while not self._calls:
             if self._gone:
                 raise RuntimeGoneError
             now = time.monotonic()
             if now >= deadline:
                 raise TimeoutError
-            if now >= next_look:
+            if now >= next_poll:
                 look()
-                next_look = now + _LOOK_SECONDS
-            for key, _ in self._selector.select(min(deadline, next_look) - now):
+                next_poll = now + _POLL_SECONDS
+            for key, _ in self._selector.select(min(deadline, next_poll) - now):
                 handle: Callable[[], None] = key.data
                 handle()
         return self._calls.popleft()

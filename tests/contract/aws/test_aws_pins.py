@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contract.ports.stacks import LOOKS, Wait
+from contract.ports.stacks import POLLS, Wait
 from tidegate.aws.session import Clients
 from tidegate.aws.stacks import CloudFormationStacks, TemplateUrls
 from tidegate.build.artifact import build_and_upload
@@ -69,7 +69,7 @@ class Shop:
             parameters={},
             pins={PIN: pin},
         )
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             if made := self._stacks.preview(spec, f"{built.digest} {pin}"):
                 self._stacks.execute(made.id, "execute")
                 return self._settled()
@@ -77,7 +77,7 @@ class Shop:
         raise AssertionError("no change set")
 
     def _settled(self) -> StackState:
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             state = self._stacks.state("shop-prod")
             if not state.busy:
                 return state

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contract.ports.stacks import LOOKS, Wait
+from contract.ports.stacks import POLLS, Wait
 from support.applications import NAMES, make_application
 from tidegate.aws.aliases import LambdaAliases
 from tidegate.aws.capacity import LambdaCapacity
@@ -100,7 +100,7 @@ class Application:
             held=self._kept(built) if kept is None else kept,
         )
         self._deployments += 1
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             if made := self._stacks.preview(spec, f"deployment {self._deployments}"):
                 self._stacks.execute(made.id, f"execution {self._deployments}")
                 return self._settled()
@@ -124,7 +124,7 @@ class Application:
         }
 
     def _settled(self) -> StackState:
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             state = self._stacks.state(STACK)
             if not state.busy:
                 return state

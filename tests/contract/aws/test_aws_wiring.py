@@ -199,7 +199,7 @@ class TestConnect:
 
         ports = connect()
 
-        assert ports.look_seconds == 5
+        assert ports.evaluation_seconds == 5
         assert isinstance(ports.clock, SystemClock)
         assert connect() is ports
 

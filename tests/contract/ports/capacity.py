@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.ports.stacks import LOOKS, Wait
+from contract.ports.stacks import POLLS, Wait
 from tidegate.core.errors import NotFound, ServiceUnavailable, WarmUpFailed
 from tidegate.core.ports import Allocation, Capacity, VersionState, Warmth
 
@@ -18,7 +18,7 @@ class CapacityContract:
     @staticmethod
     def ready(capacity: Capacity, function: str, qualifier: str, wait: Wait) -> Allocation:
         """The allocation once it is no longer in progress."""
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             found = capacity.allocations(function)[qualifier]
             if found.warmth is not Warmth.IN_PROGRESS:
                 return found

@@ -1,7 +1,7 @@
 """What every way to CloudFormation does.
 
 A subclass gives the fixtures ``stacks``, ``specify`` (code -> ``StackSpec`` of one stack whose
-template has a function ``Hello`` with that code) and ``wait`` (called between two looks).
+template has a function ``Hello`` with that code) and ``wait`` (called between two polls).
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from tidegate.core.ports import Change, ChangeSet, Stacks, StackSpec, StackState
 
 Specify = Callable[[str], StackSpec]
 Wait = Callable[[], None]
-LOOKS = 4_800
+POLLS = 4_800
 """Minutes, where the embedded AWS is waited for: only what hangs takes so long."""
 
 
 class StacksContract:
     def previewed(self, stacks: Stacks, spec: StackSpec, token: str, wait: Wait) -> ChangeSet:
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             change_set = stacks.preview(spec, token)
             if change_set is not None:
                 return change_set
             wait()
-        raise AssertionError(f"no change set after {LOOKS} looks")
+        raise AssertionError(f"no change set after {POLLS} polls")
 
     def settled(self, stacks: Stacks, name: str, wait: Wait) -> StackState:
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             state = stacks.state(name)
             if not state.busy:
                 return state
             wait()
-        raise AssertionError(f"still busy after {LOOKS} looks")
+        raise AssertionError(f"still busy after {POLLS} polls")
 
     def create(self, stacks: Stacks, spec: StackSpec, wait: Wait) -> StackState:
         made = self.previewed(stacks, spec, "create", wait)

@@ -62,7 +62,7 @@ HELLO = AliasRef("hello-prod-Hello", "live")
 
 def befall(story: Story, fate: Fate) -> None:
     """Let all of it happen at its time."""
-    place, looks = story.at(PROD), iter(range(1, 1000))
+    place, evaluations = story.at(PROD), iter(range(1, 1000))
     story.error_rates["2"] = fate.error_rate
     # A reason makes an operation fail, in the order of the operations; "" lets one through.
     place.stacks.fail_next += ["no" if fails else "" for fails in fate.stack_fails]
@@ -72,10 +72,10 @@ def befall(story: Story, fate: Fate) -> None:
 
     def bake(ref: RolloutRef, seconds: int) -> None:
         story.serve(ref, seconds)
-        look = next(looks)
-        if look == fate.aborted_at:
+        evaluation = next(evaluations)
+        if evaluation == fate.aborted_at:
             abort(story.ports, Operator("ada"), ref.release.id)
-        if look == fate.broken_at:
+        if evaluation == fate.broken_at:
             place.aliases.broken[HELLO] = OSError("throttled")
 
     story.machines.while_baking = bake

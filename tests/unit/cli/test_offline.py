@@ -64,7 +64,7 @@ def test_validate_names_application_and_stages(example: Path) -> None:
             "strategy: al-at-once",
             "stages[0].strategy",
         ),
-        ("tidegate.yaml", "weight: 50%", "weight: 5%", ":42: stages[1]"),
+        ("tidegate.yaml", "weight: 50%", "weight: 5%", ":43: stages[1]"),
         ("tidegate.yaml", "functions/template.yaml\n\n", "nowhere.yaml\n\n", "nowhere.yaml"),
         ("tidegate.yaml", "[PreTrafficHook]", "[PreTraficHook]", "PreTraficHook"),
         ("functions/template.yaml", "AutoPublishAlias: live", "Timeout: 5", "AutoPublishAlias"),

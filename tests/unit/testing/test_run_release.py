@@ -59,7 +59,7 @@ def test_time_passes_on_the_clock_of_the_test() -> None:
     ran = run(clock=clock)
     assert timedelta(minutes=20) < ran.took < timedelta(minutes=30)  # two bakes of ten minutes
     assert clock.now() >= datetime(2030, 1, 1, tzinfo=UTC) + ran.took
-    assert ran.looks[0].at.year == 2030
+    assert ran.evaluations[0].at.year == 2030
 
 
 def test_errors_of_the_candidate_bring_the_stable_version_back() -> None:
@@ -67,7 +67,7 @@ def test_errors_of_the_candidate_bring_the_stable_version_back() -> None:
     assert (ran.phase, ran.error) == ("failed", "Unhealthy")
     assert ran.serving["prod"] == STABLE["prod"]
     assert ran.weights("prod") == [0.1]
-    assert ran.looks[-1].action == "restore"
+    assert ran.evaluations[-1].action == "restore"
 
 
 def test_errors_may_depend_on_the_weight() -> None:
@@ -168,7 +168,7 @@ def test_test_that_fails_ends_it() -> None:
 def test_first_deployment_has_nothing_to_shift() -> None:
     ran = run(first=True, hooks={"PreTrafficHook": PRE}, functions={"HelloFunction": HELLO})
     assert ran.succeeded
-    assert ran.looks == ()
+    assert ran.evaluations == ()
     bad = run(first=True, hooks={"PreTrafficHook": PRE}, functions={"HelloFunction": says_bye})
     assert bad.phase == "failed"
     assert bad.serving["test"] == {"HelloFunction": "nothing"}
@@ -219,7 +219,7 @@ def test_regions_that_differ_at_the_end_are_mixed(project: Callable[[str], Path]
         hooks={},
         traffic=Traffic(requests_per_second=10),
     )
-    assert {look.target for look in ran.looks} == {
+    assert {one.target for one in ran.evaluations} == {
         "333333333333/eu-west-1",
         "333333333333/us-east-1",
     }

@@ -100,11 +100,11 @@ def test_tick_that_died_between_two_aliases_is_completed_by_the_next() -> None:
     story.release("one")
     seen = []
 
-    def look(ref: object, seconds: int) -> None:
+    def evaluation(ref: object, seconds: int) -> None:
         seen.append(story.serves())
         story.serve(ref, seconds)
 
-    story.machines.while_baking = look
+    story.machines.while_baking = evaluation
     aliases = story.at(PROD).aliases
     write = MemoryAliases.write
 

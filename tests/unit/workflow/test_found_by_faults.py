@@ -116,6 +116,6 @@ def test_fresh_execution_does_not_judge_the_deployment_again(live: Story) -> Non
 
 
 def test_rollout_goes_on_in_fresh_executions_until_it_is_promoted(live: Story) -> None:
-    live.machines.looks = 1
+    live.machines.evaluations = 1
     assert live.release("two") == "succeeded"
     assert live.serves() == ALL_ON_2

@@ -276,10 +276,10 @@ class TestHold:
     def test_holds_without_traffic_until_a_person_ends_it(self, live: Story) -> None:
         checks = Checks(errors=ErrorPolicy(extend_seconds=0, when_too_few=TooFew.HOLD))
         with_policy(live, checks=checks)
-        looks = iter(range(60))
+        evaluations = iter(range(60))
 
         def silence(ref: object, seconds: int) -> None:
-            if next(looks) == 50:
+            if next(evaluations) == 50:
                 abort(live.ports, ANA, "hello-2", "nobody comes")
 
         live.machines.while_baking = silence
@@ -292,10 +292,10 @@ class TestHold:
     def test_goes_on_when_traffic_comes(self, live: Story) -> None:
         checks = Checks(errors=ErrorPolicy(extend_seconds=0, when_too_few=TooFew.HOLD))
         with_policy(live, checks=checks)
-        looks = iter(range(1000))
+        evaluations = iter(range(1000))
 
         def late(ref: object, seconds: int) -> None:
-            if next(looks) > 20:
+            if next(evaluations) > 20:
                 live.serve(ref, seconds)  # type: ignore[arg-type]
 
         live.machines.while_baking = late
@@ -493,9 +493,9 @@ class TestMemory:
             }
         )
         ticks[-1] = last.model_copy(update={"seen": seen})
-        (_, look) = list(recorded_evaluations(live.rollout(2), ticks))[-1]
-        assert look
-        latest = look.observation.pairs[0].bins[-1]
+        (_, evaluation) = list(recorded_evaluations(live.rollout(2), ticks))[-1]
+        assert evaluation
+        latest = evaluation.observation.pairs[0].bins[-1]
         assert (latest.stable.invocations, latest.candidate.errors) == (7, 2)
 
 

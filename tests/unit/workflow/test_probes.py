@@ -77,8 +77,8 @@ def test_both_versions_get_the_same_payloads_so_many_a_minute() -> None:
     first = sent[:12]
     assert [payload["n"] for name, payload in first if name.endswith(":1")] == [1, 2, 3] * 2
     assert [payload["n"] for name, payload in first if name.endswith(":2")] == [1, 2, 3] * 2
-    looks = [one.at for one in story.rollout(2).probes]
-    gaps = [(b - a).total_seconds() for a, b in pairwise(looks)]
+    evaluations = [one.at for one in story.rollout(2).probes]
+    gaps = [(b - a).total_seconds() for a, b in pairwise(evaluations)]
     assert min(gaps) >= 50
     assert {one.sent for one in story.rollout(2).probes} == {6}
 
@@ -160,12 +160,12 @@ def test_a_look_that_comes_early_sends_no_more() -> None:
     story = released(PAYLOADS)
     sent: list[int] = []
 
-    def look_twice(ref: Any, seconds: int) -> None:
+    def evaluate_twice(ref: Any, seconds: int) -> None:
         before = len(probes(story))
         tick(story.ports, ref)
         sent.append(len(probes(story)) - before)
 
-    story.machines.while_baking = look_twice
+    story.machines.while_baking = evaluate_twice
     story.release("two")
     assert len(story.rollout(2).probes) > 1
     assert set(sent) == {0}

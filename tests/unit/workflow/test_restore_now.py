@@ -108,12 +108,12 @@ def test_a_decision_whose_record_is_still_on_its_way_fails_the_bake(
 
 
 def test_what_was_decided_is_told_with_the_data_of_the_last_look(live: Story) -> None:
-    looks = [lambda: None, lambda: ring(live)]
+    evaluations = [lambda: None, lambda: ring(live)]
 
     def bake(ref: RolloutRef, seconds: int) -> None:
         live.serve(ref, seconds)
-        if ref.stage == "prod" and looks:
-            looks.pop(0)()
+        if ref.stage == "prod" and evaluations:
+            evaluations.pop(0)()
 
     live.machines.while_baking = bake
     assert live.release("two") == "failed"
@@ -520,10 +520,10 @@ def test_a_record_without_its_last_look_is_said() -> None:
 
 
 def test_a_look_after_it_says_why_it_goes_back(live: Story) -> None:
-    def look() -> None:
+    def evaluation() -> None:
         ring(live)
         with pytest.raises(Exception, match=WHY):
             tick(live.ports, live.ref(2))
 
-    at_the_first_bake(live, look)
+    at_the_first_bake(live, evaluation)
     assert live.release("two") == "failed"

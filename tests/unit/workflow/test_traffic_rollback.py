@@ -457,11 +457,11 @@ def test_what_cannot_be_put_is_said_and_done_by_the_guardian(two: Story) -> None
 
 def test_an_alias_that_moves_meanwhile_is_left_alone_and_said(two: Story) -> None:
     aliases = two.at(PROD).aliases
-    read, looks = aliases.read, []
+    read, evaluations = aliases.read, []
 
     def moved(ref: AliasRef) -> object:
-        looks.append(ref)
-        if ref == HELLO and looks.count(HELLO) == 2:
+        evaluations.append(ref)
+        if ref == HELLO and evaluations.count(HELLO) == 2:
             state = read(ref)
             aliases.write(ref, version="7", routes={}, expected_revision=state.revision)
         return read(ref)

@@ -116,24 +116,24 @@ def test_a_version_whose_snapshot_failed_goes_no_further(live: Story) -> None:
 
 
 def test_lambda_that_never_gets_ready_is_not_waited_for_for_ever(live: Story) -> None:
-    capacity(live).looks = 1000
+    capacity(live).polls = 1000
     assert live.release("two") == "failed"
     assert live.get(2).error == "TookTooLong"
     assert capacity(live).asked(HELLO) == {"1": 3}
 
 
 def test_an_abort_is_heard_while_lambda_works(live: Story) -> None:
-    capacity(live).looks = 1000
+    capacity(live).polls = 1000
     looked = []
     allocations = capacity(live).allocations
 
-    def look(function: str) -> object:
+    def ask(function: str) -> object:
         looked.append(function)
         if len(looked) == 8:
             abort(live.ports, Operator("bea"), "hello-2", "too slow")
         return allocations(function)
 
-    capacity(live).allocations = look
+    capacity(live).allocations = ask
     assert live.release("two") == "aborted"
     assert capacity(live).asked(HELLO) == {"1": 3}
 

@@ -17,9 +17,13 @@ from tidegate.core.text.quantities import write_duration, write_share
 LASTING = frozenset({"abort", "pause"})
 """Operator requests that hold until they are taken back; any other counts once for each rollout."""
 
-PAUSED_LOOK = timedelta(hours=1)  # a paused rollout is looked at as often as any, for its health
+PAUSED_INTERVAL = timedelta(
+    hours=1
+)  # a paused rollout is looked at as often as any, for its health
 EXTENSION_SLICE = timedelta(minutes=1)  # an extended bake is looked at again this soon
-LOOK = timedelta(minutes=1)  # how long an adaptive weight is held before it is thought over
+EVALUATION_INTERVAL = timedelta(
+    minutes=1
+)  # how long an adaptive weight is held before it is thought over
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def _asked(
     if request and rollout.weight < request.weight <= highest_weight(strategy):
         return _set_weight(strategy, rollout, request)
     if pause := operator_requests.get("pause"):
-        return Hold(PAUSED_LOOK, f"{_by(pause)} paused it")
+        return Hold(PAUSED_INTERVAL, f"{_by(pause)} paused it")
     return None
 
 
@@ -107,7 +111,9 @@ def highest_weight(strategy: StrategyPlan) -> float:
 def _set_weight(strategy: StrategyPlan, rollout: Rollout, request: OperatorRequest) -> SetWeight:
     """Any weight up to the plan's last one; the step is the last one that does not exceed it."""
     if strategy.adaptive is not None:
-        return SetWeight(request.weight, LOOK, f"{_by(request)} set the weight", rollout.step + 1)
+        return SetWeight(
+            request.weight, EVALUATION_INTERVAL, f"{_by(request)} set the weight", rollout.step + 1
+        )
     reached = [i for i, step in enumerate(strategy.steps) if step.weight <= request.weight]
     step = max([rollout.step, 0, *reached])
     bake = timedelta(seconds=strategy.steps[step].bake_seconds)
@@ -191,7 +197,9 @@ def _adapt(
 ) -> Action:
     if rollout.step < 0 or rollout.shifting_since is None:
         weight = first_weight(plan, verdict.requests_per_second)
-        return SetWeight(weight, LOOK, f"the shift begins, {_budget(plan, verdict)}", 0)
+        return SetWeight(
+            weight, EVALUATION_INTERVAL, f"the shift begins, {_budget(plan, verdict)}", 0
+        )
     at = f"at {write_share(rollout.weight)}"
     healthy = verdict.judgement is Judgement.HEALTHY
     if healthy and verdict.no_worse and rollout.weight >= plan.highest_weight:
@@ -204,8 +212,8 @@ def _adapt(
         return _extend(checks, left, at, verdict) or Promote(_unjudged(at, verdict))
     weight = next_weight(plan, verdict, rollout.weight)
     if is_another(plan, weight, rollout.weight):
-        return SetWeight(weight, LOOK, _budget(plan, verdict), rollout.step + 1)
-    return Hold(min(left, LOOK), f"watching {at}: {_reasons(verdict)}")
+        return SetWeight(weight, EVALUATION_INTERVAL, _budget(plan, verdict), rollout.step + 1)
+    return Hold(min(left, EVALUATION_INTERVAL), f"watching {at}: {_reasons(verdict)}")
 
 
 def _budget(plan: AdaptivePlan, verdict: Verdict) -> str:

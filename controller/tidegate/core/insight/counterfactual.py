@@ -42,10 +42,10 @@ class _Case:
     """A decision, and what it rested on."""
 
     policy: Policy
-    look: Evaluation
+    evaluation: Evaluation
 
     def outcome(self) -> Action:
-        return evaluate(self.policy, self.look)[1]
+        return evaluate(self.policy, self.evaluation)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ class _Lever:
     said: str = "with {setting} {value} instead of {present}"
 
 
-def counterfactuals(policy: Policy, look: Evaluation) -> tuple[Counterfactual, ...]:
+def counterfactuals(policy: Policy, evaluation: Evaluation) -> tuple[Counterfactual, ...]:
     """The changes that would each, alone, have turned this decision into another kind of action."""
-    case = _Case(policy, look)
+    case = _Case(policy, evaluation)
     decided = ACTION_NAMES[type(case.outcome())]
     return tuple(found for lever in _levers(case) for found in _turning_points(lever, decided))
 
@@ -165,7 +165,7 @@ def _of_compared(case: _Case, policy: ComparedPolicy) -> Iterator[_Lever]:
 
     setting = f"max_increase of {policy.name}"
     yield _Lever(setting, policy.max_increase, _SHARES, allowing, write_share)
-    seen = case.look.observation
+    seen = case.evaluation.observation
     pairs = next((one.pairs for one in seen.compared if one.name == policy.name), ())
     counted = [one.candidate for pair in pairs for one in pair.bins]
     events, total = sum(one.errors for one in counted), sum(one.invocations for one in counted)
@@ -189,7 +189,12 @@ def _of_compared(case: _Case, policy: ComparedPolicy) -> Iterator[_Lever]:
 def _of_metric(case: _Case, policy: MetricPolicy) -> Iterator[_Lever]:
     """A metric with bounds: they could lie at any value that was seen, and be shorter."""
     series = next(
-        (one.values for one in case.look.observation.metrics if one.name == policy.query.name), ()
+        (
+            one.values
+            for one in case.evaluation.observation.metrics
+            if one.name == policy.query.name
+        ),
+        (),
     )
     for bound in ("at_most", "at_least"):
         present = getattr(policy, bound)
@@ -233,7 +238,7 @@ def _of_strategy(case: _Case) -> Iterator[_Lever]:
 
 
 def _of_events(case: _Case) -> Iterator[_Lever]:
-    seen = case.look.observation
+    seen = case.evaluation.observation
     failed = sum(one.candidate.errors for one in _bins(seen))
     served = sum(one.candidate.invocations for one in _bins(seen))
     if served:
@@ -252,8 +257,8 @@ def _of_events(case: _Case) -> Iterator[_Lever]:
     for alarm in seen.firing:
         quiet = tuple(name for name in seen.firing if name != alarm)
         yield _switch(f"alarm {alarm}", "firing", "silent", _having_seen(case, firing=quiet))
-    if case.look.operator_requests:
-        unasked = replace(case, look=replace(case.look, operator_requests=()))
+    if case.evaluation.operator_requests:
+        unasked = replace(case, evaluation=replace(case.evaluation, operator_requests=()))
         yield _switch("operator requests", "heard", "unspoken", unasked)
 
 
@@ -276,7 +281,7 @@ def _of_errors(
 
 def _of_bake(case: _Case) -> Iterator[_Lever]:
     """The bake of the step that the rollout is at."""
-    steps, index = case.policy.strategy.steps, case.look.rollout.step
+    steps, index = case.policy.strategy.steps, case.evaluation.rollout.step
     if not 0 <= index < len(steps):
         return
 
@@ -327,8 +332,8 @@ def _with_policy(case: _Case, policy: ComparedPolicy | MetricPolicy, **changes: 
 
 
 def _having_seen(case: _Case, **changes: Any) -> _Case:
-    seen = replace(case.look.observation, **changes)
-    return replace(case, look=replace(case.look, observation=seen))
+    seen = replace(case.evaluation.observation, **changes)
+    return replace(case, evaluation=replace(case.evaluation, observation=seen))
 
 
 def _with(case: _Case, **changes: Any) -> _Case:

@@ -86,7 +86,7 @@ def _decisions(
     policy: Policy, rollout: Rollout, ticks: Sequence[Tick]
 ) -> Iterator[DecisionExplained]:
     weight = 0.0
-    for tick, look in recorded_evaluations(rollout, ticks):
+    for tick, evaluation in recorded_evaluations(rollout, ticks):
         explained = DecisionExplained(
             number=tick.number,
             at=tick.at,
@@ -97,19 +97,21 @@ def _decisions(
             rule=_rule(policy, tick),
             verdict=tick.verdict,
         )
-        yield explained if look is None else _repeated(explained, policy, look)
+        yield explained if evaluation is None else _repeated(explained, policy, evaluation)
         weight = tick.weight
 
 
-def _repeated(explained: DecisionExplained, policy: Policy, look: Evaluation) -> DecisionExplained:
+def _repeated(
+    explained: DecisionExplained, policy: Policy, evaluation: Evaluation
+) -> DecisionExplained:
     """With what only the data can tell: the same decision again, and what would have turned it."""
-    verdict, action = evaluate(policy, look)
+    verdict, action = evaluate(policy, evaluation)
     same = ACTION_NAMES[type(action)] == explained.action and verdict == explained.verdict
     return explained.model_copy(
         update={
-            "firing": look.observation.firing,
+            "firing": evaluation.observation.firing,
             "repeated": same,
-            "counterfactuals": counterfactuals(policy, look) if same else (),
+            "counterfactuals": counterfactuals(policy, evaluation) if same else (),
         }
     )
 

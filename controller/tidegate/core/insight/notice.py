@@ -82,7 +82,7 @@ def write_notice(
     """
     stuck = rollout is not None and rollout.phase is RolloutPhase.STUCK
     happened = "is stuck in" if stuck else _WORDS[trigger]
-    following = _look_now(release.id) if stuck else _NEXT[trigger](release.id, stage)
+    following = _to_a_person(release.id) if stuck else _NEXT[trigger](release.id, stage)
     lines = [
         f"{release.id} {happened} {stage}, {target.id} (stack {target.stack_name}).",
         _commit(release.artifact),
@@ -100,7 +100,7 @@ def write_notice(
     )
 
 
-def _look_now(release_id: str) -> str:
+def _to_a_person(release_id: str) -> str:
     unlock = command("unlock", release_id)
     return f"look at its traffic now: docs/operate.md, It is stuck; then {unlock}"
 

@@ -96,15 +96,17 @@ def _replay(policy: Policy, rollout: Rollout, ticks: Sequence[Tick]) -> _Replay 
     state: Rollout | None = None
     replay: _Replay | None = None
     differs_at, same_weights = None, True
-    for tick, look in recorded_evaluations(rollout, ticks):
-        if look is None:
+    for tick, evaluation in recorded_evaluations(rollout, ticks):
+        if evaluation is None:
             return None
-        same_weights = same_weights and (state or look.rollout).weight == look.rollout.weight
-        state = state or look.rollout
-        seen = replace(look.observation, moved_at=state.moved_at)
-        look = replace(look, rollout=state, observation=seen)  # noqa: PLW2901  # as it would be
-        verdict, action = evaluate(policy, look)
-        state = state.model_copy(update=moved(look, verdict, action))
+        same_weights = (
+            same_weights and (state or evaluation.rollout).weight == evaluation.rollout.weight
+        )
+        state = state or evaluation.rollout
+        seen = replace(evaluation.observation, moved_at=state.moved_at)
+        evaluation = replace(evaluation, rollout=state, observation=seen)  # noqa: PLW2901  # as it would be
+        verdict, action = evaluate(policy, evaluation)
+        state = state.model_copy(update=moved(evaluation, verdict, action))
         name = ACTION_NAMES[type(action)]
         if differs_at is None and (name, state.weight) != (tick.action, tick.weight):
             differs_at = tick.number

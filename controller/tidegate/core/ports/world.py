@@ -54,4 +54,4 @@ class Ports:
     clock: Clock
     executions: Executions
     seals: Seals
-    look_seconds: int = 60  # how often a baking rollout is looked at
+    evaluation_seconds: int = 60  # how often a baking rollout is looked at

@@ -297,4 +297,4 @@ def _end(rollout: Rollout) -> NoReturn:
 
 def _next_evaluation(ports: Ports, action: SetWeight | Hold) -> int:
     wait = action.bake if isinstance(action, SetWeight) else action.wait
-    return max(1, min(ceil(wait.total_seconds()), ports.look_seconds))
+    return max(1, min(ceil(wait.total_seconds()), ports.evaluation_seconds))
