@@ -77,8 +77,6 @@ def _state(
                 made |= _call(key, value, state)
             case "Payload", _:
                 pass  # a part of the call
-            case "TimeoutSeconds", _ if "TimeoutSeconds" in made:
-                made[key] = value
             case "Retry", _:
                 made[key] = [_retry(name, policy, retries) for policy in value]
             case "Catch", str():

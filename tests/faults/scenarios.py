@@ -12,7 +12,7 @@ from support.story import CANARY, MANIFEST, PROD, TEST, Story
 from tidegate.core.errors import TidegateError
 from tidegate.core.model.plan import ReleaseRef
 from tidegate.core.ports import AliasRef, Ports
-from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import asynchronous
 from tidegate.core.workflow.operator.aborts import abort
 from tidegate.core.workflow.operator.approvals import approve, reject
 from tidegate.core.workflow.operator.requests import Operator
@@ -155,10 +155,10 @@ def answers_later(story: Story) -> None:
         return {"status": "InProgress"}
 
     def work(*_: object) -> None:
-        sender = later.Sender(callbacks[-1]["run"], callbacks[-1]["secret"])
+        sender = asynchronous.Sender(callbacks[-1]["run"], callbacks[-1]["secret"])
         ports = story.machines.ports
-        again(lambda: later.on_heartbeat(ports, sender))
-        again(lambda: later.on_answer(ports, sender, {"status": "Succeeded"}))
+        again(lambda: asynchronous.on_heartbeat(ports, sender))
+        again(lambda: asynchronous.on_answer(ports, sender, {"status": "Succeeded"}))
 
     story.at(PROD).functions.code["hello-prod-Pre"] = begin
     story.machines.while_a_hook_works = work

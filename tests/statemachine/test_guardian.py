@@ -23,7 +23,7 @@ from tidegate.aws.executions import StepFunctionsExecutions
 from tidegate.core.errors import RestoreFailed, TidegateError
 from tidegate.core.model.record import Rollout, RolloutPhase
 from tidegate.core.workflow.guardian.guard import GRACE, guard
-from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import asynchronous
 from tidegate.core.workflow.hooks import run as hook
 from tidegate.core.workflow.records import find
 from tidegate.core.workflow.release import lock
@@ -138,7 +138,7 @@ class Act:
                 return self.await_hook(event)
             case "conclude-hook":
                 self.story.world.clock.advance(600)
-                answer = later.conclude_hook(ports, ref, event["when"], event["function"])
+                answer = asynchronous.conclude_hook(ports, ref, event["when"], event["function"])
             case "bake":
                 answer = self.bake(event["token"])
             case "restore-traffic":
@@ -149,11 +149,11 @@ class Act:
 
     def await_hook(self, event: Mapping[str, Any]) -> Answer:
         ports, ref, token = self.story.ports, self.story.ref(2), event["token"]
-        later.await_answer(ports, ref, event["when"], event["function"], token)
+        asynchronous.await_answer(ports, ref, event["when"], event["function"], token)
         if self.silent:
             return Silence()
         run = f"hello-2/prod/{PROD}/{event['when']}/{event['function']}"
-        later.on_answer(ports, later.Sender(run, "secret"), {"status": "Succeeded"})
+        asynchronous.on_answer(ports, asynchronous.Sender(run, "secret"), {"status": "Succeeded"})
         return TokenSucceeds()
 
     def bake(self, token: str) -> Answer:
@@ -167,9 +167,9 @@ class Act:
 def about_to_roll_out(manifest: str) -> Story:
     """The first release is live, and the second one holds the lock with its stage previewed."""
     story = Story(manifest)
-    story.machines.while_a_hook_works = lambda ref, when, function: later.on_answer(
+    story.machines.while_a_hook_works = lambda ref, when, function: asynchronous.on_answer(
         story.ports,
-        later.Sender(f"{ref.release.id}/prod/{PROD}/{when}/{function}", SECRETS[when]),
+        asynchronous.Sender(f"{ref.release.id}/prod/{PROD}/{when}/{function}", SECRETS[when]),
         {"status": "Succeeded"},
     )
     if manifest == LATER:

@@ -41,7 +41,7 @@ from tidegate.core.model.record import (
 )
 from tidegate.core.ports import Ports
 from tidegate.core.workflow.guardian.guard import GRACE, guard
-from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import asynchronous
 from tidegate.core.workflow.hooks import run as hook
 from tidegate.core.workflow.operator.approvals import approve
 from tidegate.core.workflow.operator.requests import Operator
@@ -297,15 +297,19 @@ class Act:
 
     def _await_hook(self, ports: Ports, event: Mapping[str, Any]) -> Answer:
         at = self.story.ref(2)
-        later.await_answer(ports, at, event["when"], event["function"], event["token"])
+        asynchronous.await_answer(ports, at, event["when"], event["function"], event["token"])
         if event["function"] != self.case.silent and not self.stopped:
             run = f"{RELEASE}/prod/{PROD}/{event['when']}/{event['function']}"
-            later.on_answer(ports, later.Sender(run, "secret"), {"status": "Succeeded"})
+            asynchronous.on_answer(
+                ports, asynchronous.Sender(run, "secret"), {"status": "Succeeded"}
+            )
         return Silence()
 
     def _conclude_hook(self, ports: Ports, event: Mapping[str, Any]) -> Any:
         self.story.world.clock.advance(600)
-        return later.conclude_hook(ports, self.story.ref(2), event["when"], event["function"])
+        return asynchronous.conclude_hook(
+            ports, self.story.ref(2), event["when"], event["function"]
+        )
 
     def _bake(self, ports: Ports, token: str) -> Answer:
         self.story.serve(self.story.ref(2), 60)

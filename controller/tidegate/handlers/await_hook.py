@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import asynchronous
 from tidegate.handlers.task import Answer, Call, HookEvent, task
 
 
@@ -18,5 +18,5 @@ class AwaitHookEvent(HookEvent):
 def handler(call: Call[AwaitHookEvent]) -> Answer:
     """Keep the token; what is heard of the hook answers it."""
     event = call.event
-    later.await_answer(call.ports, event.ref, event.when, event.function, event.token)
+    asynchronous.await_answer(call.ports, event.ref, event.when, event.function, event.token)
     return {}

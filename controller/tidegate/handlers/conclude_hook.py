@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidegate.core.errors import HookFailed
-from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import asynchronous
 from tidegate.handlers.task import Answer, Call, HookEvent, count, task
 
 
@@ -12,7 +12,7 @@ def handler(call: Call[HookEvent]) -> Answer:
     """It has failed, unless its answer came all the same; count it when it fails."""
     event = call.event
     try:
-        return later.conclude_hook(call.ports, event.ref, event.when, event.function)
+        return asynchronous.conclude_hook(call.ports, event.ref, event.when, event.function)
     except HookFailed:
         count("HooksFailed", when=event.when)
         raise

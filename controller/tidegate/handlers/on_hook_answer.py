@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.core.model.record import Outcome
-from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import asynchronous
 from tidegate.handlers.task import Answer, BusEvent, Call, count, logger, task
 
 HEARTBEAT = "Hook Heartbeat"
@@ -42,11 +42,11 @@ class HookAnswerEvent(BusEvent):
 def handler(call: Call[HookAnswerEvent]) -> Answer:
     """Let the hook's state wait on, or end its wait. What nobody waits for is normal."""
     said = call.event.detail
-    sender = later.Sender(said.run, said.secret)
+    sender = asynchronous.Sender(said.run, said.secret)
     if call.event.detail_type == HEARTBEAT:
-        return _heard(call, heard=later.on_heartbeat(call.ports, sender))
+        return _heard(call, heard=asynchronous.on_heartbeat(call.ports, sender))
     answer = {"status": said.status, "reason": said.reason}
-    outcome = later.on_answer(call.ports, sender, answer)
+    outcome = asynchronous.on_answer(call.ports, sender, answer)
     if outcome is Outcome.FAILED:
         count("HooksFailed", when=said.run.split("/")[4])
     return _heard(call, heard=outcome is not None)

@@ -25,7 +25,7 @@ from tidegate.core.errors import (
 from tidegate.core.model.plan import ArtifactRef, ReleaseRef
 from tidegate.core.model.record import HookRun
 from tidegate.core.ports import Ports
-from tidegate.core.workflow.hooks import asynchronous as later
+from tidegate.core.workflow.hooks import asynchronous
 from tidegate.core.workflow.hooks import run as hook
 from tidegate.core.workflow.records import find
 from tidegate.core.workflow.release import lock
@@ -255,7 +255,7 @@ class Machines:
         token = self.world.callbacks.make()
         self.do(
             f"Wait for the {when} hook",
-            lambda: later.await_answer(self.ports, ref, when, function, token),
+            lambda: asynchronous.await_answer(self.ports, ref, when, function, token),
         )
         if token in self.world.callbacks.waiting:
             self.while_a_hook_works(ref, when, function)
@@ -265,7 +265,7 @@ class Machines:
             self._be_patient(ref, when, function)
             self.do(
                 f"Conclude the {when} hook",
-                lambda: later.conclude_hook(self.ports, ref, when, function),
+                lambda: asynchronous.conclude_hook(self.ports, ref, when, function),
             )
         elif "Error" in answer:
             raise _AnsweredError(answer["Error"], answer["Cause"])

@@ -47,7 +47,6 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._rows: dict[_Key, tuple[str, str]] = {}
-        self._versions: dict[_Key, int] = {}
 
     def get(self, kind: type[ItemT], partition: str, sort: str) -> ItemT | None:
         """The item under this key, if it is there."""
@@ -60,7 +59,6 @@ class MemoryLedger:
         self._check(key, item.version)
         written = item.model_copy(update={"version": item.version + 1})
         self._rows[key] = (item.kind, written.model_dump_json())
-        self._versions[key] = written.version
         return written
 
     def query(
@@ -76,7 +74,7 @@ class MemoryLedger:
         key = (item.partition, item.sort)
         if key in self._rows:
             self._check(key, item.version)
-            del self._rows[key], self._versions[key]
+            del self._rows[key]
 
     def sizes(self) -> dict[_Key, int]:
         """How many bytes each item takes."""
@@ -88,7 +86,7 @@ class MemoryLedger:
         return item
 
     def _check(self, key: _Key, expected: int) -> None:
-        found = self._versions.get(key, 0)
+        found = self._item(key).version if key in self._rows else 0
         if found != expected:
             raise RecordConflict(f"{key} is at version {found}, expected {expected}.")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.faults import crash_after
 from support.story import CANARY, PROD, Story
 from tidegate.core.errors import AliasConflict, NotFound, RestoreFailed, ServiceUnavailable
 from tidegate.core.insight.explain import explain_release
@@ -186,19 +187,10 @@ def _killed_after(live: Story, calls: int, deliveries: int) -> bool:
     story, ended = _again(), []
 
     def kill() -> None:
-        left = [calls]
-
-        def count(name: str, _: object) -> None:
-            left[0] -= 1
-            if left[0] < 0:
-                raise Crash(name)
-
-        faults = Faults()
-        faults.before_call.append(count)
         fires = Alarm("HelloErrors", PROD, story.world.clock.now())
         story.at(PROD).metrics.alarms["HelloErrors"] = True
         try:
-            on_alarm(faults.wrap(story.ports), fires)
+            on_alarm(crash_after(calls).wrap(story.ports), fires)
             ended.append(True)
         except Crash:
             for _ in range(deliveries - 1):

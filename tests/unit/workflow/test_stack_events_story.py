@@ -13,7 +13,7 @@ from tidegate.core.insight.views import OperationView
 from tidegate.core.model.record import StackLog
 from tidegate.core.ports import StackEvent
 from tidegate.core.workflow.records import find
-from tidegate.core.workflow.target import stack_log as following
+from tidegate.core.workflow.target import stack_log
 from tidegate.core.workflow.target.context import open_context
 
 STACK_EVENTS = "Stack State Change"
@@ -103,7 +103,7 @@ def test_a_look_that_sees_nothing_new_writes_nothing(canary: Story) -> None:
     assert canary.release("two") == "succeeded"
     before, count = log(canary, 2, "deploy"), len(canary.world.bus.events)
 
-    following.follow(open_context(canary.ports, canary.ref(2)), "deploy")
+    stack_log.follow(open_context(canary.ports, canary.ref(2)), "deploy")
 
     assert log(canary, 2, "deploy") == before
     assert len(canary.world.bus.events) == count
@@ -145,13 +145,13 @@ def test_the_log_of_a_large_stack_stays_small(
     begun = [replace(event, id=f"new-{event.id}", status=statuses[0]) for event in crowd[:500]]
     monkeypatch.setattr(canary.at(PROD).stacks, "events", lambda *_: [*crowd, *begun])
 
-    following.follow(open_context(canary.ports, canary.ref(2)), "deploy")
+    stack_log.follow(open_context(canary.ports, canary.ref(2)), "deploy")
 
     kept = log(canary, 2, "deploy")
     assert kept.seen > 1500
-    assert len(kept.events) == following.NEWEST
+    assert len(kept.events) == stack_log.NEWEST
     assert [f.logical_id for f in kept.failures] == [
-        f"{'R' * 250}{n}" for n in range(following.FAILURES)
+        f"{'R' * 250}{n}" for n in range(stack_log.FAILURES)
     ]
     assert [w.logical_id[-3:] for w in kept.under_way] == [str(n) for n in range(490, 500)]
     assert len(kept.model_dump_json()) < 100_000

@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from support.faults import crash_after
 from support.story import CANARY, MANIFEST, PROD, TEST, Story
 from tidegate.core.errors import (
     AliasChangedByOthers,
@@ -407,18 +408,9 @@ def _killed_after(calls: int, *, ask_again: bool) -> bool:
     story = Story(CANARY)
     assert story.release("one") == "succeeded"
     assert story.release("two") == "succeeded"
-    left = [calls]
-
-    def count(name: str, _: object) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Crash(name)
-
-    faults = Faults()
-    faults.before_call.append(count)
     ended = True
     try:
-        rollback_now(faults.wrap(story.ports), ADA, "hello-2")
+        rollback_now(crash_after(calls).wrap(story.ports), ADA, "hello-2")
     except Crash:
         ended = False
     if ask_again:
@@ -768,16 +760,9 @@ def _killed_while_another_waits(calls: int, *, ask_again: bool) -> bool:
     story.machines.while_waiting = lambda ref, stage: agree(story, ref.id)
     assert story.release("one") == "succeeded"
     assert story.release("two") == "succeeded"
-    left, ended = [calls], []
-
-    def count(name: str, _: object) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Crash(name)
+    faults, ended = crash_after(calls), []
 
     def go_back(ref: ReleaseRef, stage: str) -> None:
-        faults = Faults()
-        faults.before_call.append(count)
         with suppress(Crash):
             rollback_now(faults.wrap(story.ports), ADA, "hello-2", reason="worse")
             ended.append(True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from tidegate.core.insight.release_view import RELEASE_MOODS, items_of
+from tidegate.core.insight.release_view import RELEASE_SEVERITY, items_of
 from tidegate.core.insight.views import Severity
 from tidegate.core.model.base import Model, named
 from tidegate.core.model.plan import ArtifactRef
@@ -67,7 +67,7 @@ def history(
     return tuple(
         HistoryEntry(
             id=release.id,
-            severity=RELEASE_MOODS[release.phase],
+            severity=RELEASE_SEVERITY[release.phase],
             phase=release.phase,
             artifact=release.artifact,
             started_at=release.started_at,

@@ -40,7 +40,7 @@ from tidegate.core.model.record import (
 )
 from tidegate.core.ports import ItemT
 
-RELEASE_MOODS = {
+RELEASE_SEVERITY = {
     ReleasePhase.QUEUED: Severity.PENDING,
     ReleasePhase.TESTING: Severity.RUNNING,
     ReleasePhase.PROGRESSING: Severity.RUNNING,
@@ -124,7 +124,7 @@ def items_of(kind: type[ItemT], items: Iterable[Item]) -> list[ItemT]:
 
 def _release_severity(phase: ReleasePhase, stages: Sequence[StageView]) -> Severity:
     """A release that moves by itself waits for people when one of its stages does."""
-    severity = RELEASE_MOODS[phase]
+    severity = RELEASE_SEVERITY[phase]
     if severity is Severity.RUNNING and any(stage.severity is Severity.WAITING for stage in stages):
         return Severity.WAITING
     return severity

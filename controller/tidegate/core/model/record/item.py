@@ -37,6 +37,11 @@ class Item(Model):
         """The sort key."""
         return self.place[1].format(**dict(self))
 
+    @property
+    def mark(self) -> str:
+        """Tells what is written here from what was written under the same key before."""
+        return f"{self.sort}#{self.version}"
+
     def expired(self, now: datetime) -> bool:
         """Whether it need not be there: the table forgets some days late."""
         return self.expires_at is not None and self.expires_at <= now.timestamp()

@@ -22,11 +22,6 @@ class OperatorRequest(Item):
     active: bool = True  # False: taken back, as a pause is by `resume`
     weight: float = 0.0  # of set-weight
 
-    @property
-    def mark(self) -> str:
-        """Tells this request from an earlier one with the same verb."""
-        return f"{self.sort}#{self.version}"
-
 
 class Call(Item):
     """Something that happened at a target and is worth an evaluation now: an alarm that fires."""
@@ -39,11 +34,6 @@ class Call(Item):
     target: str
     why: str
     at: datetime
-
-    @property
-    def mark(self) -> str:
-        """Tells this call from an earlier one."""
-        return f"{self.sort}#{self.version}"
 
 
 class AuditEntry(Item):
